@@ -1,0 +1,1 @@
+"""Where coordination state lives: one contract, and its implementations."""

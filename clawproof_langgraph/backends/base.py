@@ -1,0 +1,127 @@
+"""The contract of a backend: six atomic commands, two reads, and the bells that wake its waiters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+from clawproof_langgraph.events import Event
+from clawproof_langgraph.model import (
+    Begin,
+    BeginReply,
+    EventFilter,
+    Fact,
+    Renew,
+    Renewed,
+    Settle,
+    SettleReply,
+    Snapshot,
+    Sweep,
+    Swept,
+    Withdraw,
+)
+
+
+class Bell(Protocol):
+    """Where a thread sleeps until its turn may have come."""
+
+    address: str
+
+    def wait(self, owner: str, timeout: float) -> bool:
+        """Sleep until the bell rings for `owner`, or `timeout` seconds; tell whether to look now."""
+
+
+class AsyncBell(Protocol):
+    """Where the calls of an event loop sleep until their turn may have come."""
+
+    address: str
+
+    async def wait(self, owner: str, timeout: float) -> bool:
+        """Sleep until the bell rings for `owner`, or `timeout` seconds; tell whether to look now."""
+
+
+class Backend(ABC):
+    """A namespace in a store.
+
+    Every command is atomic and idempotent by owner id, and raises `BackendUnavailable` when the store cannot be used.
+    An async twin never blocks the event loop, and carries its command through when its caller is cancelled.
+    """
+
+    name: str
+    """The store for humans, without credentials."""
+
+    @abstractmethod
+    def begin(self, ask: Begin) -> BeginReply:
+        """Grant, queue or answer a request."""
+
+    @abstractmethod
+    def settle(self, end: Settle) -> SettleReply:
+        """End a lease, record the outcome, and hand its resources on."""
+
+    @abstractmethod
+    def renew(self, beat: Renew) -> Renewed:
+        """Extend leases; never revives one that was given to somebody else."""
+
+    @abstractmethod
+    def withdraw(self, leave: Withdraw) -> None:
+        """Give up a place in the queue or an unused grant."""
+
+    @abstractmethod
+    def sweep(self, terms: Sweep) -> Swept:
+        """Expire and delete a bounded number of rows."""
+
+    @abstractmethod
+    def record(self, fact: Fact) -> None:
+        """Record one administrative fact with its event; raises ConfigurationError if it does not fit."""
+
+    @abstractmethod
+    def events(self, wanted: EventFilter) -> list[Event]:
+        """Read events in the order of their cursors."""
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """Read the namespace at one instant."""
+
+    @abstractmethod
+    async def abegin(self, ask: Begin) -> BeginReply:
+        """Do what `begin` does, from an event loop."""
+
+    @abstractmethod
+    async def asettle(self, end: Settle) -> SettleReply:
+        """Do what `settle` does, from an event loop."""
+
+    @abstractmethod
+    async def awithdraw(self, leave: Withdraw) -> None:
+        """Do what `withdraw` does, from an event loop."""
+
+    @abstractmethod
+    async def arecord(self, fact: Fact) -> None:
+        """Do what `record` does, from an event loop."""
+
+    @abstractmethod
+    async def aevents(self, wanted: EventFilter) -> list[Event]:
+        """Do what `events` does, from an event loop."""
+
+    @abstractmethod
+    async def asnapshot(self) -> Snapshot:
+        """Do what `snapshot` does, from an event loop."""
+
+    @abstractmethod
+    def take_bell(self) -> Bell:
+        """Check out a bell for the calling thread; give it back with `give_bell`."""
+
+    @abstractmethod
+    def give_bell(self, bell: Bell) -> None:
+        """Return a bell for others to use."""
+
+    @abstractmethod
+    def loop_bell(self) -> AsyncBell:
+        """Give the bell of the running event loop."""
+
+    @abstractmethod
+    def ring(self, address: str, owner: str) -> None:
+        """Wake a waiter of this process that the heartbeat found to have its turn."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of connections, threads and sockets; safe to call twice."""

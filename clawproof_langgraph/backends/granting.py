@@ -1,0 +1,251 @@
+"""The rules of locks: who is in whose way, who is next, and what a lease's end means.
+
+A request is granted when, on each of its resources, neither a holder nor an earlier waiter is in conflict. A nested
+request (one with ancestors) is never blocked by its ancestors, and competes with holders only: a waiter may be
+waiting for its own chain. A grant handed to a waiter is provisional until the waiter claims it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from clawproof_langgraph import events
+from clawproof_langgraph.backends.store import LAST_PLACE, Holding, LeaseRow, RecordRow, Transaction, WaiterRow
+from clawproof_langgraph.model import Begin, Granted, Mode, State, Want
+
+CLAIM_WITHIN: Final = 1.0
+"""Seconds that a waiter has to take up a grant, before it passes on."""
+WAITER_LIFE: Final = 3.0
+"""Seconds that a waiter counts as alive after its session's last sign of life."""
+STEP: Final = 64
+"""The most waiters of one resource looked at in one step; each claim continues where a step has ended."""
+
+# The key and the scope of a call are two more exclusive resources. Noncharacters, refused in names, put them last.
+_SCOPE: Final = "\U0010fffe"
+_KEY: Final = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What keeps a request from its grant: a holder, or an earlier waiter."""
+
+    resource: str
+    holder: LeaseRow | None = None
+    waiter: WaiterRow | None = None
+
+    @property
+    def ask(self) -> Begin:
+        """The request of whoever is in the way."""
+        row = self.holder or self.waiter
+        assert row is not None
+        return row.ask
+
+    @property
+    def on_key(self) -> bool:
+        """Whether it is the idempotency key."""
+        return self.resource.startswith(_KEY)
+
+    @property
+    def on_scope(self) -> bool:
+        """Whether it is the scope."""
+        return self.resource.startswith(_SCOPE)
+
+
+def all_wants(ask: Begin) -> tuple[Want, ...]:
+    """List the resources of a request with those that stand for its scope and its key."""
+    wants = ask.wants
+    if ask.scope:
+        wants += (Want(_SCOPE + ask.scope, Mode.EXCLUSIVE),)
+    if ask.key:
+        wants += (Want(_KEY + ask.key, Mode.EXCLUSIVE),)
+    return wants
+
+
+def user_wants(wants: tuple[Want, ...]) -> tuple[Want, ...]:
+    """List the wants of a request without those that stand for its scope and its key."""
+    end = len(wants)
+    while end and wants[end - 1].resource >= _SCOPE:
+        end -= 1
+    return wants[:end]
+
+
+def names_of(wants: tuple[Want, ...]) -> tuple[str, ...]:
+    """List the names of resources that a user knows."""
+    return tuple([want.resource for want in wants if want.resource < _SCOPE])
+
+
+def find_obstacle(
+    tx: Transaction, ask: Begin, wants: tuple[Want, ...], *, place: int, arrived: float
+) -> Obstacle | None:
+    """Find what is in the way of a request, ending on the way whatever has expired."""
+    obstacle = first_conflict(tx, ask, wants, place=place, arrived=arrived)
+    while obstacle and end_if_dead(tx, obstacle):
+        obstacle = first_conflict(tx, ask, wants, place=place, arrived=arrived)
+    return obstacle
+
+
+def first_conflict(
+    tx: Transaction, ask: Begin, wants: tuple[Want, ...], *, place: int, arrived: float
+) -> Obstacle | None:
+    """Find the first holder or earlier waiter in the way of a request, dead or alive."""
+    names = [want.resource for want in wants]
+    modes = dict(wants)
+    for holding in tx.holdings(names):
+        if lease := _conflicting_holder(tx, ask, holding, modes[holding.resource], arrived):
+            return Obstacle(holding.resource, holder=lease)
+    if ask.ancestors:
+        return None
+    for name in tx.contended(names):
+        if waiter := tx.ahead(name, modes[name], place):
+            return Obstacle(name, waiter=waiter)
+    return None
+
+
+def _conflicting_holder(tx: Transaction, ask: Begin, holding: Holding, mode: Mode, arrived: float) -> LeaseRow | None:
+    resource, owner, held = holding
+    if (held is Mode.SHARED and mode is Mode.SHARED) or owner == ask.owner or owner in ask.ancestors:
+        return None
+    lease = tx.lease(owner)
+    # The scope keeps out the heir of a call that may have died. A holder that has shown life since the heir came is
+    # not its dead predecessor but a running sibling, and no reason to wait.
+    if lease is None or (resource.startswith(_SCOPE) and lease.seen > arrived):
+        return None
+    return lease
+
+
+def end_if_dead(tx: Transaction, obstacle: Obstacle) -> bool:
+    """End an obstacle that has expired; tell whether it had."""
+    if obstacle.holder is not None and obstacle.holder.expires <= tx.now:
+        expire(tx, obstacle.holder)
+        return True
+    if obstacle.waiter is not None and tx.session_until(obstacle.waiter.ask.session) <= tx.now:
+        leave_queue(tx, obstacle.waiter)
+        return True
+    return False
+
+
+def grant(
+    tx: Transaction, ask: Begin, wants: tuple[Want, ...], *, attempt: int, since: float, held: bool = False
+) -> Granted:
+    """Give a request its lease, claimed; `held` says that its resources are already its own."""
+    if not held:
+        tx.hold(ask.owner, wants)
+    fence = tx.next_cursor()
+    tx.put_lease(LeaseRow(ask, wants, fence, tx.now + ask.ttl, tx.now, tx.now, True, attempt))
+    names = names_of(wants)
+    if names:
+        tx.append(events.LOCK_ACQUIRED, ask, resources=names, fence=fence, data={"waited": round(since, 6)})
+    if ask.tool:
+        data = {"tool": ask.tool, "attempt": attempt + 1, **ask.data}
+        tx.append(events.CALL_STARTED, ask, resources=names, fence=fence, data=data)
+    return Granted(ask.owner, fence, ask.ttl, ask.key, attempt)
+
+
+def release(tx: Transaction, lease: LeaseRow, *, touched: bool) -> None:
+    """End a lease, moving the versions of its exclusive resources if its effect may have happened."""
+    tx.drop_lease(lease.ask.owner)
+    tx.unhold(lease.ask.owner, lease.wants)
+    names = [want.resource for want in lease.wants]
+    if touched:
+        changed = [name for name, mode in lease.wants if mode is Mode.EXCLUSIVE and name < _SCOPE]
+        tx.put_versions(changed, lease.fence)
+    tx.freed.extend(tx.contended(names))
+
+
+def expire(tx: Transaction, lease: LeaseRow) -> None:
+    """End a lease whose holder has not renewed it: a claimed call is in doubt, an unclaimed one never happened."""
+    release(tx, lease, touched=lease.claimed)
+    if not lease.claimed:
+        return
+    ask, names = lease.ask, names_of(lease.wants)
+    if names:
+        held = {"held": round(tx.now - lease.since, 6)}
+        tx.append(events.LOCK_EXPIRED, ask, resources=names, fence=lease.fence, data=held)
+    if ask.key:
+        tx.put_record(record_of(tx, lease, State.IN_DOUBT, lease.attempt + 1, None))
+        why = {"tool": ask.tool, "reason": "the lease expired"}
+        tx.append(events.CALL_IN_DOUBT, ask, resources=names, fence=lease.fence, data=why)
+
+
+def record_of(tx: Transaction, lease: LeaseRow, state: State, attempt: int, result: bytes | None) -> RecordRow:
+    """Make the record of a lease's call as of now."""
+    ask = lease.ask
+    earlier = tx.record(ask.key) if lease.attempt else None
+    return RecordRow(
+        key=ask.key,
+        state=state,
+        agent=ask.agent,
+        thread=ask.thread,
+        tool=ask.tool,
+        scope=ask.scope,
+        fingerprint=ask.fingerprint,
+        owner=ask.owner,
+        fence=lease.fence,
+        attempt=attempt,
+        result=result,
+        first_at=earlier.first_at if earlier else lease.since,
+        updated_at=tx.now,
+    )
+
+
+def enqueue(tx: Transaction, ask: Begin, wants: tuple[Want, ...]) -> None:
+    """Put a request at the end of the queues of its resources; a nested one goes before all that are not."""
+    ticket = max(tx.last_place() + 1, int(tx.now * 1_000_000))
+    place = ticket - LAST_PLACE if ask.ancestors else ticket
+    tx.put_waiter(WaiterRow(ask, wants, place, tx.now))
+    tx.put_session(ask.session, tx.now + WAITER_LIFE)
+
+
+def leave_queue(tx: Transaction, waiter: WaiterRow) -> None:
+    """Take a waiter out of all queues."""
+    tx.drop_waiter(waiter)
+    tx.freed.extend(want.resource for want in waiter.wants)
+
+
+def hand_on(tx: Transaction) -> None:
+    """Hand freed resources to the waiters whose turn has come."""
+    while tx.freed:
+        _serve(tx, tx.freed.pop())
+
+
+def _serve(tx: Transaction, resource: str) -> None:
+    after, looked_at, limit = -2 * LAST_PLACE, 0, 1
+    while looked_at < STEP:
+        waiters = tx.queue(resource, after=after, limit=limit)
+        for waiter in waiters:
+            if _serve_one(tx, waiter, resource):
+                return
+        if len(waiters) < limit:
+            return
+        after, looked_at, limit = waiters[-1].place, looked_at + len(waiters), STEP
+
+
+def _serve_one(tx: Transaction, waiter: WaiterRow, resource: str) -> bool:
+    """Hand a waiter its grant if its turn has come; tell whether nobody behind it can be next."""
+    if tx.session_until(waiter.ask.session) <= tx.now:
+        leave_queue(tx, waiter)
+        return False
+    blocked = find_obstacle(tx, waiter.ask, waiter.wants, place=waiter.place, arrived=waiter.arrived)
+    if not blocked:
+        _hand_over(tx, waiter)
+    exclusive = any(want.resource == resource and want.mode is Mode.EXCLUSIVE for want in waiter.wants)
+    return exclusive and not (blocked and waiter.ask.ancestors)
+
+
+def _hand_over(tx: Transaction, waiter: WaiterRow) -> None:
+    tx.drop_waiter(waiter)
+    tx.hold(waiter.ask.owner, waiter.wants)
+    tx.put_lease(LeaseRow(waiter.ask, waiter.wants, 0, tx.now + CLAIM_WITHIN, tx.now, tx.now, False))
+    if waiter.ask.bell:
+        tx.rings.append((waiter.ask.bell, waiter.ask.owner))
+
+
+def mark_suspected(tx: Transaction, lease: LeaseRow) -> LeaseRow:
+    """Report, once, a holder that has taken more than twice the usual time."""
+    ask = lease.ask
+    if lease.suspected or not ask.expected or tx.now - lease.since <= 2 * ask.expected:
+        return lease
+    data = {"tool": ask.tool, "held": round(tx.now - lease.since, 6), "expected": ask.expected}
+    tx.append(events.DEADLOCK_SUSPECTED, ask, resources=names_of(lease.wants), fence=lease.fence, data=data)
+    return replace(lease, suspected=True)

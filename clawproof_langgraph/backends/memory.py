@@ -1,0 +1,308 @@
+"""A namespace inside one process: the record store as dictionaries behind one lock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_right, insort
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from clawproof_langgraph.backends.bells import Bells
+from clawproof_langgraph.backends.embedded import EmbeddedBackend
+from clawproof_langgraph.backends.store import Holding, LeaseRow, RecordRow, Transaction, WaiterRow
+from clawproof_langgraph.events import Event
+from clawproof_langgraph.model import EventFilter, Killed, Mode, State, Sweep, Swept, Want
+
+T = TypeVar("T")
+
+_SETTLED = frozenset({State.DONE, State.FAILED, State.REJECTED})
+_ABSENT: Any = object()
+
+
+@dataclass(slots=True)
+class _Queue:
+    """The places of a resource's waiters, and of the exclusive ones, each sorted."""
+
+    every: list[tuple[int, str]] = field(default_factory=list)
+    exclusive: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Tables:
+    leases: dict[str, LeaseRow] = field(default_factory=dict)
+    holders: dict[str, dict[str, Mode]] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    waiters: dict[str, WaiterRow] = field(default_factory=dict)
+    queues: dict[str, _Queue] = field(default_factory=dict)
+    sessions: dict[str, float] = field(default_factory=dict)
+    records: dict[str, RecordRow] = field(default_factory=dict)
+    doubts: dict[str, dict[str, None]] = field(default_factory=dict)
+    killed: dict[str, Killed] = field(default_factory=dict)
+    log: list[Event] = field(default_factory=list)
+    last_cursor: int = 0
+    last_place: int = 0
+
+
+class _MemoryTransaction(Transaction):
+    """Writes at once and keeps what undoes it, so that a step that fails leaves nothing behind."""
+
+    def __init__(self, tables: _Tables, now: float) -> None:
+        super().__init__(now)
+        self._tables = tables
+        self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._queue_undo: list[tuple[Callable[[WaiterRow], None], WaiterRow]] = []
+
+    def commit(self) -> None:
+        if self._appended:
+            self._tables.log.extend(self._appended)
+            self._tables.last_cursor = self._cursor
+
+    def roll_back(self) -> None:
+        for undo, row in reversed(self._queue_undo):
+            undo(row)
+        for table, key, old in reversed(self._undo):
+            if old is _ABSENT:
+                table.pop(key, None)
+            else:
+                table[key] = old
+
+    def _put(self, table: dict[Any, Any], key: Any, row: Any) -> None:
+        self._undo.append((table, key, table.get(key, _ABSENT)))
+        table[key] = row
+
+    def _drop(self, table: dict[Any, Any], key: Any) -> None:
+        if key in table:
+            self._undo.append((table, key, table[key]))
+            del table[key]
+
+    def last_cursor(self) -> int:
+        return self._tables.last_cursor
+
+    def lease(self, owner: str) -> LeaseRow | None:
+        return self._tables.leases.get(owner)
+
+    def put_lease(self, row: LeaseRow) -> None:
+        self._put(self._tables.leases, row.ask.owner, row)
+
+    def drop_lease(self, owner: str) -> None:
+        self._drop(self._tables.leases, owner)
+
+    def leases(self, *, expired: bool = False, session: str = "", limit: int = -1) -> list[LeaseRow]:
+        rows = [
+            row
+            for row in self._tables.leases.values()
+            if (not expired or row.expires <= self.now) and (not session or row.ask.session == session)
+        ]
+        return rows if limit < 0 else rows[:limit]
+
+    def holdings(self, names: Sequence[str]) -> list[Holding]:
+        table = self._tables.holders
+        return [Holding(name, owner, mode) for name in names if name in table for owner, mode in table[name].items()]
+
+    def hold(self, owner: str, wants: tuple[Want, ...]) -> None:
+        table = self._tables.holders
+        for name, mode in wants:
+            self._put(table, name, {**table[name], owner: mode} if name in table else {owner: mode})
+
+    def unhold(self, owner: str, wants: tuple[Want, ...]) -> None:
+        table = self._tables.holders
+        for name, _ in wants:
+            others = {other: mode for other, mode in table[name].items() if other != owner}
+            if others:
+                self._put(table, name, others)
+            else:
+                self._drop(table, name)
+
+    def put_versions(self, names: Sequence[str], version: int) -> None:
+        for name in names:
+            self._put(self._tables.versions, name, version)
+
+    def contended(self, names: Sequence[str]) -> list[str]:
+        queues = self._tables.queues
+        return [name for name in names if name in queues] if queues else []
+
+    def waiter(self, owner: str) -> WaiterRow | None:
+        return self._tables.waiters.get(owner)
+
+    def put_waiter(self, row: WaiterRow) -> None:
+        self._put(self._tables.waiters, row.ask.owner, row)
+        self._tables.last_place = max(self._tables.last_place, row.place)
+        self._join(row)
+        self._queue_undo.append((self._part, row))
+
+    def drop_waiter(self, row: WaiterRow) -> None:
+        self._drop(self._tables.waiters, row.ask.owner)
+        self._part(row)
+        self._queue_undo.append((self._join, row))
+
+    def _join(self, row: WaiterRow) -> None:
+        for resource, mode in row.wants:
+            queue = self._tables.queues.setdefault(resource, _Queue())
+            insort(queue.every, (row.place, row.ask.owner))
+            if mode is Mode.EXCLUSIVE:
+                insort(queue.exclusive, (row.place, row.ask.owner))
+
+    def _part(self, row: WaiterRow) -> None:
+        entry = (row.place, row.ask.owner)
+        for resource, mode in row.wants:
+            queue = self._tables.queues[resource]
+            del queue.every[bisect_right(queue.every, entry) - 1]
+            if mode is Mode.EXCLUSIVE:
+                del queue.exclusive[bisect_right(queue.exclusive, entry) - 1]
+            if not queue.every:
+                del self._tables.queues[resource]
+
+    def waiters(self, *, dead: bool = False, limit: int = -1) -> list[WaiterRow]:
+        rows = sorted(self._tables.waiters.values(), key=lambda row: row.place)
+        if dead:
+            rows = [row for row in rows if self.session_until(row.ask.session) <= self.now]
+        return rows if limit < 0 else rows[:limit]
+
+    def queue(self, resource: str, *, after: int, limit: int) -> list[WaiterRow]:
+        queue = self._tables.queues.get(resource)
+        if queue is None:
+            return []
+        start = bisect_right(queue.every, (after, "\U0010ffff"))
+        return [self._tables.waiters[owner] for _, owner in queue.every[start : start + limit]]
+
+    def ahead(self, resource: str, mode: Mode, place: int) -> WaiterRow | None:
+        queue = self._tables.queues.get(resource)
+        if queue is None:
+            return None
+        first = (queue.every if mode is Mode.EXCLUSIVE else queue.exclusive)[:1]
+        return self._tables.waiters[first[0][1]] if first and first[0][0] < place else None
+
+    def last_place(self) -> int:
+        return self._tables.last_place
+
+    def session_until(self, session: str) -> float:
+        return self._tables.sessions.get(session, 0.0)
+
+    def put_session(self, session: str, until: float) -> None:
+        self._put(self._tables.sessions, session, until)
+
+    def record(self, key: str) -> RecordRow | None:
+        return self._tables.records.get(key)
+
+    def unsettled(self, scope: str) -> RecordRow | None:
+        for key in self._tables.doubts.get(scope, ()):
+            return self._tables.records[key]
+        return None
+
+    def put_record(self, row: RecordRow) -> None:
+        self.drop_record(row.key)  # so that the newest is last
+        self._put(self._tables.records, row.key, row)
+        if row.state is State.IN_DOUBT:
+            self._put(self._tables.doubts, row.scope, {**self._tables.doubts.get(row.scope, {}), row.key: None})
+
+    def drop_record(self, key: str) -> None:
+        row = self._tables.records.get(key)
+        if row is None:
+            return
+        self._drop(self._tables.records, key)
+        if row.state is State.IN_DOUBT:
+            others = {other: None for other in self._tables.doubts[row.scope] if other != key}
+            if others:
+                self._put(self._tables.doubts, row.scope, others)
+            else:
+                self._drop(self._tables.doubts, row.scope)
+
+    def in_doubt(self) -> list[RecordRow]:
+        return [self._tables.records[key] for keys in self._tables.doubts.values() for key in keys]
+
+    def killed(self, agent: str) -> Killed | None:
+        return self._tables.killed.get(agent)
+
+    def put_killed(self, row: Killed) -> None:
+        self._put(self._tables.killed, row.agent, row)
+
+    def drop_killed(self, agent: str) -> None:
+        self._drop(self._tables.killed, agent)
+
+    def all_killed(self) -> list[Killed]:
+        return list(self._tables.killed.values())
+
+    def events(self, wanted: EventFilter) -> list[Event]:
+        log = self._tables.log
+        start = bisect_right(log, wanted.after, key=lambda event: event.cursor)
+        found = []
+        for event in log[start:]:
+            if wanted.admits(event):
+                found.append(event)
+                if len(found) == wanted.limit:
+                    break
+        return found
+
+    def retire(self, terms: Sweep) -> Swept:
+        events = self._retire_events(terms)
+        records = self._retire_records(terms)
+        for session, until in list(self._tables.sessions.items()):
+            if until <= self.now:
+                self._drop(self._tables.sessions, session)
+        self._retire_versions(terms)
+        return Swept(records=records, events=events, more=records >= terms.limit)
+
+    def _retire_events(self, terms: Sweep) -> int:
+        log, oldest = self._tables.log, int((self.now - terms.keep_events) * 1_000_000)
+        count = max(bisect_right(log, oldest, key=lambda event: event.cursor), len(log) - terms.max_events)
+        del log[:count]
+        return count
+
+    def _retire_records(self, terms: Sweep) -> int:
+        old: list[str] = []
+        for row in self._tables.records.values():
+            if row.updated_at > self.now - terms.keep_results or len(old) == terms.limit:
+                break
+            if row.state in _SETTLED:
+                old.append(row.key)
+        for key in old:
+            self.drop_record(key)
+        return len(old)
+
+    def _retire_versions(self, terms: Sweep) -> None:
+        oldest = int((self.now - terms.keep_results) * 1_000_000)
+        for name in [name for name, version in self._tables.versions.items() if version <= oldest]:
+            self._drop(self._tables.versions, name)
+
+
+class MemoryBackend(EmbeddedBackend):
+    """Coordinates the threads and event loops of one process.
+
+    Args:
+        name: how the store is called in messages.
+        clock: gives the time in seconds since the epoch.
+    """
+
+    def __init__(self, name: str = "memory://", *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(name, Bells())
+        self._clock = clock
+        self._tables = _Tables()
+        self._lock = threading.Lock()
+
+    def _step(self, command: Callable[[Transaction, Any], T], argument: Any) -> T:
+        with self._lock:
+            tx = _MemoryTransaction(self._tables, self._clock())
+            try:
+                answer = command(tx, argument)
+            except BaseException:  # also an interrupt from the keyboard: half a step must not stay
+                tx.roll_back()
+                raise
+            tx.commit()
+        for bell, owner in tx.rings:
+            self.ring(bell, owner)
+        return answer
+
+    def _read(self, query: Callable[[Transaction, Any], T], argument: Any) -> T:
+        return self._step(query, argument)
+
+    async def _astep(self, command: Callable[[Transaction, Any], T], argument: Any) -> T:
+        # Nothing here waits for anything but the processor, so a hop to a thread would only cost.
+        return self._step(command, argument)
+
+    async def _aread(self, query: Callable[[Transaction, Any], T], argument: Any) -> T:
+        return self._step(query, argument)
+
+    def close(self) -> None:
+        self._bells.close()

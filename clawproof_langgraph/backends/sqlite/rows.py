@@ -1,0 +1,86 @@
+"""Rows as SQLite stores them: what is a tuple in Python is packed into one column of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clawproof_langgraph.backends.granting import user_wants
+from clawproof_langgraph.backends.store import LeaseRow, RecordRow, WaiterRow
+from clawproof_langgraph.model import Begin, Mode, State, Want
+
+_LETTER = {Mode.EXCLUSIVE: "x", Mode.SHARED: "s"}
+_MODE = {letter: mode for mode, letter in _LETTER.items()}
+
+
+def letter_of(mode: Mode) -> str:
+    """Write a mode as one letter."""
+    return _LETTER[mode]
+
+
+def mode_of(letter: str) -> Mode:
+    """Read what `letter_of` wrote."""
+    return _MODE[letter]
+
+
+def _pack_wants(wants: tuple[Want, ...]) -> str:
+    return "\n".join([_LETTER[mode] + resource for resource, mode in wants])
+
+
+def _unpack_wants(text: str) -> tuple[Want, ...]:
+    return tuple([Want(part[1:], _MODE[part[0]]) for part in text.split("\n")]) if text else ()
+
+
+def of_lease(row: LeaseRow) -> tuple[Any, ...]:
+    """Give a lease's columns."""
+    ask = row.ask
+    return (
+        ask.owner, row.fence, row.expires, row.since, row.seen, row.claimed, row.attempt, row.suspected,
+        _pack_wants(row.wants), ask.session, ask.ttl, ask.agent, ask.thread, ask.tool, ask.key, ask.scope,
+        ask.fingerprint, " ".join(ask.ancestors), ask.bell, ask.expected,
+    )  # fmt: skip
+
+
+def lease_of(columns: tuple[Any, ...]) -> LeaseRow:
+    """Make a lease of its columns."""
+    owner, fence, expires, since, seen, claimed, attempt, suspected, packed, *asked = columns
+    wants = _unpack_wants(packed)
+    ask = _ask_of(owner, wants, asked)
+    return LeaseRow(ask, wants, fence, expires, since, seen, bool(claimed), attempt, bool(suspected))
+
+
+def of_waiter(row: WaiterRow) -> tuple[Any, ...]:
+    """Give a waiter's columns."""
+    ask = row.ask
+    return (
+        ask.owner, row.place, row.arrived, _pack_wants(row.wants), ask.session, ask.ttl, ask.agent, ask.thread,
+        ask.tool, ask.key, ask.scope, ask.fingerprint, " ".join(ask.ancestors), ask.bell, ask.expected,
+    )  # fmt: skip
+
+
+def waiter_of(columns: tuple[Any, ...]) -> WaiterRow:
+    """Make a waiter of its columns."""
+    owner, place, arrived, packed, *asked = columns
+    wants = _unpack_wants(packed)
+    return WaiterRow(_ask_of(owner, wants, asked), wants, place, arrived)
+
+
+def _ask_of(owner: str, wants: tuple[Want, ...], asked: list[Any]) -> Begin:
+    session, ttl, agent, thread, tool, key, scope, fingerprint, ancestors, bell, expected = asked
+    return Begin(
+        owner, session, user_wants(wants), ttl, agent, thread, tool, key, scope, fingerprint, 0.0,
+        tuple(ancestors.split(" ")) if ancestors else (), bell, expected,
+    )  # fmt: skip
+
+
+def of_record(row: RecordRow) -> tuple[Any, ...]:
+    """Give a record's columns."""
+    return (
+        row.key, row.state.value, row.agent, row.thread, row.tool, row.scope, row.fingerprint, row.owner, row.fence,
+        row.attempt, row.result, row.first_at, row.updated_at,
+    )  # fmt: skip
+
+
+def record_of(columns: tuple[Any, ...]) -> RecordRow:
+    """Make a record of its columns."""
+    key, state, *rest = columns
+    return RecordRow(key, State(state), *rest)

@@ -1,0 +1,131 @@
+-- The tables of a coordination file. Several namespaces may share one file; `ns` is a namespace's number.
+-- Times are seconds since the epoch. Modes are one letter: x exclusive, s shared.
+
+CREATE TABLE namespaces (
+    ns   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+
+-- The fence of the last exclusive call on a resource that may have had an effect.
+CREATE TABLE versions (
+    ns       INTEGER NOT NULL,
+    resource TEXT NOT NULL,
+    version  INTEGER NOT NULL,
+    PRIMARY KEY (ns, resource)
+) WITHOUT ROWID;
+
+-- All that is live: each lease (its row has no resource), and each resource that it holds (a row has no more than its
+-- mode). They share one tree, which stays small, so that a begin changes one page whatever the number of locks.
+-- A lease is the only trace of a running call: when it expires, it becomes a record in doubt.
+CREATE TABLE live (
+    ns          INTEGER NOT NULL,
+    resource    TEXT NOT NULL,
+    owner       TEXT NOT NULL,
+    mode        TEXT,
+    fence       INTEGER,                -- 0 until the grant is claimed
+    expires     REAL,
+    since       REAL,
+    seen        REAL,
+    claimed     INTEGER,
+    attempt     INTEGER,
+    suspected   INTEGER,
+    wants       TEXT,                   -- mode and name of each resource, separated by line feeds
+    session     TEXT,
+    ttl         REAL,
+    agent       TEXT,
+    thread      TEXT,
+    tool        TEXT,
+    key         TEXT,
+    scope       TEXT,
+    fingerprint TEXT,
+    ancestors   TEXT,                   -- owners, separated by spaces
+    bell        TEXT,
+    expected    REAL,
+    PRIMARY KEY (ns, resource, owner)
+) WITHOUT ROWID;
+
+CREATE TABLE waiters (
+    ns          INTEGER NOT NULL,
+    owner       TEXT NOT NULL,
+    place       INTEGER NOT NULL,
+    arrived     REAL NOT NULL,
+    wants       TEXT NOT NULL,
+    session     TEXT NOT NULL,
+    ttl         REAL NOT NULL,
+    agent       TEXT NOT NULL,
+    thread      TEXT NOT NULL,
+    tool        TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    scope       TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    ancestors   TEXT NOT NULL,
+    bell        TEXT NOT NULL,
+    expected    REAL NOT NULL,
+    PRIMARY KEY (ns, owner)
+) WITHOUT ROWID;
+
+CREATE INDEX waiters_by_place ON waiters (ns, place);
+
+-- One row for each waiter and resource. Exclusive waiters and readers are apart, so that a reader finds the first
+-- exclusive waiter, and anybody the first waiter, in one step each.
+CREATE TABLE queue (
+    ns        INTEGER NOT NULL,
+    resource  TEXT NOT NULL,
+    exclusive INTEGER NOT NULL,
+    place     INTEGER NOT NULL,
+    owner     TEXT NOT NULL,
+    PRIMARY KEY (ns, resource, exclusive, place)
+) WITHOUT ROWID;
+
+-- The waiters of a session count as alive until then.
+CREATE TABLE sessions (
+    ns      INTEGER NOT NULL,
+    session TEXT NOT NULL,
+    until   REAL NOT NULL,
+    PRIMARY KEY (ns, session)
+) WITHOUT ROWID;
+
+-- What is known of a call that has settled.
+CREATE TABLE records (
+    ns          INTEGER NOT NULL,
+    key         TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    agent       TEXT NOT NULL,
+    thread      TEXT NOT NULL,
+    tool        TEXT NOT NULL,
+    scope       TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    owner       TEXT NOT NULL,
+    fence       INTEGER NOT NULL,
+    attempt     INTEGER NOT NULL,
+    result      BLOB,
+    first_at    REAL NOT NULL,
+    updated_at  REAL NOT NULL,
+    PRIMARY KEY (ns, key)
+) WITHOUT ROWID;
+
+CREATE INDEX records_in_doubt ON records (ns, scope, first_at) WHERE state = 'in_doubt';
+
+CREATE TABLE killed (
+    ns     INTEGER NOT NULL,
+    agent  TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    by     TEXT NOT NULL,
+    at     REAL NOT NULL,
+    PRIMARY KEY (ns, agent)
+) WITHOUT ROWID;
+
+-- The log, of all namespaces in one order. Its newest cursor is the clock of fences: that row is never deleted.
+CREATE TABLE events (
+    cursor    INTEGER PRIMARY KEY,
+    ns        INTEGER NOT NULL,
+    time      REAL NOT NULL,
+    type      TEXT NOT NULL,
+    agent     TEXT NOT NULL,
+    thread    TEXT NOT NULL,
+    call      TEXT NOT NULL,
+    key       TEXT NOT NULL,
+    resources TEXT NOT NULL,            -- names, separated by line feeds
+    fence     INTEGER NOT NULL,
+    data      TEXT NOT NULL             -- a JSON object
+);

@@ -1,0 +1,298 @@
+"""One atomic step in SQLite: the record store's reads and writes as statements."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from clawproof_langgraph.backends.sqlite import rows
+from clawproof_langgraph.backends.sqlite.retention import retire
+from clawproof_langgraph.backends.store import Holding, LeaseRow, RecordRow, Transaction, WaiterRow
+from clawproof_langgraph.events import Event
+from clawproof_langgraph.model import Begin, EventFilter, Killed, Mode, Sweep, Swept, Want
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+_LEASE_COLUMNS: Final = (
+    "owner, fence, expires, since, seen, claimed, attempt, suspected, wants, session, ttl, agent, thread, tool, key, "
+    "scope, fingerprint, ancestors, bell, expected"
+)
+_WAITER_COLUMNS: Final = (
+    "owner, place, arrived, wants, session, ttl, agent, thread, tool, key, scope, fingerprint, ancestors, bell, "
+    "expected"
+)
+_RECORD_COLUMNS: Final = (
+    "key, state, agent, thread, tool, scope, fingerprint, owner, fence, attempt, result, first_at, updated_at"
+)
+_EVENT_COLUMNS: Final = "cursor, time, type, agent, thread, call, key, resources, fence, data"
+
+
+def _marks(count: int) -> str:
+    return ",".join("?" * count)
+
+
+def _insert(verb: str, table: str, columns: str) -> str:
+    return f"{verb} INTO {table} (ns, {columns}) VALUES ({_marks(columns.count(',') + 2)})"
+
+
+_PUT_LEASE: Final = _insert("REPLACE", "live", "resource, " + _LEASE_COLUMNS)
+_PUT_WAITER: Final = _insert("INSERT", "waiters", _WAITER_COLUMNS)
+_PUT_RECORD: Final = _insert("REPLACE", "records", _RECORD_COLUMNS)
+_APPEND: Final = _insert("INSERT", "events", _EVENT_COLUMNS)
+_GET_LEASE: Final = f"SELECT {_LEASE_COLUMNS} FROM live WHERE ns = ? AND resource = '' AND owner = ?"
+_GET_WAITER: Final = f"SELECT {_WAITER_COLUMNS} FROM waiters WHERE ns = ? AND owner = ?"
+_GET_RECORD: Final = f"SELECT {_RECORD_COLUMNS} FROM records WHERE ns = ? AND key = ?"
+_GET_UNSETTLED: Final = (
+    f"SELECT {_RECORD_COLUMNS} FROM records INDEXED BY records_in_doubt "
+    "WHERE ns = ? AND scope = ? AND state = 'in_doubt' ORDER BY first_at LIMIT 1"
+)
+_QUEUE_COLUMNS: Final = ", ".join(f"waiters.{column}" for column in _WAITER_COLUMNS.split(", "))
+_FIRST_EXCLUSIVE: Final = "SELECT owner, place FROM queue WHERE ns = ? AND resource = ? AND exclusive = ? LIMIT 1"
+_BEHIND: Final = (
+    "SELECT place, owner FROM queue WHERE ns = ? AND resource = ? AND exclusive = {} AND place > ? "
+    "ORDER BY place LIMIT ?"
+)
+_QUEUE: Final = (
+    f"SELECT {_QUEUE_COLUMNS} FROM (SELECT * FROM ({_BEHIND.format(0)}) UNION ALL SELECT * FROM ({_BEHIND.format(1)}) "
+    "ORDER BY place LIMIT ?) AS next JOIN waiters ON waiters.ns = ? AND waiters.owner = next.owner ORDER BY next.place"
+)
+
+
+# Four questions that almost always have the answer "no", and the clock, in one statement instead of five.
+_FORESEE: Final = (
+    "SELECT (SELECT max(cursor) FROM events), EXISTS (SELECT 1 FROM queue WHERE ns = ?1), "
+    "EXISTS (SELECT 1 FROM killed WHERE ns = ?1 AND agent = ?2), "
+    "EXISTS (SELECT 1 FROM records WHERE ns = ?1 AND key = ?3), "
+    "EXISTS (SELECT 1 FROM records INDEXED BY records_in_doubt WHERE ns = ?1 AND scope = ?4 AND state = 'in_doubt')"
+)
+
+
+@lru_cache(maxsize=64)
+def _select_holdings(count: int) -> str:
+    return f"SELECT resource, owner, mode FROM live WHERE ns = ? AND resource IN ({_marks(count)})"
+
+
+@lru_cache(maxsize=64)
+def _select_contended(count: int) -> str:
+    return f"SELECT DISTINCT resource FROM queue WHERE ns = ? AND resource IN ({_marks(count)})"
+
+
+class SqliteTransaction(Transaction):
+    """Reads and writes at once, but for the log, which is written in one go at the end.
+
+    Args:
+        connection: in a transaction that its user ends.
+        ns: the namespace's number.
+        now: seconds since the epoch.
+        places: where the retention of this process has come to; kept between its steps.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, ns: int, now: float, places: dict[str, Any]) -> None:
+        super().__init__(now)
+        self._run = connection.execute
+        self._run_many = connection.executemany
+        self._ns = ns
+        self._places = places
+        self._last_cursor: int | None = None
+        self._crowded: bool | None = None
+        self._absent: set[tuple[str, str]] = set()
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        ns = self._ns
+        self._run_many(_APPEND, [_event_row(ns, event) for event in self._appended])
+
+    def foresee(self, ask: Begin) -> None:
+        row = self._run(_FORESEE, (self._ns, ask.agent, ask.key, ask.scope)).fetchone()
+        self._last_cursor, self._crowded, found = row[0] or 0, bool(row[1]), row[2:]
+        subjects = (("killed", ask.agent), ("record", ask.key), ("unsettled", ask.scope))
+        self._absent = {subject for subject, exists in zip(subjects, found, strict=True) if not exists}
+
+    def last_cursor(self) -> int:
+        if self._last_cursor is None:
+            self._last_cursor = self._run("SELECT max(cursor) FROM events").fetchone()[0] or 0
+        return self._last_cursor
+
+    def lease(self, owner: str) -> LeaseRow | None:
+        row = self._run(_GET_LEASE, (self._ns, owner)).fetchone()
+        return row and rows.lease_of(row)
+
+    def put_lease(self, row: LeaseRow) -> None:
+        self._run(_PUT_LEASE, (self._ns, "", *rows.of_lease(row)))
+
+    def drop_lease(self, owner: str) -> None:
+        self._run("DELETE FROM live WHERE ns = ? AND resource = '' AND owner = ?", (self._ns, owner))
+
+    def leases(self, *, expired: bool = False, session: str = "", limit: int = -1) -> list[LeaseRow]:
+        where, values = "ns = ? AND resource = ''", [self._ns]  # type: tuple[str, list[Any]]
+        if expired:
+            where, values = where + " AND expires <= ?", [*values, self.now]
+        if session:
+            where, values = where + " AND session = ?", [*values, session]
+        found = self._run(f"SELECT {_LEASE_COLUMNS} FROM live WHERE {where} LIMIT ?", (*values, limit))
+        return [rows.lease_of(row) for row in found.fetchall()]
+
+    def holdings(self, names: Sequence[str]) -> list[Holding]:
+        found = self._run(_select_holdings(len(names)), (self._ns, *names)).fetchall()
+        return [Holding(resource, owner, rows.mode_of(letter)) for resource, owner, letter in found]
+
+    def hold(self, owner: str, wants: tuple[Want, ...]) -> None:
+        ns = self._ns
+        self._run_many(
+            "INSERT INTO live (ns, resource, owner, mode) VALUES (?,?,?,?)",
+            [(ns, resource, owner, rows.letter_of(mode)) for resource, mode in wants],
+        )
+
+    def unhold(self, owner: str, wants: tuple[Want, ...]) -> None:
+        ns = self._ns
+        self._run_many(
+            "DELETE FROM live WHERE ns = ? AND resource = ? AND owner = ?",
+            [(ns, resource, owner) for resource, _ in wants],
+        )
+
+    def put_versions(self, names: Sequence[str], version: int) -> None:
+        ns = self._ns
+        self._run_many(
+            "REPLACE INTO versions (ns, resource, version) VALUES (?,?,?)", [(ns, name, version) for name in names]
+        )
+
+    def contended(self, names: Sequence[str]) -> list[str]:
+        if self._crowded is None:
+            self._crowded = self._run("SELECT 1 FROM queue WHERE ns = ? LIMIT 1", (self._ns,)).fetchone() is not None
+        if not self._crowded:
+            return []
+        found = self._run(_select_contended(len(names)), (self._ns, *names)).fetchall()
+        return [name for (name,) in found]
+
+    def waiter(self, owner: str) -> WaiterRow | None:
+        row = self._run(_GET_WAITER, (self._ns, owner)).fetchone()
+        return row and rows.waiter_of(row)
+
+    def put_waiter(self, row: WaiterRow) -> None:
+        self._crowded = True
+        self._run(_PUT_WAITER, (self._ns, *rows.of_waiter(row)))
+        self._run_many(
+            "INSERT INTO queue (ns, resource, exclusive, place, owner) VALUES (?,?,?,?,?)",
+            [
+                (self._ns, resource, mode is Mode.EXCLUSIVE, row.place, row.ask.owner)
+                for resource, mode in row.wants
+            ],
+        )  # fmt: skip
+
+    def drop_waiter(self, row: WaiterRow) -> None:
+        self._run("DELETE FROM waiters WHERE ns = ? AND owner = ?", (self._ns, row.ask.owner))
+        self._run_many(
+            "DELETE FROM queue WHERE ns = ? AND resource = ? AND exclusive = ? AND place = ?",
+            [(self._ns, resource, mode is Mode.EXCLUSIVE, row.place) for resource, mode in row.wants],
+        )
+
+    def waiters(self, *, dead: bool = False, limit: int = -1) -> list[WaiterRow]:
+        dead_only = (
+            "AND session NOT IN (SELECT session FROM sessions WHERE ns = waiters.ns AND until > ?)" if dead else ""
+        )
+        values = (self._ns, self.now, limit) if dead else (self._ns, limit)
+        found = self._run(
+            f"SELECT {_WAITER_COLUMNS} FROM waiters WHERE ns = ? {dead_only} ORDER BY place LIMIT ?", values
+        )
+        return [rows.waiter_of(row) for row in found.fetchall()]
+
+    def queue(self, resource: str, *, after: int, limit: int) -> list[WaiterRow]:
+        behind = (self._ns, resource, after, limit)
+        return [rows.waiter_of(row) for row in self._run(_QUEUE, (*behind, *behind, limit, self._ns)).fetchall()]
+
+    def ahead(self, resource: str, mode: Mode, place: int) -> WaiterRow | None:
+        for exclusive in (1, 0) if mode is Mode.EXCLUSIVE else (1,):
+            first = self._run(_FIRST_EXCLUSIVE, (self._ns, resource, exclusive)).fetchone()
+            if first and first[1] < place:
+                return self.waiter(first[0])
+        return None
+
+    def last_place(self) -> int:
+        return self._run("SELECT max(place) FROM waiters WHERE ns = ?", (self._ns,)).fetchone()[0] or 0
+
+    def session_until(self, session: str) -> float:
+        row = self._run("SELECT until FROM sessions WHERE ns = ? AND session = ?", (self._ns, session)).fetchone()
+        return row[0] if row else 0.0
+
+    def put_session(self, session: str, until: float) -> None:
+        self._run("REPLACE INTO sessions (ns, session, until) VALUES (?,?,?)", (self._ns, session, until))
+
+    def record(self, key: str) -> RecordRow | None:
+        if ("record", key) in self._absent:
+            return None
+        row = self._run(_GET_RECORD, (self._ns, key)).fetchone()
+        return row and rows.record_of(row)
+
+    def unsettled(self, scope: str) -> RecordRow | None:
+        if ("unsettled", scope) in self._absent:
+            return None
+        row = self._run(_GET_UNSETTLED, (self._ns, scope)).fetchone()
+        return row and rows.record_of(row)
+
+    def put_record(self, row: RecordRow) -> None:
+        self._absent.clear()
+        self._run(_PUT_RECORD, (self._ns, *rows.of_record(row)))
+
+    def drop_record(self, key: str) -> None:
+        self._run("DELETE FROM records WHERE ns = ? AND key = ?", (self._ns, key))
+
+    def in_doubt(self) -> list[RecordRow]:
+        found = self._run(
+            f"SELECT {_RECORD_COLUMNS} FROM records WHERE ns = ? AND state = 'in_doubt' ORDER BY first_at", (self._ns,)
+        )
+        return [rows.record_of(row) for row in found.fetchall()]
+
+    def killed(self, agent: str) -> Killed | None:
+        if ("killed", agent) in self._absent:
+            return None
+        row = self._run(
+            "SELECT agent, reason, by, at FROM killed WHERE ns = ? AND agent = ?", (self._ns, agent)
+        ).fetchone()
+        return row and Killed(*row)
+
+    def put_killed(self, row: Killed) -> None:
+        self._run(
+            "REPLACE INTO killed (ns, agent, reason, by, at) VALUES (?,?,?,?,?)",
+            (self._ns, row.agent, row.reason, row.by, row.at),
+        )
+
+    def drop_killed(self, agent: str) -> None:
+        self._run("DELETE FROM killed WHERE ns = ? AND agent = ?", (self._ns, agent))
+
+    def all_killed(self) -> list[Killed]:
+        found = self._run("SELECT agent, reason, by, at FROM killed WHERE ns = ? ORDER BY at", (self._ns,))
+        return [Killed(*row) for row in found.fetchall()]
+
+    def events(self, wanted: EventFilter) -> list[Event]:
+        where, values = ["cursor > ?", "ns = ?"], [wanted.after, self._ns]  # type: tuple[list[str], list[Any]]
+        for column, value in (("agent", wanted.agent), ("thread", wanted.thread), ("call", wanted.call)):
+            if value:
+                where.append(f"{column} = ?")
+                values.append(value)
+        if wanted.types:
+            where.append(f"type IN ({_marks(len(wanted.types))})")
+            values.extend(wanted.types)
+        if wanted.resource:
+            where.append("instr(char(10) || resources || char(10), char(10) || ? || char(10))")
+            values.append(wanted.resource)
+        query = f"SELECT {_EVENT_COLUMNS} FROM events WHERE {' AND '.join(where)} ORDER BY cursor LIMIT ?"
+        return [_event_of(row) for row in self._run(query, (*values, wanted.limit)).fetchall()]
+
+    def retire(self, terms: Sweep) -> Swept:
+        return retire(self._run, self._ns, self.now, terms, self._places)
+
+
+def _event_row(ns: int, event: Event) -> tuple[Any, ...]:
+    return (
+        ns, event.cursor, event.time, event.type, event.agent, event.thread, event.call, event.key,
+        "\n".join(event.resources), event.fence, _encode(event.data),
+    )  # fmt: skip
+
+
+def _event_of(row: tuple[Any, ...]) -> Event:
+    cursor, time, kind, agent, thread, call, key, resources, fence, data = row
+    names = tuple(resources.split("\n")) if resources else ()
+    return Event(cursor, time, kind, agent, thread, call, key, names, fence, json.loads(data))

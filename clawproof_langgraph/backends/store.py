@@ -1,0 +1,252 @@
+"""The small record store under the engine: its rows, and what one atomic step may read and write."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from clawproof_langgraph.events import Event
+from clawproof_langgraph.model import Begin, EventFilter, Killed, Mode, State, Sweep, Swept, Want
+
+LAST_PLACE: Final = 2**62
+"""The place of a request that is not queued: behind every waiter."""
+
+
+class Holding(NamedTuple):
+    """One resource in the hands of one owner."""
+
+    resource: str
+    owner: str
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    """A live lease.
+
+    Args:
+        ask: the request that it was granted to.
+        wants: the resources of the request, with those that stand for its key and its scope.
+        fence: the fencing token; 0 until the grant is claimed.
+        expires: when it ends.
+        since: when it was granted.
+        seen: the holder's last sign of life.
+        claimed: whether the tool may have started.
+        attempt: how often the call was executed before.
+        suspected: whether its overdue holder was already reported.
+    """
+
+    ask: Begin
+    wants: tuple[Want, ...]
+    fence: int
+    expires: float
+    since: float
+    seen: float
+    claimed: bool
+    attempt: int = 0
+    suspected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WaiterRow:
+    """A waiter: its request, its resources, its place in the queue (lower is earlier), and when it came."""
+
+    ask: Begin
+    wants: tuple[Want, ...]
+    place: int
+    arrived: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """What is known of a call by its idempotency key."""
+
+    key: str
+    state: State
+    agent: str
+    thread: str
+    tool: str
+    scope: str
+    fingerprint: str
+    owner: str
+    fence: int
+    attempt: int
+    result: bytes | None
+    first_at: float
+    updated_at: float
+
+
+class Transaction(ABC):
+    """One atomic step over a namespace; all of it happens, or nothing.
+
+    Reads see the writes of the same step. `now` is the store's time in seconds since the epoch.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self.rings: list[tuple[str, str]] = []
+        """(bell, owner) of those to wake once the step is durable."""
+        self.freed: list[str] = []
+        """Resources whose waiters may be granted now."""
+        self._appended: list[Event] = []
+        self._cursor = 0
+
+    # The log is also the clock: a fence is the cursor of the event that tells of its grant.
+
+    def next_cursor(self) -> int:
+        """Tell the cursor that the next event will get: beyond all before, and not before the time in µs."""
+        if not self._cursor:
+            self._cursor = self.last_cursor()
+        return max(self._cursor + 1, int(self.now * 1_000_000))
+
+    def append(
+        self,
+        kind: str,
+        ask: Begin,
+        *,
+        key: str = "",
+        resources: tuple[str, ...] = (),
+        fence: int = 0,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append an event about a request to the log."""
+        self._cursor = self.next_cursor()
+        self._appended.append(
+            Event(
+                self._cursor,
+                self.now,
+                kind,
+                ask.agent,
+                ask.thread,
+                ask.owner,
+                key or ask.key,
+                resources,
+                fence,
+                data or {},
+            )
+        )
+
+    def foresee(self, ask: Begin) -> None:  # noqa: B027 - a store without a cheaper way need not do anything
+        """Be told that a request is about to be judged, so that what it needs can be read in one go."""
+
+    @abstractmethod
+    def last_cursor(self) -> int:
+        """Read the cursor of the newest event, 0 if there is none."""
+
+    @abstractmethod
+    def lease(self, owner: str) -> LeaseRow | None:
+        """Read a lease."""
+
+    @abstractmethod
+    def put_lease(self, row: LeaseRow) -> None:
+        """Write a lease under its owner."""
+
+    @abstractmethod
+    def drop_lease(self, owner: str) -> None:
+        """Delete a lease."""
+
+    @abstractmethod
+    def leases(self, *, expired: bool = False, session: str = "", limit: int = -1) -> list[LeaseRow]:
+        """Read leases: all, those that have expired, or those of a session."""
+
+    @abstractmethod
+    def holdings(self, names: Sequence[str]) -> list[Holding]:
+        """Read who holds these resources."""
+
+    @abstractmethod
+    def hold(self, owner: str, wants: tuple[Want, ...]) -> None:
+        """Write that an owner holds resources."""
+
+    @abstractmethod
+    def unhold(self, owner: str, wants: tuple[Want, ...]) -> None:
+        """Delete that an owner holds resources."""
+
+    @abstractmethod
+    def put_versions(self, names: Sequence[str], version: int) -> None:
+        """Write the version of resources: the fence of the last exclusive call that may have had an effect."""
+
+    @abstractmethod
+    def contended(self, names: Sequence[str]) -> list[str]:
+        """Read which of these resources somebody waits for."""
+
+    @abstractmethod
+    def waiter(self, owner: str) -> WaiterRow | None:
+        """Read a waiter."""
+
+    @abstractmethod
+    def put_waiter(self, row: WaiterRow) -> None:
+        """Write a waiter under its owner, into the queue of each of its resources."""
+
+    @abstractmethod
+    def drop_waiter(self, row: WaiterRow) -> None:
+        """Delete a waiter from all queues."""
+
+    @abstractmethod
+    def waiters(self, *, dead: bool = False, limit: int = -1) -> list[WaiterRow]:
+        """Read waiters: all, or those whose session has shown no life."""
+
+    @abstractmethod
+    def queue(self, resource: str, *, after: int, limit: int) -> list[WaiterRow]:
+        """Read the next waiters for a resource behind a place, in order."""
+
+    @abstractmethod
+    def ahead(self, resource: str, mode: Mode, place: int) -> WaiterRow | None:
+        """Read a waiter before a place whose mode is in conflict with `mode`."""
+
+    @abstractmethod
+    def last_place(self) -> int:
+        """Read the highest place in any queue, 0 if there is none."""
+
+    @abstractmethod
+    def session_until(self, session: str) -> float:
+        """Read until when a session's waiters count as alive."""
+
+    @abstractmethod
+    def put_session(self, session: str, until: float) -> None:
+        """Write until when a session's waiters count as alive."""
+
+    @abstractmethod
+    def record(self, key: str) -> RecordRow | None:
+        """Read a record."""
+
+    @abstractmethod
+    def unsettled(self, scope: str) -> RecordRow | None:
+        """Read the oldest record in doubt of a scope."""
+
+    @abstractmethod
+    def put_record(self, row: RecordRow) -> None:
+        """Write a record under its key."""
+
+    @abstractmethod
+    def drop_record(self, key: str) -> None:
+        """Delete a record."""
+
+    @abstractmethod
+    def in_doubt(self) -> list[RecordRow]:
+        """Read all records in doubt."""
+
+    @abstractmethod
+    def killed(self, agent: str) -> Killed | None:
+        """Read an agent's kill flag."""
+
+    @abstractmethod
+    def put_killed(self, row: Killed) -> None:
+        """Write an agent's kill flag."""
+
+    @abstractmethod
+    def drop_killed(self, agent: str) -> None:
+        """Delete an agent's kill flag."""
+
+    @abstractmethod
+    def all_killed(self) -> list[Killed]:
+        """Read all kill flags."""
+
+    @abstractmethod
+    def events(self, wanted: EventFilter) -> list[Event]:
+        """Read events in order."""
+
+    @abstractmethod
+    def retire(self, terms: Sweep) -> Swept:
+        """Delete records, events, sessions and versions that are older than their retention."""

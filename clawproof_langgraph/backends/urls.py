@@ -1,0 +1,75 @@
+"""From a URL to a backend, and where the default one is."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from clawproof_langgraph.backends.base import Backend
+from clawproof_langgraph.backends.memory import MemoryBackend
+from clawproof_langgraph.errors import ConfigurationError
+
+_MARKS: Final = ("clawproof.toml", "langgraph.json", "pyproject.toml", ".git")
+_SCHEMES: Final = "sqlite:///file.db, memory:// and memory://name"
+
+_named: dict[tuple[str, str], MemoryBackend] = {}
+_named_lock = threading.Lock()
+
+
+def open_backend(url: str | None, namespace: str | None) -> Backend:
+    """Open the backend that a URL names.
+
+    Args:
+        url: the URL; None for `CLAWPROOF_URL`, else the project's own file.
+        namespace: None for `CLAWPROOF_NAMESPACE`, else `default`.
+
+    Raises:
+        ConfigurationError: the URL is not known, or its file cannot be used.
+    """
+    url = url or os.environ.get("CLAWPROOF_URL") or _project_url()
+    namespace = namespace or os.environ.get("CLAWPROOF_NAMESPACE") or "default"
+    parts = urlsplit(url)
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    match parts.scheme:
+        case "memory":
+            return _open_memory(parts.netloc + parts.path, namespace)
+        case "sqlite":
+            return _open_sqlite(url, unquote(parts.path), parts.netloc, namespace, options)
+        case _:
+            raise ConfigurationError(f'The store URL "{url}" is not known; there are {_SCHEMES}.')
+
+
+def _open_memory(name: str, namespace: str) -> Backend:
+    if not name:
+        return MemoryBackend()
+    with _named_lock:
+        return _named.setdefault((name, namespace), MemoryBackend(f"memory://{name}"))
+
+
+def _open_sqlite(url: str, path: str, host: str, namespace: str, options: dict[str, str]) -> Backend:
+    from clawproof_langgraph.backends.sqlite import SqliteBackend  # only who uses it pays for it
+
+    if host or len(path) < 2:
+        raise ConfigurationError(
+            f'The URL "{url}" names no file: write sqlite:///relative.db or sqlite:////absolute/path.db.'
+        )
+    if unknown := set(options) - {"synchronous"}:
+        raise ConfigurationError(f'The URL "{url}" has the unknown option {", ".join(unknown)}; there is synchronous.')
+    return SqliteBackend(path.removeprefix("/"), namespace, options.get("synchronous", "full"))
+
+
+def _project_url() -> str:
+    here = Path.cwd()
+    root = next((folder for folder in (here, *here.parents) if any((folder / mark).exists() for mark in _MARKS)), here)
+    folder = root / ".clawproof"
+    try:
+        folder.mkdir(exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+    except OSError as exc:
+        raise ConfigurationError(f"Cannot make {folder} for the coordination file: {exc}. Set CLAWPROOF_URL.") from exc
+    return f"sqlite:///{folder / 'state.db'}"

@@ -1,0 +1,107 @@
+"""Results as bytes: JSON with tags for a fixed list of types. It can build nothing that is not on the list."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from clawproof_langgraph.errors import ClawproofError
+
+_VERSION: Final = b"1"
+_TAG: Final = "$"
+LIMIT: Final = 256 * 1024
+"""The most bytes of a stored result."""
+
+
+class NotStorable(ClawproofError):
+    """Says that a value has no stored form, or that stored bytes cannot be read."""
+
+
+_encoders: dict[type, tuple[str, Callable[[Any], Any]]] = {}
+_decoders: dict[str, Callable[[Any], Any]] = {}
+
+
+def register(kind: type, tag: str, encode: Callable[[Any], Any], decode: Callable[[Any], Any]) -> None:
+    """Put a type on the list.
+
+    Args:
+        kind: the type itself; its subclasses are other types.
+        tag: its name in the stored form.
+        encode: gives a value of storable parts.
+        decode: makes the object of it.
+    """
+    _encoders[kind] = (tag, encode)
+    _decoders[tag] = decode
+
+
+def dumps(value: Any) -> bytes:
+    """Encode a value.
+
+    Raises:
+        NotStorable: it holds a type that is not on the list, or is larger than `LIMIT`.
+    """
+    try:
+        data = _VERSION + json.dumps(_pack(value), ensure_ascii=False, separators=(",", ":")).encode()
+    except (ValueError, RecursionError) as exc:  # lone surrogates, endless nesting
+        raise NotStorable(f"The value cannot be stored: {exc}.") from exc
+    if len(data) > LIMIT:
+        raise NotStorable(f"The value has {len(data)} bytes when stored; the limit is {LIMIT}.")
+    return data
+
+
+def loads(data: bytes) -> Any:
+    """Decode what `dumps` wrote.
+
+    Raises:
+        NotStorable: it is damaged, of a newer version, or names a type that is not on the list.
+    """
+    if data[:1] != _VERSION:
+        raise NotStorable("The stored result is damaged, or from a newer version of clawproof-langgraph: upgrade it.")
+    try:
+        return _unpack(json.loads(data[1:]))
+    except (ValueError, KeyError, TypeError) as exc:
+        raise NotStorable(f"The stored result is damaged: {exc!r}.") from exc
+
+
+def _pack(value: Any) -> Any:
+    kind = type(value)
+    if value is None or kind in (str, int, bool, float):
+        return value
+    if kind is list:
+        return [_pack(element) for element in value]
+    if kind is dict:
+        if all(type(key) is str for key in value) and _TAG not in value:
+            return {key: _pack(element) for key, element in value.items()}
+        return {_TAG: "dict", "v": [[_pack(key), _pack(element)] for key, element in value.items()]}
+    if kind in _encoders:
+        tag, encode = _encoders[kind]
+        return {_TAG: tag, "v": _pack(encode(value))}
+    raise NotStorable(f"The value cannot be stored: {kind.__module__}.{kind.__qualname__} is not on the list of types.")
+
+
+def _unpack(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unpack(element) for element in value]
+    if isinstance(value, dict):
+        if _TAG in value:
+            return _decoders[value[_TAG]](_unpack(value["v"]))
+        return {key: _unpack(element) for key, element in value.items()}
+    return value
+
+
+_decoders["dict"] = dict
+register(tuple, "tuple", list, tuple)
+register(set, "set", list, set)
+register(frozenset, "frozenset", list, frozenset)
+register(bytes, "bytes", lambda value: base64.b64encode(value).decode(), base64.b64decode)
+register(datetime, "datetime", datetime.isoformat, datetime.fromisoformat)
+register(date, "date", date.isoformat, date.fromisoformat)
+register(time, "time", time.isoformat, time.fromisoformat)
+register(timedelta, "timedelta", timedelta.total_seconds, lambda value: timedelta(seconds=value))
+register(Decimal, "decimal", str, Decimal)
+register(UUID, "uuid", str, UUID)

@@ -1,0 +1,346 @@
+"""The coordinator: a namespace in a store, its locks, and its admin face."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from clawproof_langgraph import codec, events
+from clawproof_langgraph.backends.base import Backend
+from clawproof_langgraph.backends.urls import open_backend
+from clawproof_langgraph.core.hold import give_back, take
+from clawproof_langgraph.core.order import check_order
+from clawproof_langgraph.durations import seconds
+from clawproof_langgraph.errors import ConfigurationError, LockOrderError
+from clawproof_langgraph.events import Event
+from clawproof_langgraph.model import (
+    Begin,
+    EventFilter,
+    Fact,
+    Granted,
+    Kill,
+    Killed,
+    Mode,
+    Note,
+    Resolve,
+    Revive,
+    Snapshot,
+    Sweep,
+    Want,
+)
+from clawproof_langgraph.runtime.context import Frame, current_frame, pop, push
+from clawproof_langgraph.runtime.drive import Body, Driver
+from clawproof_langgraph.runtime.heartbeat import Heartbeat
+from clawproof_langgraph.runtime.lease import Lease
+from clawproof_langgraph.templates import canonical
+
+Modes = Literal["exclusive", "shared"]
+
+
+class Coordinator:
+    """Coordinates all who use the same store and namespace.
+
+    One coordinator serves any number of threads and event loops at once. It is a context manager, sync and async.
+
+    Args:
+        backend: the store.
+        keep_results: how long settled calls are remembered; part of the promise that nothing is repeated.
+        keep_events: how long the log is kept.
+        max_events: the most events that are kept, whatever their age.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        keep_results: str | float = "30d",
+        keep_events: str | float = "7d",
+        max_events: int = 100_000,
+    ) -> None:
+        self._backend = backend
+        self._terms = Sweep(
+            keep_results=seconds(keep_results, "keep_results"),
+            keep_events=seconds(keep_events, "keep_events"),
+            max_events=max_events,
+        )
+        self._start()
+
+    @classmethod
+    def from_url(cls, url: str | None = None, *, namespace: str | None = None, **options: Any) -> Self:
+        """Open the store that a URL names.
+
+        Args:
+            url: `sqlite:///clawproof.db` (add `?synchronous=normal` for speed at the price of the last moments before
+                a power failure), `memory://`, or `memory://name` to share it by name in this process. The default is
+                `CLAWPROOF_URL`, else `.clawproof/state.db` in the project's folder.
+            namespace: nothing is shared between namespaces; the default is `CLAWPROOF_NAMESPACE`, else `default`.
+            options: as for the class.
+
+        Raises:
+            ConfigurationError: the URL is not known, or its file cannot be used.
+        """
+        return cls(open_backend(url, namespace), **options)
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self.session = secrets.token_hex(6)
+        self._numbers = itertools.count(1)
+        self._heartbeat = Heartbeat(self._backend, self.session, self._terms)
+
+    @property
+    def store(self) -> str:
+        """The store for humans, without credentials."""
+        return self._backend.name
+
+    def new_owner(self) -> str:
+        """Make the id of a new call."""
+        if self._pid != os.getpid():  # a fork: the leases of the parent are not this process's
+            self._start()
+        return f"{self.session}-{next(self._numbers)}"
+
+    def driver(self, body: Body | None = None, pulse: Callable[[], None] | None = None) -> Driver:
+        """Make the driver of one program over this coordinator's store."""
+        return Driver(self._backend, self._heartbeat, body, pulse)
+
+    def nesting(self, wants: Iterable[Want]) -> Frame | None:
+        """Give the call chain that a new request is nested in, if any.
+
+        Raises:
+            LockOrderError: the request would break the global order inside it.
+        """
+        outer = current_frame()
+        if outer is None:
+            return None
+        if outer.coordinator is not self:
+            held = outer.held[0].resource if outer.held else "a call"
+            first = next((want.resource for want in wants), "a call")
+            raise LockOrderError(first, held, "it is held in another coordinator, and no order spans the two")
+        check_order(tuple(wants), outer.held)
+        return outer
+
+    def lock(
+        self,
+        *resources: str,
+        agent: str = "",
+        mode: Modes = "exclusive",
+        ttl: str | float = 30.0,
+        wait: str | float | None = None,
+    ) -> HeldLock:
+        """Lock resources for a block of code: `with coordinator.lock("inventory/1") as lease:`, or `async with`.
+
+        Args:
+            resources: their names, in any order; they are taken in one step.
+            agent: who asks; a stopped agent gets no lock.
+            mode: `exclusive`, or `shared`.
+            ttl: seconds that the lease lives without renewal; it is renewed while this process lives.
+            wait: seconds to wait at most; the default is one and a half times the ttl.
+
+        Raises:
+            ConfigurationError: no name, a name that is none, or a ttl of zero.
+        """
+        if not resources:
+            raise ConfigurationError("lock() needs at least one resource name.")
+        life = seconds(ttl, "ttl")
+        if life <= 0:
+            raise ConfigurationError(
+                'ttl must be more than zero: a lease that ends at once protects nothing. Try "30s".'
+            )
+        patience = 1.5 * life if wait is None else seconds(wait, "wait")
+        wants = tuple(Want(name, Mode(mode)) for name in sorted({canonical(name) for name in resources}))
+        return HeldLock(self, wants, agent, life, patience)
+
+    # --- the admin face -----------------------------------------------------------------------------------------
+
+    def kill(self, agent: str, *, reason: str = "", by: str = "") -> None:
+        """Stop an agent: its tools are refused from now on, and `check()` in a running one raises AgentKilled."""
+        self._backend.record(Kill(_agent(agent), reason, by))
+
+    async def akill(self, agent: str, *, reason: str = "", by: str = "") -> None:
+        """Do what `kill` does, from an event loop."""
+        await self._backend.arecord(Kill(_agent(agent), reason, by))
+
+    def revive(self, agent: str, *, by: str = "") -> None:
+        """Let a stopped agent go on."""
+        self._backend.record(Revive(_agent(agent), by))
+
+    async def arevive(self, agent: str, *, by: str = "") -> None:
+        """Do what `revive` does, from an event loop."""
+        await self._backend.arecord(Revive(_agent(agent), by))
+
+    def killed(self) -> tuple[Killed, ...]:
+        """List the stopped agents."""
+        return self.snapshot().killed
+
+    async def akilled(self) -> tuple[Killed, ...]:
+        """Do what `killed` does, from an event loop."""
+        return (await self.asnapshot()).killed
+
+    def snapshot(self) -> Snapshot:
+        """Show leases, waiters, calls in doubt and stopped agents at one instant."""
+        return self._backend.snapshot()
+
+    async def asnapshot(self) -> Snapshot:
+        """Do what `snapshot` does, from an event loop."""
+        return await self._backend.asnapshot()
+
+    def events(self, *, after: int = 0, types: Iterable[str] = (), limit: int = 1000, **about: str) -> list[Event]:
+        """Read the log in order.
+
+        Args:
+            after: the cursor of the last event that is known already.
+            types: only these.
+            limit: the most to give.
+            about: only events of this `resource`, `agent`, `thread` or `call`.
+
+        Raises:
+            ConfigurationError: another filter is named.
+        """
+        return self._backend.events(_filter(after, types, limit, about))
+
+    async def aevents(
+        self, *, after: int = 0, types: Iterable[str] = (), limit: int = 1000, **about: str
+    ) -> list[Event]:
+        """Do what `events` does, from an event loop."""
+        return await self._backend.aevents(_filter(after, types, limit, about))
+
+    def resolve(
+        self, key: str, outcome: Literal["applied", "not_applied"], *, result: Any = None, by: str = ""
+    ) -> None:
+        """Say what became of a call in doubt.
+
+        Args:
+            key: its idempotency key, as `snapshot().in_doubt` and the event log show it.
+            outcome: `applied`: a repetition gets `result`; `not_applied`: it runs again.
+            result: what the tool would have returned.
+            by: who says so, for the log.
+
+        Raises:
+            ConfigurationError: the key is not known or its call is not in doubt; nothing is changed.
+        """
+        self._backend.record(_resolution(key, outcome, result, by))
+
+    async def aresolve(
+        self, key: str, outcome: Literal["applied", "not_applied"], *, result: Any = None, by: str = ""
+    ) -> None:
+        """Do what `resolve` does, from an event loop."""
+        await self._backend.arecord(_resolution(key, outcome, result, by))
+
+    def note(self, fact: Fact) -> None:
+        """Record a fact with its event."""
+        self._backend.record(fact)
+
+    async def anote(self, fact: Fact) -> None:
+        """Do what `note` does, from an event loop."""
+        await self._backend.arecord(fact)
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop the heartbeat and let go of the store; leases that are still held expire."""
+        if self._pid == os.getpid():
+            self._heartbeat.stop()
+        self._backend.close()
+
+    async def aclose(self) -> None:
+        """Do what `close` does, from an event loop."""
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+
+class HeldLock:
+    """What `coordinator.lock(...)` gives: a context manager, sync and async, for one use."""
+
+    def __init__(self, coordinator: Coordinator, wants: tuple[Want, ...], agent: str, ttl: float, wait: float) -> None:
+        self._coordinator, self._wants, self._agent, self._ttl, self._wait = coordinator, wants, agent, ttl, wait
+        self._held: tuple[Begin, Granted, Driver] | None = None
+        self._link: Token[Frame | None] | None = None
+
+    def _ask(self, bell: str) -> Begin:
+        owner = self._coordinator.new_owner()
+        outer = self._coordinator.nesting(self._wants)
+        ancestors = outer.chain if outer else ()
+        return Begin(
+            owner, self._coordinator.session, self._wants, self._ttl, self._agent, ancestors=ancestors, bell=bell
+        )
+
+    def _taken(self, ask: Begin, granted: Granted, driver: Driver) -> Lease:
+        assert driver.lease is not None
+        self._held = (ask, granted, driver)
+        self._link = push(driver.lease, self._coordinator)
+        return driver.lease
+
+    def _prevented(self, error: LockOrderError) -> Note:
+        names = tuple(want.resource for want in self._wants)
+        data = {"wanted": error.wanted, "held": error.held}
+        return Note(events.DEADLOCK_PREVENTED, self._agent, resources=names, data=data)
+
+    def __enter__(self) -> Lease:
+        driver = self._coordinator.driver()
+        try:
+            ask = self._ask(driver.take_bell())
+        except LockOrderError as exc:
+            self._coordinator.note(self._prevented(exc))
+            raise
+        return self._taken(ask, driver.drive(take(ask, wait=self._wait)), driver)
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
+        ask, granted, driver = self._let_go()
+        driver.drive(give_back(ask, granted))
+
+    async def __aenter__(self) -> Lease:
+        driver = self._coordinator.driver()
+        try:
+            ask = self._ask(driver.use_loop_bell())
+        except LockOrderError as exc:
+            await self._coordinator.anote(self._prevented(exc))
+            raise
+        return self._taken(ask, await driver.adrive(take(ask, wait=self._wait)), driver)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None
+    ) -> None:
+        ask, granted, driver = self._let_go()
+        await driver.adrive(give_back(ask, granted))
+
+    def _let_go(self) -> tuple[Begin, Granted, Driver]:
+        assert self._held is not None and self._link is not None, "the lock was not taken"
+        pop(self._link)
+        held, self._held = self._held, None
+        return held
+
+
+def _agent(name: str) -> str:
+    if not name:
+        raise ConfigurationError("An agent needs a name; `clawproof locks` shows the names in use.")
+    return name
+
+
+def _filter(after: int, types: Iterable[str], limit: int, about: dict[str, str]) -> EventFilter:
+    if unknown := set(about) - {"resource", "agent", "thread", "call"}:
+        raise ConfigurationError(
+            f"events() has no filter {', '.join(sorted(unknown))}; there are resource, agent, thread and call."
+        )
+    kinds = (types,) if isinstance(types, str) else tuple(types)
+    return EventFilter(after, kinds, limit=limit, **about)
+
+
+def _resolution(key: str, outcome: str, result: Any, by: str) -> Resolve:
+    if outcome not in ("applied", "not_applied"):
+        raise ConfigurationError(f'outcome="{outcome}" is not known; say "applied" or "not_applied".')
+    return Resolve(key, outcome == "applied", None if result is None else codec.dumps(result), by)

@@ -1,0 +1,52 @@
+"""Getting a turn: ask, wait while queued, ask again, give up in time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from clawproof_langgraph.core.steps import Now, Program, Wait
+from clawproof_langgraph.errors import CallInProgress, WaitTimeout
+from clawproof_langgraph.model import Begin, Granted, Held, Killed, Mismatch, Queued, Replay, Withdraw
+
+Verdict = Granted | Replay | Held | Killed | Mismatch
+
+
+def acquire(ask: Begin, *, wait: float) -> Program[Verdict]:
+    """Ask until the turn has come.
+
+    Args:
+        ask: the request; it is asked again with the same owner, so that nothing is granted twice.
+        wait: seconds to wait at most.
+
+    Returns:
+        The lease, or the answer that takes its place.
+
+    Raises:
+        WaitTimeout: the turn did not come in time; `CallInProgress` where the same call was in the way.
+        BackendUnavailable: the store could not be used.
+    """
+    # A lost reply or an interrupted wait may hide a grant, so withdraw rather than assume.
+    try:
+        return (yield from _ask_until_answered(ask, wait))
+    except WaitTimeout:
+        yield Withdraw(ask.owner, "timeout", ask)
+        raise
+    except BaseException:
+        yield Withdraw(ask.owner)
+        raise
+
+
+def _ask_until_answered(ask: Begin, wait: float) -> Program[Verdict]:
+    reply = yield ask
+    if not isinstance(reply, Queued):
+        return reply  # type: ignore[no-any-return]
+    started = yield Now()
+    waited = 0.0
+    while isinstance(reply, Queued):
+        if waited >= wait:
+            kind = CallInProgress if reply.on_key else WaitTimeout
+            raise kind(reply.resource, reply.holder, waited)
+        yield Wait(ask.owner, max(min(wait - waited, reply.look_again), 0.0))
+        waited = (yield Now()) - started
+        reply = yield replace(ask, repeated=True, waited=waited)
+    return reply  # type: ignore[no-any-return]

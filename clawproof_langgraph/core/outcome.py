@@ -1,0 +1,32 @@
+"""How a call settles: a table of how the tool ended and what kind of effect it has."""
+
+from __future__ import annotations
+
+from clawproof_langgraph.core.steps import Ending, Raised, Returned
+from clawproof_langgraph.model import State
+from clawproof_langgraph.policy import Effect
+
+_CERTAIN = {
+    Ending.RETURNED: State.DONE,
+    Ending.HANDED_OFF: State.DONE,
+    Ending.SUSPENDED: State.SUSPENDED,
+    Ending.NOT_APPLIED: State.FAILED,
+    Ending.REJECTED: State.REJECTED,
+    Ending.REFUSED: State.FAILED,
+}
+
+
+def state_after(outcome: Returned | Raised, effect: Effect) -> State:
+    """Tell how a call settles.
+
+    A cancelled call is in doubt whatever its effect. An unknown error leaves only a `once` tool in doubt: of the
+    other kinds it is known that running them again is safe.
+    """
+    if outcome.ending in _CERTAIN:
+        return _CERTAIN[outcome.ending]
+    assert isinstance(outcome, Raised)
+    if not outcome.effect_begun or effect is Effect.READ:
+        return State.FAILED
+    if outcome.ending is Ending.CANCELLED or effect is Effect.ONCE:
+        return State.IN_DOUBT
+    return State.FAILED

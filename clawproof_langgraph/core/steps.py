@@ -1,0 +1,106 @@
+"""What a program asks of its driver, and what the driver answers.
+
+A program yields a step and is sent the answer. The commands of the model (`Begin`, `Settle`, `Withdraw`, `Note`) are
+steps too. If a step fails, its error is thrown into the program at the `yield`; what the user's own code raises
+travels as data (`Raised`), so that a tool's `OSError` is never taken for the store's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+from clawproof_langgraph.errors import ClawproofError
+from clawproof_langgraph.model import Begin, Granted, Note, Settle, Withdraw
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Asks for the monotonic time in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Asks for a random number from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Asks to sleep until the bell rings for the owner, or so many seconds."""
+
+    owner: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Asks to sleep so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Asks to run the user's code once under a lease. It fails only if that code was never started."""
+
+    lease: Granted
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Asks to tell the operator of something that the caller is spared."""
+
+    error: ClawproofError
+
+
+class Ending(Enum):
+    """How the user's code ended, as far as its exception tells."""
+
+    RETURNED = "returned"
+    HANDED_OFF = "handed off"  # an exception that carries a successful result, such as a handoff to another agent
+    SUSPENDED = "suspended"  # it waits for a human and will run again
+    NOT_APPLIED = "not applied"  # it says that nothing happened
+    REJECTED = "rejected"  # it is refused for good
+    REFUSED = "refused"  # the tool's own way to report a failure
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The user's code returned `value`; `stored` is its encoding, None if it has none.
+
+    The ending is REFUSED where the value itself tells of a failure.
+    """
+
+    value: Any
+    stored: bytes | None = None
+    ending: Ending = Ending.RETURNED
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The user's code raised.
+
+    Args:
+        error: what it raised.
+        ending: how it ended.
+        retryable: whether the policy says that such an error may be retried.
+        effect_begun: False if the code proves that its effect had not begun.
+        stored: the encoding of the error, where a repeat is answered with it.
+    """
+
+    error: BaseException
+    ending: Ending
+    retryable: bool = False
+    effect_begun: bool = True
+    stored: bytes | None = None
+
+
+Step = Begin | Settle | Withdraw | Note | Now | Draw | Wait | Sleep | Run | Warn
+Program = Generator[Step, Any, T]

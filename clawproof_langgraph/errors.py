@@ -1,0 +1,212 @@
+"""Every error of the package: what happened, to which call or resource, and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ClawproofWarning(UserWarning):
+    """Warns of something that weakens a promise or that an operator should look at."""
+
+
+class ClawproofError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigurationError(ClawproofError, ValueError):
+    """Says that a policy, a URL or a call of this package is wrong, before any tool runs."""
+
+
+class UnmappedTool(ConfigurationError):
+    """Says that a tool has no policy.
+
+    Args:
+        tools: the names of all tools without a policy.
+    """
+
+    def __init__(self, tools: list[str] | tuple[str, ...]) -> None:
+        self.tools = tuple(tools)
+        table = "\n".join(f'    "{name}": ToolPolicy(locks=["..."]),' for name in self.tools)
+        super().__init__(
+            f"{len(self.tools)} tool(s) without a policy: {', '.join(self.tools)}. Add each to the tools of the guard "
+            f'(ToolPolicy(effect="read") for one that changes nothing), or set unmapped="serialize" or "allow":\n{table}'
+        )
+
+
+class WaitTimeout(ClawproofError, TimeoutError):
+    """Says that a turn did not come within the wait limit; nothing was run.
+
+    Args:
+        resource: the resource that was in the way.
+        holder: who holds it, in words.
+        waited: seconds.
+    """
+
+    def __init__(self, resource: str, holder: str, waited: float) -> None:
+        self.resource, self.holder, self.waited = resource, holder, waited
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        return (
+            f'Waited {self.waited:.1f} s for "{self.resource}", held by {self.holder}; nothing was run. '
+            f"Try again later, or raise `wait` in the policy."
+        )
+
+
+class CallInProgress(WaitTimeout):
+    """Says that the same call (the same idempotency key) is still running elsewhere."""
+
+    def _sentence(self) -> str:
+        return (
+            f'The same call (key "{self.resource}") is still running in {self.holder} after {self.waited:.1f} s; '
+            f"it was not started a second time. Ask again later for its result."
+        )
+
+
+class LockOrderError(ClawproofError):
+    """Says that a nested lock would break the global order and could deadlock.
+
+    Args:
+        wanted: the resource that was asked for.
+        held: the resource that the call chain holds already.
+        why: what rule it breaks.
+    """
+
+    def __init__(self, wanted: str, held: str, why: str) -> None:
+        self.wanted, self.held = wanted, held
+        super().__init__(
+            f'Cannot lock "{wanted}" while holding "{held}": {why}. '
+            f"List both in the policy of the outer call, so that they are taken in one step."
+        )
+
+
+class StaleRead(ClawproofError):
+    """Says that a resource changed between this agent's read and its write.
+
+    Args:
+        resource: the resource that changed.
+        seen: the version that the agent read, None if it never read it.
+        current: the version now.
+        changed_by: who changed it, in words.
+    """
+
+    def __init__(self, resource: str, seen: int | None, current: int, changed_by: str) -> None:
+        self.resource, self.seen, self.current, self.changed_by = resource, seen, current, changed_by
+        super().__init__(
+            f'"{resource}" is at version {current}, changed by {changed_by}; this agent saw '
+            f"{'nothing of it' if seen is None else f'version {seen}'}. Nothing was run. Read it and decide again."
+        )
+
+
+class AgentKilled(ClawproofError):
+    """Says that an operator has stopped this agent.
+
+    Args:
+        agent: the agent's name.
+        reason: why it was stopped.
+        by: who stopped it.
+    """
+
+    def __init__(self, agent: str, reason: str, by: str) -> None:
+        self.agent, self.reason, self.by = agent, reason, by
+        super().__init__(
+            f'Agent "{agent}" was stopped by {by or "an operator"}{f": {reason}" if reason else ""}. Its tools do not '
+            f"run. Stop working and report this; an operator can run `clawproof revive {agent}`."
+        )
+
+
+class LeaseLost(ClawproofError):
+    """Says that the lease of a running call ended before the call did.
+
+    Args:
+        resources: what it held.
+        why: how the lease was lost.
+    """
+
+    def __init__(self, resources: tuple[str, ...], why: str) -> None:
+        self.resources = resources
+        super().__init__(
+            f"The lease on {', '.join(resources) or 'this call'} was lost: {why}. Another holder may be at work; "
+            f"stop writing, or write with `fence` to a store that refuses an old one. A longer `ttl` gives more time."
+        )
+
+
+class FingerprintMismatch(ClawproofError):
+    """Says that an idempotency key was used before with other arguments.
+
+    Args:
+        key: the idempotency key.
+        tool: the tool that was called.
+    """
+
+    def __init__(self, key: str, tool: str) -> None:
+        self.key, self.tool = key, tool
+        super().__init__(
+            f'Key "{key}" of tool "{tool}" was used before with other arguments; nothing was run. '
+            f"Use a new key for a new intent, or name in `key_fields` the arguments that make the call the same."
+        )
+
+
+class OutcomeUnknown(ClawproofError):
+    """Says that the effect of a call may or may not have happened.
+
+    Args:
+        key: the idempotency key of the call in doubt.
+        tool: the tool that was called.
+    """
+
+    def __init__(self, key: str, tool: str) -> None:
+        self.key, self.tool = key, tool
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        return (
+            f'The outcome of an earlier "{self.tool}" call with these arguments is unknown: it may have taken effect. '
+            f"It was not run again, and must not be repeated. Find out what happened, then run "
+            f"`clawproof resolve {self.key} applied` (or not_applied). The tool's author can narrow the doubt with "
+            f"NotApplied or not_applied_on, and with call.effect_begins()."
+        )
+
+
+class OutcomeUnrecorded(OutcomeUnknown):
+    """Says that a tool returned, but its result could not be stored.
+
+    Args:
+        key: the idempotency key.
+        tool: the tool that was called.
+        result: what the tool returned; the caller was given it too.
+    """
+
+    def __init__(self, key: str, tool: str, result: Any) -> None:
+        self.result = result
+        super().__init__(key, tool)
+
+    def _sentence(self) -> str:
+        return (
+            f'Tool "{self.tool}" returned and its caller has the result, but the store could not record it under '
+            f'key "{self.key}": the call will be in doubt. Run `clawproof resolve {self.key} applied` when the store is back.'
+        )
+
+
+class BackendUnavailable(ClawproofError):
+    """Says that the coordination store cannot be used; no tool was run uncoordinated.
+
+    Args:
+        store: the store, without credentials.
+        why: what failed.
+    """
+
+    def __init__(self, store: str, why: str) -> None:
+        self.store = store
+        super().__init__(
+            f"The coordination store {store} is unavailable: {why}. "
+            f"No tool runs without it; repair the store, then try again."
+        )
+
+
+class NotApplied(ClawproofError):
+    """Raise this in a tool to say that nothing happened and a retry is safe."""
+
+
+class Rejected(ClawproofError):
+    """Raise this in a tool to say that the call is refused for good; a repeat gets the same answer."""

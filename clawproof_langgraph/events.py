@@ -1,0 +1,61 @@
+"""The event: one entry of the append-only log of a namespace, and the built-in types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+LOCK_ACQUIRED: Final = "lock.acquired"
+LOCK_RELEASED: Final = "lock.released"
+LOCK_DENIED: Final = "lock.denied"
+LOCK_EXPIRED: Final = "lock.expired"
+LEASE_LOST: Final = "lease.lost"
+DEADLOCK_PREVENTED: Final = "deadlock.prevented"
+DEADLOCK_SUSPECTED: Final = "deadlock.suspected"
+CALL_STARTED: Final = "call.started"
+CALL_REPLAYED: Final = "call.replayed"
+CALL_RETRYING: Final = "call.retrying"
+CALL_DONE: Final = "call.done"
+CALL_FAILED: Final = "call.failed"
+CALL_SUSPENDED: Final = "call.suspended"
+CALL_IN_DOUBT: Final = "call.in_doubt"
+CALL_RESOLVED: Final = "call.resolved"
+CALL_STALE: Final = "call.stale"
+AGENT_KILLED: Final = "agent.killed"
+AGENT_REVIVED: Final = "agent.revived"
+LOG_TRUNCATED: Final = "log.truncated"
+
+BUILT_IN: Final = frozenset(
+    value for name, value in list(globals().items()) if name.isupper() and isinstance(value, str)
+)
+"""All types that the library itself writes; any other type is a domain event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the log.
+
+    Args:
+        cursor: its position; strictly increasing within a namespace.
+        time: seconds since the epoch, by the store's clock.
+        type: a built-in type such as `lock.acquired`, or a domain event's name.
+        agent: the agent that it is about.
+        thread: the LangGraph thread, if any.
+        call: the id of the call (its owner id), if any.
+        key: the idempotency key, if any.
+        resources: the resources that it is about.
+        fence: the fencing token of the lease, if any.
+        data: the rest, JSON values only.
+    """
+
+    cursor: int
+    time: float
+    type: str
+    agent: str = ""
+    thread: str = ""
+    call: str = ""
+    key: str = ""
+    resources: tuple[str, ...] = ()
+    fence: int = 0
+    data: Mapping[str, Any] = field(default_factory=dict)

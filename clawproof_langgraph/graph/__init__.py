@@ -1,0 +1,1 @@
+"""Where the programs meet LangGraph: guarded tools, the identity of a call, outcomes, results and refusals."""

@@ -1,0 +1,111 @@
+"""The tool's own code as the body of a guarded call: run once, on a thread or on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from clawproof_langgraph.core.steps import Ending, Raised, Returned
+from clawproof_langgraph.graph import outcomes
+from clawproof_langgraph.policy import ToolPolicy
+from clawproof_langgraph.runtime.context import CallContext, running
+from clawproof_langgraph.runtime.lease import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class ToolTraits:
+    """What of a tool matters for judging how it ended."""
+
+    policy: ToolPolicy
+    mcp: bool
+    marks_effect: bool
+
+
+class ToolBody:
+    """Runs a tool's code.
+
+    Args:
+        traits: of the tool.
+        coordinator: whose lease it runs under.
+        run: the code, for a thread; None if there is only the other.
+        arun: the code, for an event loop.
+    """
+
+    def __init__(
+        self,
+        traits: ToolTraits,
+        coordinator: object,
+        run: Callable[[], Any] | None,
+        arun: Callable[[], Awaitable[Any]] | None = None,
+    ) -> None:
+        self._traits, self._coordinator = traits, coordinator
+        self._code, self._acode = run, arun
+        self.blocking = arun is None
+
+    def run(self, lease: Lease, attempt: int) -> Returned | Raised:
+        """Run it once on this thread."""
+        assert self._code is not None
+        call = CallContext(lease, attempt=attempt)
+        try:
+            with running(call, lease, self._coordinator):
+                value = self._code()
+        except BaseException as error:  # noqa: BLE001 - judged here, settled by the program, raised again by the guard
+            return self._raised(error, call)
+        return self._returned(value)
+
+    async def arun(self, lease: Lease, attempt: int) -> Returned | Raised:
+        """Run it once on the event loop; it is cancelled when the lease is lost."""
+        assert self._acode is not None
+        call = CallContext(lease, attempt=attempt)
+        cancelling = _CancelOnLoss(lease)
+        try:
+            with running(call, lease, self._coordinator):
+                value = await self._acode()
+        except BaseException as error:  # noqa: BLE001 - as above
+            if cancelling.was_ours(error):
+                return Raised(lease.loss(), Ending.CANCELLED)
+            return self._raised(error, call)
+        finally:
+            cancelling.end()
+        return self._returned(value)
+
+    def _returned(self, value: Any) -> Returned:
+        return outcomes.returned(value, mcp=self._traits.mcp, policy=self._traits.policy)
+
+    def _raised(self, error: BaseException, call: CallContext) -> Raised:
+        begun = call.effect_begun or not self._traits.marks_effect
+        return outcomes.raised(error, mcp=self._traits.mcp, policy=self._traits.policy, effect_begun=begun)
+
+
+class _CancelOnLoss:
+    """Cancels the task that runs an async tool when the heartbeat finds its lease lost."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease, self._task = lease, asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        self._running, self._cancelled = True, False
+        lease.on_lost(self._from_heartbeat)
+
+    def _from_heartbeat(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:  # the loop is closed, and the tool with it
+            return
+
+    def _cancel(self) -> None:
+        if self._running and self._task is not None:
+            self._cancelled = True
+            self._task.cancel()
+
+    def was_ours(self, error: BaseException) -> bool:
+        """Tell whether the tool was cancelled for its lost lease alone; then the task itself goes on."""
+        if not self._cancelled or not isinstance(error, asyncio.CancelledError) or self._task is None:
+            return False
+        return self._task.uncancel() == 0
+
+    def end(self) -> None:
+        """Stop watching."""
+        self._running = False
+        self._lease.on_lost(None)

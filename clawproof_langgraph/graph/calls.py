@@ -1,0 +1,213 @@
+"""One tool under one policy: from arguments to a request, and from its end to what LangGraph sees."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, NoReturn
+
+from langchain_core.messages import ToolMessage
+
+from clawproof_langgraph import codec, events, keys
+from clawproof_langgraph.coordinator import Coordinator
+from clawproof_langgraph.core.call import Ended, Terms, guarded_call
+from clawproof_langgraph.core.outcome import state_after
+from clawproof_langgraph.core.steps import Raised, Returned
+from clawproof_langgraph.errors import ClawproofError, ConfigurationError, LockOrderError, Rejected, WaitTimeout
+from clawproof_langgraph.graph import results
+from clawproof_langgraph.graph.body import ToolBody, ToolTraits
+from clawproof_langgraph.graph.identity import CallSite, derive_key
+from clawproof_langgraph.graph.refusals import error_of, message_of
+from clawproof_langgraph.model import Begin, Mode, Note, Replay, State, Want
+from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
+from clawproof_langgraph.runtime.context import current_call
+from clawproof_langgraph.templates import Template, canonical, parse
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceTerms:
+    """What is said of the resources that match a pattern: their ttl and expected duration in seconds, if any."""
+
+    pattern: str
+    ttl: float | None = None
+    expected: float | None = None
+
+
+class GuardedCalls:
+    """Coordinates the calls of one tool.
+
+    Args:
+        coordinator: where.
+        tool: the tool's name.
+        policy: how.
+        agent: the agent's name; empty to find it per call.
+        traits: of the tool.
+        resources: terms by resource pattern.
+    """
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        tool: str,
+        policy: ToolPolicy,
+        agent: str,
+        traits: ToolTraits,
+        resources: tuple[ResourceTerms, ...] = (),
+    ) -> None:
+        self._coordinator, self._tool, self._policy, self._agent = coordinator, tool, policy, agent
+        self._traits, self._resources = traits, resources
+        self._locks: tuple[tuple[Template, Mode], ...] = tuple(
+            (parse(lock.resource), lock.mode) for lock in policy.lock_list()
+        )
+        self._key = parse(policy.key) if isinstance(policy.key, str) else policy.key
+        self._retry: Retry | None = policy.retry or None
+        self._wait, self._rerun_within = policy.wait_limit(), policy.rerun_within()
+
+    # --- sync and async -----------------------------------------------------------------------------------------
+
+    def run(self, code: Callable[[], Any], values: Values, site: CallSite, tool_call_id: str | None) -> Any:
+        """Run the tool under coordination and give what LangGraph sees."""
+        driver = self._coordinator.driver(self._body(code, None), site.pulse)
+        try:
+            ask = self._ask(values, site, driver.take_bell())
+            ended = driver.drive(guarded_call(ask, self._terms(values)))
+        except LockOrderError as exc:
+            self._coordinator.note(self._prevented(exc))
+            raise
+        except WaitTimeout as exc:
+            return self._refuse(exc, tool_call_id)
+        return self._conclude(ended, tool_call_id)
+
+    async def arun(
+        self,
+        code: Callable[[], Any] | None,
+        acode: Callable[[], Awaitable[Any]] | None,
+        values: Values,
+        site: CallSite,
+        tool_call_id: str | None,
+    ) -> Any:
+        """Do what `run` does on an event loop; `code` runs on a thread where there is no `acode`."""
+        driver = self._coordinator.driver(self._body(code, acode), site.pulse)
+        try:
+            ask = self._ask(values, site, driver.use_loop_bell())
+            ended = await driver.adrive(guarded_call(ask, self._terms(values)))
+        except LockOrderError as exc:
+            await self._coordinator.anote(self._prevented(exc))
+            raise
+        except WaitTimeout as exc:
+            return self._refuse(exc, tool_call_id)
+        return self._conclude(ended, tool_call_id)
+
+    def _body(self, code: Callable[[], Any] | None, acode: Callable[[], Awaitable[Any]] | None) -> ToolBody:
+        return ToolBody(self._traits, self._coordinator, code, acode)
+
+    # --- the request --------------------------------------------------------------------------------------------
+
+    def _ask(self, values: Values, site: CallSite, bell: str) -> Begin:
+        wants = self._wants(values)
+        outer = self._coordinator.nesting(wants)
+        owner = self._coordinator.new_owner()
+        agent = self._agent or site.agent
+        ttl, expected = self._times(wants)
+        key = scope = fingerprint = ""
+        if self._policy.effect is not Effect.READ:
+            fingerprint = keys.fingerprint(self._fingerprinted(values))
+            key = self._business_key(values) or derive_key(site, self._tool, fingerprint, current_call(), owner)
+            scope = keys.digest("scope", site.thread, self._tool, fingerprint) if site.thread else ""
+        return Begin(
+            owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
+            self._rerun_within, outer.chain if outer else (), bell, expected, data=self._logged(values),
+        )  # fmt: skip
+
+    def _wants(self, values: Values) -> tuple[Want, ...]:
+        modes: dict[str, Mode] = {}
+        for template, mode in self._locks:
+            for name in template.render(values):
+                if modes.get(name) is not Mode.EXCLUSIVE:
+                    modes[name] = mode
+        return tuple([Want(name, modes[name]) for name in sorted(modes)])
+
+    def _times(self, wants: tuple[Want, ...]) -> tuple[float, float]:
+        ttl, expected = float(self._policy.ttl), float(self._policy.expected or 0.0)
+        for terms in self._resources:
+            if any(fnmatchcase(want.resource, terms.pattern) for want in wants):
+                ttl = min(ttl, terms.ttl or ttl)
+                expected = min(expected or terms.expected or 0.0, terms.expected or expected)
+        return ttl, expected
+
+    def _fingerprinted(self, values: Values) -> Values:
+        fields = self._policy.key_fields
+        return values if fields is None else {name: values[name] for name in fields if name in values}
+
+    def _business_key(self, values: Values) -> str:
+        if self._key is None:
+            return ""
+        if isinstance(self._key, Template):
+            rendered = self._key.render(values)
+            if len(rendered) != 1:
+                raise ConfigurationError(
+                    f'The key "{self._key.text}" of tool "{self._tool}" gives {len(rendered)} keys.'
+                )
+            return rendered[0]
+        key = self._key(values)
+        if not isinstance(key, str):
+            raise ConfigurationError(f'The key function of tool "{self._tool}" gave {key!r}; it must give a text.')
+        return canonical(key, f"the key function of {self._tool}")
+
+    def _logged(self, values: Values) -> dict[str, Any]:
+        return {name: _loggable(values[name]) for name in self._policy.log_fields if name in values}
+
+    def _terms(self, values: Values) -> Terms:
+        return Terms(self._policy.effect, self._wait, self._retry, self._policy.emits or "", self._logged(values))
+
+    def _prevented(self, error: LockOrderError) -> Note:
+        data = {"wanted": error.wanted, "held": error.held, "tool": self._tool}
+        return Note(events.DEADLOCK_PREVENTED, self._agent, resources=(error.wanted, error.held), data=data)
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def _conclude(self, ended: Ended, tool_call_id: str | None) -> Any:
+        match ended:
+            case Returned():
+                return ended.value
+            case Raised():
+                self._raise(ended)
+            case Replay():
+                return self._replay(ended, tool_call_id)
+            case _:
+                return self._refuse(error_of(ended), tool_call_id)
+
+    def _raise(self, outcome: Raised) -> NoReturn:
+        if state_after(outcome, self._policy.effect) is State.IN_DOUBT:
+            outcome.error.add_note(
+                f'clawproof: the effect of "{self._tool}" may have happened; the call is in doubt and is not repeated.'
+            )
+        raise outcome.error
+
+    def _replay(self, replay: Replay, tool_call_id: str | None) -> Any:
+        if replay.rejected:
+            raise Rejected(codec.loads(replay.result) if replay.result else f'"{self._tool}" was refused for good.')
+        if replay.result is None:
+            return self._stub(replay.key, tool_call_id)
+        value = results.readdress(codec.loads(replay.result), tool_call_id)
+        if isinstance(value, BaseException):
+            raise value
+        return value
+
+    def _stub(self, key: str, tool_call_id: str | None) -> Any:
+        text = (
+            f'"{self._tool}" was already run for this call (key "{key}") and succeeded; its result was too large or '
+            f"of a kind that cannot be stored, so it cannot be shown again. Do not repeat the call."
+        )
+        return text if tool_call_id is None else ToolMessage(text, name=self._tool, tool_call_id=tool_call_id)
+
+    def _refuse(self, error: ClawproofError, tool_call_id: str | None) -> ToolMessage:
+        tell_model = self._policy.on_refusal == "tell_model"
+        return message_of(error, tool=self._tool, tool_call_id=tool_call_id, tell_model=tell_model)
+
+
+def _loggable(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -1,0 +1,118 @@
+"""Who calls, and which intended call it is: the identity that LangGraph keeps over resume, retry and replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from clawproof_langgraph.keys import digest
+from clawproof_langgraph.runtime.context import CallContext
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """Where a call comes from.
+
+    Args:
+        thread: the LangGraph thread; empty without one.
+        message: the id of the AIMessage that emitted the call; where that is not seen, the id of its task.
+        tool_call_id: the id of the tool call, with its ordinal where a message uses the same one twice.
+        agent: the agent's name.
+        pulse: tells LangGraph that a wait is not a hang.
+    """
+
+    thread: str = ""
+    message: str = ""
+    tool_call_id: str = ""
+    agent: str = ""
+    durable: bool = False
+    pulse: Callable[[], None] | None = None
+
+
+def site_of_request(request: Any) -> CallSite:
+    """Read the site of a call from a ToolNode's request."""
+    config = request.runtime.config or {} if request.runtime is not None else {}
+    found = _emitting_message(request.state, request.tool_call)
+    message, ordinal = (found[0].id or "", found[1]) if found else ("", "")
+    site = site_of_config(config, request.tool_call.get("id"))
+    return CallSite(
+        thread=site.thread,
+        message=message or site.message,
+        tool_call_id=site.tool_call_id + ordinal,
+        agent=_agent_of(config) or (found[0].name or "" if found else "") or site.agent,
+        durable=site.durable,
+        pulse=_pulse_of(request.runtime),
+    )
+
+
+def site_of_config(config: Mapping[str, Any] | None, tool_call_id: str | None) -> CallSite:
+    """Read the site of a call from its config alone, as a tool without hooks sees it."""
+    config = config or {}
+    configurable = config.get("configurable") or {}
+    return CallSite(
+        thread=str(configurable.get("thread_id") or ""),
+        message=str(configurable.get("__pregel_task_id") or ""),
+        tool_call_id=tool_call_id or "",
+        agent=_agent_of(config) or _segment_before_tools(str(configurable.get("checkpoint_ns") or "")),
+        durable=bool(configurable.get("__pregel_checkpointer")),
+    )
+
+
+def derive_key(site: CallSite, tool: str, fingerprint: str, outer: CallContext | None, owner: str) -> str:
+    """Name the intended call: the same over every repetition of it, and different for any other call."""
+    if outer is not None and outer.idempotency_key and not site.durable:
+        number = outer.count(digest(tool, fingerprint))
+        return digest("inner", outer.idempotency_key, tool, fingerprint, str(number))
+    if site.thread and site.message:
+        return digest("call", site.thread, site.message, site.tool_call_id, tool, fingerprint)
+    return digest("fresh", owner)
+
+
+def _emitting_message(state: Any, tool_call: Mapping[str, Any]) -> tuple[AIMessage, str] | None:
+    for message in reversed(_messages(state)):
+        if isinstance(message, AIMessage):
+            same = [call for call in message.tool_calls if call["id"] == tool_call.get("id")]
+            if same:
+                return message, _ordinal(same, tool_call)
+    return None
+
+
+def _ordinal(same: Sequence[Mapping[str, Any]], tool_call: Mapping[str, Any]) -> str:
+    # Two calls of one message may carry the same id, or none, and both are meant.
+    if len(same) == 1:
+        return ""
+    index = next((at for at, call in enumerate(same) if call is tool_call), None)
+    if index is None:
+        index = next((at for at, call in enumerate(same) if call == tool_call), 0)
+    return f"#{index}"
+
+
+def _messages(state: Any) -> Sequence[Any]:
+    if isinstance(state, list):
+        return state
+    messages = state.get("messages") if isinstance(state, Mapping) else getattr(state, "messages", None)
+    if messages:
+        return list(messages)
+    values = (
+        state.values() if isinstance(state, Mapping) else vars(state).values() if hasattr(state, "__dict__") else ()
+    )
+    lists = (
+        value for value in values if isinstance(value, list) and any(isinstance(item, AIMessage) for item in value)
+    )
+    return next(lists, ())
+
+
+def _agent_of(config: Mapping[str, Any]) -> str:
+    return str((config.get("metadata") or {}).get("lc_agent_name") or "")
+
+
+def _segment_before_tools(checkpoint_ns: str) -> str:
+    names = [segment.split(":")[0] for segment in checkpoint_ns.split("|") if segment]
+    return names[-2] if len(names) > 1 else ""
+
+
+def _pulse_of(runtime: Any) -> Callable[[], None] | None:
+    return getattr(runtime, "heartbeat", None)

@@ -1,0 +1,106 @@
+"""How a tool ended, read from what it raised or returned."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from langchain_core.messages import ToolMessage
+from langchain_core.tools import BaseTool, ToolException
+from langgraph.errors import GraphBubbleUp, ParentCommand
+
+from clawproof_langgraph import codec
+from clawproof_langgraph.core.steps import Ending, Raised, Returned
+from clawproof_langgraph.errors import NotApplied, Rejected
+from clawproof_langgraph.graph import results
+from clawproof_langgraph.policy import Effect, ToolPolicy
+
+try:
+    from langgraph.errors import is_invalid_resume
+except ImportError:  # older versions never mark such errors
+
+    def is_invalid_resume(error: BaseException) -> bool:
+        return False
+
+
+_MCP_MODULES = ("langchain_mcp_adapters", "langchain.mcp")
+
+
+def is_mcp(tool: BaseTool) -> bool:
+    """Tell whether a tool calls an MCP server: its errors may come from behind the effect."""
+    function = getattr(tool, "coroutine", None) or getattr(tool, "func", None)
+    module = getattr(function, "__module__", "") or ""
+    return module.startswith(_MCP_MODULES) or "mcp" in (tool.metadata or {})
+
+
+def uses_effect_mark(tool: BaseTool) -> bool:
+    """Tell whether a tool's own code names `effect_begins`, so that an error before it proves something."""
+    functions = [getattr(tool, "func", None), getattr(tool, "coroutine", None), type(tool)._run, type(tool)._arun]
+    return any(_names_mark(getattr(function, "__code__", None)) for function in functions)
+
+
+def _names_mark(code: Any) -> bool:
+    if code is None:
+        return False
+    return "effect_begins" in code.co_names or any(
+        _names_mark(constant) for constant in code.co_consts if hasattr(constant, "co_names")
+    )
+
+
+def returned(value: Any, *, mcp: bool, policy: ToolPolicy) -> Returned:
+    """Judge what a tool returned; a message that tells of an error is never stored as a success."""
+    if _tells_of_error(value):
+        doubtful = mcp and policy.effect is Effect.ONCE
+        return Returned(value, None, Ending.UNKNOWN if doubtful else Ending.REFUSED)
+    return Returned(value, results.encode(value))
+
+
+def _tells_of_error(value: Any) -> bool:
+    first = value[0] if isinstance(value, tuple) and len(value) == 2 else value
+    messages = first if isinstance(first, list) and first else [first]
+    return all(isinstance(message, ToolMessage) and message.status == "error" for message in messages)
+
+
+def raised(error: BaseException, *, mcp: bool, policy: ToolPolicy, effect_begun: bool) -> Raised:
+    """Judge what a tool raised."""
+    ending = _ending_of(error, mcp=mcp, policy=policy)
+    return Raised(error, ending, _retryable(error, ending, policy), effect_begun, _stored(error, ending))
+
+
+def _ending_of(error: BaseException, *, mcp: bool, policy: ToolPolicy) -> Ending:
+    match error:
+        case ParentCommand():
+            return Ending.HANDED_OFF
+        case GraphBubbleUp():
+            return Ending.SUSPENDED
+        case NotApplied():
+            return Ending.NOT_APPLIED
+        case Rejected():
+            return Ending.REJECTED
+        case asyncio.CancelledError() | KeyboardInterrupt() | SystemExit() | GeneratorExit():
+            return Ending.CANCELLED
+        case _ if is_invalid_resume(error):
+            return Ending.SUSPENDED
+        case _ if policy.not_applied_on and isinstance(error, tuple(policy.not_applied_on)):
+            return Ending.NOT_APPLIED
+        case ToolException():
+            return Ending.UNKNOWN if mcp and policy.effect is Effect.ONCE else Ending.REFUSED
+        case _:
+            return Ending.UNKNOWN
+
+
+def _retryable(error: BaseException, ending: Ending, policy: ToolPolicy) -> bool:
+    if policy.retry is False:
+        return False
+    if ending is Ending.NOT_APPLIED:
+        return True
+    repeatable = policy.effect in (Effect.READ, Effect.IDEMPOTENT, Effect.KEYED, Effect.TRANSACTIONAL)
+    return ending is Ending.UNKNOWN and repeatable and policy.retry.admits(error)
+
+
+def _stored(error: BaseException, ending: Ending) -> bytes | None:
+    if ending is Ending.HANDED_OFF:
+        return results.encode(error)
+    if ending is Ending.REJECTED:
+        return codec.dumps(str(error))
+    return None

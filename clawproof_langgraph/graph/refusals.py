@@ -1,0 +1,39 @@
+"""Our own answers in place of a tool's: what the model or an operator can act on goes to the model."""
+
+from __future__ import annotations
+
+from langchain_core.messages import ToolMessage
+
+from clawproof_langgraph.errors import (
+    AgentKilled,
+    ClawproofError,
+    FingerprintMismatch,
+    OutcomeUnknown,
+    StaleRead,
+    WaitTimeout,
+)
+from clawproof_langgraph.model import Held, Killed, Mismatch
+
+_FOR_THE_MODEL = (StaleRead, OutcomeUnknown, WaitTimeout, AgentKilled, FingerprintMismatch)
+
+
+def error_of(verdict: Held | Killed | Mismatch) -> ClawproofError:
+    """Make the error that a verdict means."""
+    match verdict:
+        case Held():
+            return OutcomeUnknown(verdict.key, verdict.tool)
+        case Killed():
+            return AgentKilled(verdict.agent, verdict.reason, verdict.by)
+        case Mismatch():
+            return FingerprintMismatch(verdict.key, verdict.tool)
+
+
+def message_of(error: ClawproofError, *, tool: str, tool_call_id: str | None, tell_model: bool) -> ToolMessage:
+    """Put a refusal into a message for the model.
+
+    Raises:
+        ClawproofError: the error itself, where it is not for the model or there is no tool call to answer.
+    """
+    if tool_call_id is None or not tell_model or not isinstance(error, _FOR_THE_MODEL):
+        raise error
+    return ToolMessage(content=str(error), name=tool, tool_call_id=tool_call_id, status="error")

@@ -1,0 +1,190 @@
+"""Guarded copies of tools: a subclass of the tool's own class whose body runs under coordination.
+
+`run` and `arun` note who is called; `_run` and `_arun`, which get the validated arguments and see raw exceptions, go
+through the guard. A tool that is sync only is run on a thread by the guard, after its turn has come on the loop.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Final
+
+from langchain_core.tools import BaseTool, StructuredTool, Tool
+
+from clawproof_langgraph.errors import ConfigurationError
+from clawproof_langgraph.graph.calls import GuardedCalls
+from clawproof_langgraph.graph.identity import CallSite, site_of_config
+
+_CALLS: Final = "_clawproof_calls"
+_NEVER_FINGERPRINTED: Final = frozenset({"run_manager", "callbacks", "config"})
+
+site_from_hook: ContextVar[CallSite | None] = ContextVar("clawproof_site", default=None)
+"""What a ToolNode hook knows of the call that it passes on."""
+
+
+class _AsyncOnly(ConfigurationError, NotImplementedError):
+    """Says, as LangChain does with NotImplementedError, that a tool has no sync body."""
+
+
+class _Invocation:
+    """One entry into a tool through `run` or `arun`, until its body takes it."""
+
+    __slots__ = ("site", "taken", "tool", "tool_call_id")
+
+    def __init__(self, tool: BaseTool, tool_call_id: str | None, config: Any) -> None:
+        self.tool, self.tool_call_id, self.taken = tool, tool_call_id, False
+        self.site = site_from_hook.get() or site_of_config(config, tool_call_id)
+
+
+_invocation: ContextVar[_Invocation | None] = ContextVar("clawproof_invocation", default=None)
+
+
+def guarded_copy(tool: BaseTool, calls: GuardedCalls) -> BaseTool:
+    """Copy a tool so that its calls are coordinated; the copy keeps type, schema, injected arguments and artifacts."""
+    copy = tool.model_copy()
+    copy.__dict__[_CALLS] = calls
+    object.__setattr__(copy, "__class__", _guarded_class(type(tool)))
+    return copy
+
+
+def is_guarded(tool: BaseTool) -> bool:
+    """Tell whether a tool is a guarded copy."""
+    return _CALLS in tool.__dict__
+
+
+def model_arguments(tool: BaseTool) -> frozenset[str] | None:
+    """List the arguments that the model gives, None where the tool's schema does not tell."""
+    schema = tool.tool_call_schema
+    if isinstance(schema, dict):
+        properties = schema.get("properties")
+        return None if properties is None else frozenset(properties)
+    return frozenset(getattr(schema, "model_fields", None) or getattr(schema, "__fields__", {}))
+
+
+@functools.lru_cache(maxsize=256)
+def _guarded_class(kind: type[BaseTool]) -> type[BaseTool]:
+    """Make the guarded subclass of a tool class, once: making one takes most of a millisecond."""
+    members: dict[str, Any] = {
+        "__module__": kind.__module__,
+        "__doc__": kind.__doc__,
+        "run": _entering(kind.run),
+        "arun": _aentering(kind.arun),
+        "_run": _guarding(kind._run),
+        "_arun": _aguarding(kind),
+    }
+    if kind.ainvoke in (StructuredTool.ainvoke, Tool.ainvoke):
+        # These go to a thread before anything else, where waiting for a turn could starve its holder.
+        members["ainvoke"] = BaseTool.ainvoke
+    made: type[BaseTool] = type(kind)(kind.__name__, (kind,), members)  # type: ignore[misc]
+    return made
+
+
+def _entering(run: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(run)
+    def entering(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+        token = _invocation.set(_Invocation(self, kwargs.get("tool_call_id"), kwargs.get("config")))
+        try:
+            return run(self, *args, **kwargs)
+        finally:
+            _invocation.reset(token)
+
+    return entering
+
+
+def _aentering(arun: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(arun)
+    async def entering(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+        token = _invocation.set(_Invocation(self, kwargs.get("tool_call_id"), kwargs.get("config")))
+        try:
+            return await arun(self, *args, **kwargs)
+        finally:
+            _invocation.reset(token)
+
+    return entering
+
+
+def _guarding(run: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(run)
+    def guarded(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+        invocation = _take(self)
+        if invocation is None:
+            return run(self, *args, **kwargs)
+        if not _has_sync_body(self):
+            raise _AsyncOnly(f'Tool "{self.name}" is async only; use ainvoke() or astream() of the graph or the tool.')
+        calls: GuardedCalls = self.__dict__[_CALLS]
+        code = functools.partial(run, self, *args, **kwargs)
+        return _shaped(self, calls.run(code, _values(self, args, kwargs), invocation.site, invocation.tool_call_id))
+
+    return guarded
+
+
+def _aguarding(kind: type[BaseTool]) -> Callable[..., Any]:
+    arun, run = kind._arun, kind._run
+    native = arun is not BaseTool._arun
+
+    # The base class looks at the signature to decide what to pass: without an async body of its own, the sync one's.
+    @functools.wraps(arun if native else run)
+    async def guarded(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+        invocation = _take(self)
+        if invocation is None:
+            return await arun(self, *args, **kwargs)
+        calls: GuardedCalls = self.__dict__[_CALLS]
+        code = acode = None
+        if native and _has_async_body(self):
+            acode = functools.partial(arun, self, *args, **kwargs)
+        else:
+            code = functools.partial(run, self, *args, **_for_thread(kwargs))
+        values = _values(self, args, kwargs)
+        return _shaped(self, await calls.arun(code, acode, values, invocation.site, invocation.tool_call_id))
+
+    return guarded
+
+
+def _take(tool: BaseTool) -> _Invocation | None:
+    """Take the invocation of a tool; None where its body calls itself, as a fallback from `_arun` to `_run` does."""
+    invocation = _invocation.get()
+    if invocation is None or invocation.tool is not tool or invocation.taken:
+        return None
+    invocation.taken = True
+    return invocation
+
+
+def _has_sync_body(tool: BaseTool) -> bool:
+    return not isinstance(tool, StructuredTool | Tool) or tool.func is not None
+
+
+def _has_async_body(tool: BaseTool) -> bool:
+    return not isinstance(tool, StructuredTool | Tool) or tool.coroutine is not None
+
+
+def _for_thread(kwargs: dict[str, Any]) -> dict[str, Any]:
+    manager = kwargs.get("run_manager")
+    return kwargs if manager is None else {**kwargs, "run_manager": manager.get_sync()}
+
+
+def _values(tool: BaseTool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Give the validated arguments that the model gave, by name."""
+    names = _model_arguments_of(tool)
+    if names is None:
+        values = {name: value for name, value in kwargs.items() if name not in _NEVER_FINGERPRINTED}
+    else:
+        values = {name: kwargs[name] for name in kwargs if name in names}
+    if args:
+        values.update(zip(sorted(names or ("input",)), args, strict=False))
+    return values
+
+
+def _model_arguments_of(tool: BaseTool) -> frozenset[str] | None:
+    memo = "_clawproof_arguments"
+    if memo not in tool.__dict__:
+        tool.__dict__[memo] = model_arguments(tool)
+    return tool.__dict__[memo]  # type: ignore[no-any-return]
+
+
+def _shaped(tool: BaseTool, value: Any) -> Any:
+    """Give an answer of ours the shape that the base class expects of the tool's own."""
+    if tool.response_format == "content_and_artifact" and not isinstance(value, tuple):
+        return value, None
+    return value

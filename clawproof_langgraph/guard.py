@@ -1,0 +1,239 @@
+"""The guard: policies bound to a coordinator, and the ways to put it around tools."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from langchain_core.tools import BaseTool
+from langchain_core.tools import tool as create_tool
+from langgraph.prebuilt import ToolNode
+from langgraph.prebuilt.tool_node import ToolCallRequest
+
+from clawproof_langgraph.coordinator import Coordinator
+from clawproof_langgraph.durations import seconds
+from clawproof_langgraph.errors import ConfigurationError, UnmappedTool
+from clawproof_langgraph.graph.body import ToolTraits
+from clawproof_langgraph.graph.calls import GuardedCalls, ResourceTerms
+from clawproof_langgraph.graph.identity import site_of_request
+from clawproof_langgraph.graph.outcomes import is_mcp, uses_effect_mark
+from clawproof_langgraph.graph.tools import guarded_copy, is_guarded, model_arguments, site_from_hook
+from clawproof_langgraph.policy import ToolPolicy
+from clawproof_langgraph.templates import parse
+
+_log = logging.getLogger("clawproof_langgraph")
+
+Unmapped = Literal["error", "allow", "serialize"]
+
+_COPIES = 256
+"""The most guarded copies that are kept of tools that were not given in advance."""
+_LANGGRAPHS_OWN = ("write_todos", "task")
+_HANDOFF = "transfer_to_"
+
+
+class Guard:
+    """Policies for the tools of an agent, bound to a coordinator.
+
+    Args:
+        coordinator: where the calls are coordinated.
+        tools: a policy for each tool name.
+        agent: the agent's name; None finds it per call.
+        resources: terms by resource pattern, such as `{"inventory/*": {"ttl": "10s"}}`; `ttl` and `expected`.
+        unmapped: what becomes of a tool without a policy: `error` refuses it, `serialize` gives it one exclusive lock
+            named after it, `allow` lets it through without coordination.
+
+    Raises:
+        ConfigurationError: a policy is no ToolPolicy, or a term is unknown.
+    """
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        *,
+        tools: Mapping[str, ToolPolicy] | Sequence[tuple[str, ToolPolicy]],
+        agent: str | None = None,
+        resources: Mapping[str, Mapping[str, Any]] | None = None,
+        unmapped: Unmapped = "error",
+    ) -> None:
+        if unmapped not in ("error", "allow", "serialize"):
+            raise ConfigurationError(f'unmapped="{unmapped}" is not known; there are "error", "allow", "serialize".')
+        self.coordinator, self.agent, self._unmapped = coordinator, agent or "", unmapped
+        self._policies = _checked(tools)
+        self._resources = tuple(_terms(pattern, terms) for pattern, terms in (resources or {}).items())
+        self._copies: OrderedDict[int, tuple[BaseTool, BaseTool]] = OrderedDict()
+
+    # --- tools --------------------------------------------------------------------------------------------------
+
+    def wrap_tool(self, tool: BaseTool | Callable[..., Any]) -> BaseTool:
+        """Make a guarded copy of a tool.
+
+        It works anywhere a tool does, but sees no message history: where tools run in a ToolNode or an agent, the
+        hooks know better which call is meant.
+
+        Raises:
+            UnmappedTool: it has no policy, and `unmapped` is `error`.
+            ConfigurationError: its policy names a field that it does not have.
+        """
+        return self.wrap_tools([tool])[0]
+
+    def wrap_tools(self, tools: Iterable[BaseTool | Callable[..., Any]]) -> list[BaseTool]:
+        """Make guarded copies of tools; raises as `wrap_tool` does, naming all tools without a policy at once."""
+        made = [tool if isinstance(tool, BaseTool) else create_tool(tool) for tool in tools]
+        self.check_mapped(made)
+        return [self._guarded(tool) for tool in made]
+
+    def tool_node(self, tools: Iterable[BaseTool | Callable[..., Any]], **options: Any) -> ToolNode:
+        """Make a ToolNode with both hooks; its tools are checked now.
+
+        Args:
+            tools: as for ToolNode.
+            options: passed on to ToolNode.
+
+        Raises:
+            UnmappedTool, ConfigurationError: as `wrap_tool` does.
+        """
+        node = ToolNode(
+            list(tools), wrap_tool_call=self.wrap_tool_call, awrap_tool_call=self.awrap_tool_call, **options
+        )
+        known = list(node.tools_by_name.values())
+        self.check_mapped(known)
+        for tool in known:
+            self._guarded(tool)
+        return node
+
+    def check_mapped(self, tools: Iterable[BaseTool]) -> None:
+        """Make sure that tools have policies.
+
+        Raises:
+            UnmappedTool: some have none, and `unmapped` is `error`.
+        """
+        if self._unmapped == "error":
+            missing = [tool.name for tool in tools if self._policy_of(tool) is None and not self._passes(tool)]
+            if missing:
+                raise UnmappedTool(missing)
+
+    # --- hooks --------------------------------------------------------------------------------------------------
+
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
+        """Coordinate a tool call: the hook `wrap_tool_call` of a ToolNode. Give it together with `awrap_tool_call`."""
+        token = site_from_hook.set(site_of_request(request))
+        try:
+            return handler(self._with_guarded_tool(request))
+        finally:
+            site_from_hook.reset(token)
+
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
+    ) -> Any:
+        """Do what `wrap_tool_call` does, from an event loop: the hook `awrap_tool_call` of a ToolNode."""
+        token = site_from_hook.set(site_of_request(request))
+        try:
+            return await handler(self._with_guarded_tool(request))
+        finally:
+            site_from_hook.reset(token)
+
+    def _with_guarded_tool(self, request: ToolCallRequest) -> ToolCallRequest:
+        if request.tool is None:
+            return _AwaitingTool.of(request, self)
+        return request.override(tool=self._guarded(request.tool))
+
+    # --- copies -------------------------------------------------------------------------------------------------
+
+    def _guarded(self, tool: BaseTool) -> BaseTool:
+        if is_guarded(tool):
+            return tool
+        found = self._copies.get(id(tool))
+        if found is not None and found[0] is tool:
+            return found[1]
+        copy = self._make_copy(tool)
+        self._copies[id(tool)] = (tool, copy)
+        if len(self._copies) > max(_COPIES, 2 * len(self._policies)):
+            self._copies.popitem(last=False)
+        return copy
+
+    def _make_copy(self, tool: BaseTool) -> BaseTool:
+        policy = self._policy_of(tool)
+        if policy is None:
+            if not self._passes(tool):
+                raise UnmappedTool([tool.name])
+            return tool
+        _check_fields(tool, policy)
+        traits = ToolTraits(policy, is_mcp(tool), uses_effect_mark(tool))
+        calls = GuardedCalls(self.coordinator, tool.name, policy, self.agent, traits, self._resources)
+        return guarded_copy(tool, calls)
+
+    def _policy_of(self, tool: BaseTool) -> ToolPolicy | None:
+        policy = self._policies.get(tool.name)
+        if policy is None and self._unmapped == "serialize" and not _is_langgraphs_own(tool.name):
+            return ToolPolicy(locks=[f"tool/{tool.name}"])
+        return policy
+
+    def _passes(self, tool: BaseTool) -> bool:
+        if _is_langgraphs_own(tool.name):
+            return True
+        if self._unmapped == "allow":
+            _log.warning('tool "%s" has no policy and runs without coordination (unmapped="allow")', tool.name)
+            return True
+        return False
+
+
+class _AwaitingTool(ToolCallRequest):
+    """A request whose tool an inner wrapper will supply: it is guarded the moment that it is."""
+
+    @classmethod
+    def of(cls, request: ToolCallRequest, guard: Guard) -> _AwaitingTool:
+        waiting = cls(request.tool_call, request.tool, request.state, request.runtime)
+        waiting.__dict__["guard"] = guard
+        return waiting
+
+    def override(self, **overrides: Any) -> ToolCallRequest:
+        guard: Guard = self.__dict__["guard"]
+        if overrides.get("tool") is not None:
+            overrides["tool"] = guard._guarded(overrides["tool"])
+        made = super().override(**overrides)
+        made.__dict__["guard"] = guard
+        return made
+
+
+def _is_langgraphs_own(name: str) -> bool:
+    return name in _LANGGRAPHS_OWN or name.startswith(_HANDOFF)
+
+
+def _checked(tools: Mapping[str, ToolPolicy] | Sequence[tuple[str, ToolPolicy]]) -> dict[str, ToolPolicy]:
+    policies: dict[str, ToolPolicy] = {}
+    for name, policy in tools.items() if isinstance(tools, Mapping) else tools:
+        if not isinstance(policy, ToolPolicy):
+            raise ConfigurationError(
+                f'The policy of tool "{name}" is a {type(policy).__name__}; write ToolPolicy(...).'
+            )
+        if name in policies:
+            raise ConfigurationError(f'There are two policies for tool "{name}"; keep one.')
+        policies[name] = policy
+    return policies
+
+
+def _terms(pattern: str, terms: Mapping[str, Any]) -> ResourceTerms:
+    if unknown := set(terms) - {"ttl", "expected"}:
+        raise ConfigurationError(f'Resource "{pattern}" has no term {", ".join(unknown)}; there are ttl and expected.')
+    given = {name: seconds(value, f"{pattern}: {name}") for name, value in terms.items()}
+    if given.get("ttl") == 0:
+        raise ConfigurationError(f'Resource "{pattern}": ttl must be more than zero. Try "10s".')
+    return ResourceTerms(pattern, given.get("ttl"), given.get("expected"))
+
+
+def _check_fields(tool: BaseTool, policy: ToolPolicy) -> None:
+    known = model_arguments(tool)
+    if known is None:
+        return
+    templates = [lock.resource for lock in policy.lock_list()] + ([policy.key] if isinstance(policy.key, str) else [])
+    named = [(f'template "{text}"', root) for text in templates for root in parse(text).roots]
+    named += [("key_fields", name) for name in policy.key_fields or ()]
+    named += [("log_fields", name) for name in policy.log_fields]
+    for where, name in named:
+        if name not in known:
+            raise ConfigurationError(
+                f'The policy of tool "{tool.name}": {where} names "{name}", which the tool does not have; '
+                f"its arguments are: {', '.join(sorted(known)) or 'none'}."
+            )

@@ -1,0 +1,403 @@
+"""Commands, replies and facts that travel between the programs and the backends: frozen data, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from clawproof_langgraph.events import Event
+
+
+class Mode(StrEnum):
+    """How a call uses a resource: alone, or together with others of its kind."""
+
+    EXCLUSIVE = "exclusive"
+    SHARED = "shared"
+
+
+class Want(NamedTuple):
+    """One resource of a request, canonical, with its mode."""
+
+    resource: str
+    mode: Mode
+
+
+class State(StrEnum):
+    """How a call settles, and what its record says afterwards."""
+
+    DONE = "done"
+    FAILED = "failed"  # nothing happened: free to run again
+    REJECTED = "rejected"  # failed for good: a repeat gets the error again
+    SUSPENDED = "suspended"
+    IN_DOUBT = "in_doubt"
+
+
+# --- commands ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Asks for a turn; asked again by the same owner it is a claim, a poll, or the repair of a lost reply.
+
+    Args:
+        owner: the id of the call; unique, and the same for every repetition of this request.
+        session: the coordinator that asks; its waiters live as long as it is renewed.
+        wants: resources and modes, canonical, without duplicates, sorted by code point.
+        ttl: seconds from the grant to the end of the lease, unless renewed.
+        agent, thread, tool: who asks, for what.
+        key: the idempotency key; empty for none.
+        scope: the hash of thread, tool and fingerprint by which an unsettled call is adopted; empty for none.
+        fingerprint: the hash of the arguments that make the call the same.
+        rerun_within: seconds since its first attempt in which a call in doubt runs again; 0 holds it.
+        ancestors: owners of the calls around this one, innermost last; their locks are not in its way.
+        bell: the address to wake when the turn comes; empty for none.
+        expected: usual duration in seconds, 0 for unknown; an alert is raised at twice it.
+        repeated: True when this owner has asked before.
+        waited: seconds that the owner has waited so far.
+        data: what the policy allows to be logged.
+    """
+
+    owner: str
+    session: str
+    wants: tuple[Want, ...] = ()
+    ttl: float = 30.0
+    agent: str = ""
+    thread: str = ""
+    tool: str = ""
+    key: str = ""
+    scope: str = ""
+    fingerprint: str = ""
+    rerun_within: float = 0.0
+    ancestors: tuple[str, ...] = ()
+    bell: str = ""
+    expected: float = 0.0
+    repeated: bool = False
+    waited: float = 0.0
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Ends a lease and records how the call came out, in one step.
+
+    Args:
+        owner, fence: the lease.
+        state: how it came out; None for a plain lock, which has no outcome.
+        key: the idempotency key of the lease; empty for none.
+        result: the encoded result of a done or rejected call; None if it could not be stored.
+        touched: whether the effect may have happened: the versions of its exclusive resources move.
+        attempt: how many times the tool was executed.
+        error: the type of the exception, for the log.
+        emits: domain events, as (type, data).
+    """
+
+    owner: str
+    fence: int
+    state: State | None
+    key: str = ""
+    result: bytes | None = None
+    touched: bool = True
+    attempt: int = 1
+    error: str = ""
+    emits: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Gives up a place in the queue, or a grant of which the tool has not started.
+
+    Args:
+        owner: who asked.
+        reason: what the log says; empty for no entry.
+        call: the request that is given up, for the log.
+    """
+
+    owner: str
+    reason: str = ""
+    call: Begin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Extends leases and shows that a session's waiters are alive.
+
+    Args:
+        session: the coordinator.
+        leases: (owner, ttl in seconds) of each live lease.
+        waiting: whether the session has waiters.
+        agents: the agents whose kill flag is asked for.
+    """
+
+    session: str
+    leases: tuple[tuple[str, float], ...] = ()
+    waiting: bool = False
+    agents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Ends what has expired and deletes what is older than its retention.
+
+    Args:
+        limit: the most rows of a kind to work on in one step.
+        keep_results: seconds that a settled record is kept.
+        keep_events: seconds that an event is kept.
+        max_events: the most events that are kept, whatever their age.
+    """
+
+    limit: int = 200
+    keep_results: float = 30 * 86400.0
+    keep_events: float = 7 * 86400.0
+    max_events: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Stops an agent."""
+
+    agent: str
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revive:
+    """Lets a stopped agent go on."""
+
+    agent: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Says what became of a call in doubt.
+
+    Args:
+        key: its idempotency key.
+        applied: True: the effect happened; False: it did not, and the call may run again.
+        result: the encoded result that a replay gives.
+        by: who says so.
+    """
+
+    key: str
+    applied: bool
+    result: bytes | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Appends an event that belongs to no other command, such as a retry."""
+
+    type: str
+    agent: str = ""
+    thread: str = ""
+    call: str = ""
+    key: str = ""
+    resources: tuple[str, ...] = ()
+    fence: int = 0
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Fact = Kill | Revive | Resolve | Note
+"""One administrative fact, recorded with its event."""
+
+
+# --- replies ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The lease is yours.
+
+    Args:
+        owner: whose.
+        fence: the fencing token.
+        ttl: seconds until it ends, counted from before the request was sent.
+        key: the idempotency key of the call, which is another one than was asked for when it was adopted.
+        attempt: how often the call was executed before.
+    """
+
+    owner: str
+    fence: int
+    ttl: float
+    key: str
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Not yet your turn.
+
+    Args:
+        resource: what is in the way.
+        holder: who holds it, or waits for it before you, in words.
+        look_again: seconds after which to ask again if no bell rings.
+        on_key: whether it is the idempotency key: the same call runs elsewhere.
+    """
+
+    resource: str
+    holder: str
+    look_again: float
+    on_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The call was settled before: give back what is stored.
+
+    Args:
+        key: its idempotency key.
+        result: the encoded result; None when it could not be stored.
+        rejected: whether the result is an error that is raised again.
+    """
+
+    key: str
+    result: bytes | None
+    rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The call is in doubt and its policy says not to run it again."""
+
+    key: str
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """The agent is stopped."""
+
+    agent: str
+    reason: str
+    by: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The key was used before with another fingerprint."""
+
+    key: str
+    tool: str
+
+
+BeginReply = Granted | Queued | Replay | Held | Killed | Mismatch
+
+
+class SettleReply(StrEnum):
+    """What became of a settle."""
+
+    SETTLED = "settled"
+    LATE = "late"  # the lease had ended; a call in doubt became done
+    GONE = "gone"  # the lease had ended, and somebody else has resolved or re-run the call
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What a renewal found.
+
+    Args:
+        lost: owners whose lease is gone.
+        killed: stopped agents among those asked for.
+        turns: owners of this session that were handed a grant and have not claimed it.
+    """
+
+    lost: frozenset[str] = frozenset()
+    killed: tuple[Killed, ...] = ()
+    turns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How much a sweep did.
+
+    Args:
+        expired, waiters, records, events: rows ended or deleted.
+        more: whether there is more to do now.
+    """
+
+    expired: int = 0
+    waiters: int = 0
+    records: int = 0
+    events: int = 0
+    more: bool = False
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseView:
+    """A live lease as `coordinator.snapshot()` shows it; times are seconds."""
+
+    owner: str
+    agent: str
+    thread: str
+    tool: str
+    key: str
+    wants: tuple[Want, ...]
+    fence: int
+    held: float
+    remaining: float
+
+
+@dataclass(frozen=True, slots=True)
+class WaiterView:
+    """A waiter as `coordinator.snapshot()` shows it; times are seconds."""
+
+    owner: str
+    agent: str
+    thread: str
+    tool: str
+    wants: tuple[Want, ...]
+    ticket: int
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """A call in doubt as `coordinator.snapshot()` shows it; `since` is seconds since the epoch."""
+
+    key: str
+    agent: str
+    thread: str
+    tool: str
+    attempt: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The namespace at one instant."""
+
+    leases: tuple[LeaseView, ...] = ()
+    waiters: tuple[WaiterView, ...] = ()
+    in_doubt: tuple[InDoubt, ...] = ()
+    killed: tuple[Killed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events to read: after a cursor, of these types, resource, agent, thread or call, at most `limit`."""
+
+    after: int = 0
+    types: tuple[str, ...] = ()
+    resource: str = ""
+    agent: str = ""
+    thread: str = ""
+    call: str = ""
+    limit: int = 1000
+
+    def admits(self, event: Event) -> bool:
+        """Tell whether an event passes (the cursor and the limit are the reader's business)."""
+        return (
+            (not self.types or event.type in self.types)
+            and (not self.resource or self.resource in event.resources)
+            and (not self.agent or self.agent == event.agent)
+            and (not self.thread or self.thread == event.thread)
+            and (not self.call or self.call == event.call)
+        )

@@ -1,0 +1,264 @@
+"""The two drivers: they perform a program's steps, one by blocking, the other on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+import time
+import warnings
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from typing import Any, Protocol, TypeVar
+
+from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
+from clawproof_langgraph.core.steps import Draw, Now, Program, Raised, Returned, Run, Sleep, Step, Wait, Warn
+from clawproof_langgraph.errors import ClawproofError, ClawproofWarning
+from clawproof_langgraph.model import Begin, BeginReply, Granted, Note, Queued, Settle, Withdraw
+from clawproof_langgraph.runtime.heartbeat import Heartbeat
+from clawproof_langgraph.runtime.lease import Lease
+
+T = TypeVar("T")
+_log = logging.getLogger("clawproof_langgraph")
+
+_PULSE = 1.0
+"""Seconds of waiting after which the caller is told that this is not a hang."""
+
+
+class Body(Protocol):
+    """The user's code of a call."""
+
+    blocking: bool
+    """Whether it must run on a thread of its own, even for an async caller."""
+
+    def run(self, lease: Lease, attempt: int) -> Returned | Raised:
+        """Run it once."""
+
+    async def arun(self, lease: Lease, attempt: int) -> Returned | Raised:
+        """Run it once on the event loop."""
+
+
+class Driver:
+    """Performs the steps of one program.
+
+    Args:
+        backend: where its commands go.
+        heartbeat: renews its lease.
+        body: the user's code, for programs that run some.
+        pulse: called every second of waiting, so that nobody takes it for a hang.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        heartbeat: Heartbeat,
+        body: Body | None = None,
+        pulse: Callable[[], None] | None = None,
+    ) -> None:
+        self._backend, self._heartbeat, self._body, self._pulse = backend, heartbeat, body, pulse
+        self.lease: Lease | None = None
+        self._bell: Bell | None = None
+        self._loop_bell: AsyncBell | None = None
+        self._waiting = ""
+
+    def take_bell(self) -> str:
+        """Get a bell for this thread, for the request of a program that `drive` will perform; give its address."""
+        self._bell = self._backend.take_bell()
+        return self._bell.address
+
+    def use_loop_bell(self) -> str:
+        """Get the bell of the running event loop, for a program that `adrive` will perform; give its address."""
+        self._loop_bell = self._backend.loop_bell()
+        return self._loop_bell.address
+
+    # --- sync ---------------------------------------------------------------------------------------------------
+
+    def drive(self, program: Program[T], step: Step | None = None) -> T:
+        """Perform a program to its end, from its beginning or from a step that it has yielded."""
+        try:
+            step = next(program) if step is None else step
+            while True:
+                try:
+                    answer = self._perform(step)
+                except BaseException as error:  # noqa: BLE001 - the program decides what an interrupt means for the lease
+                    step = program.throw(error)
+                else:
+                    step = program.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        finally:
+            self._clean_up()
+
+    def _perform(self, step: Step) -> Any:
+        match step:
+            case Begin():
+                return self._begin(step)
+            case Settle():
+                reply = self._backend.settle(step)
+                self._drop_lease()
+                return reply
+            case Run(lease=_, attempt=attempt):
+                assert self._body is not None and self.lease is not None
+                return self._body.run(self.lease, attempt)
+            case Now():
+                return time.monotonic()
+            case Wait():
+                return self._wait(step)
+            case Sleep():
+                return time.sleep(step.seconds)
+            case Draw():
+                return random.random()
+            case Withdraw():
+                self._drop_lease()
+                return _quietly(self._backend.withdraw, step)
+            case Note():
+                return _quietly(self._backend.record, step)
+            case Warn():
+                return warn(step.error)
+
+    def _begin(self, ask: Begin) -> BeginReply:
+        asked_at = time.monotonic()
+        return self._began(ask, self._backend.begin(ask), asked_at)
+
+    def _wait(self, wait: Wait) -> None:
+        assert self._bell is not None
+        end = time.monotonic() + wait.seconds
+        while (left := end - time.monotonic()) > 0:
+            if self._bell.wait(wait.owner, min(left, _PULSE) if self._pulse else left):
+                return
+            if self._pulse:
+                self._pulse()
+
+    # --- async --------------------------------------------------------------------------------------------------
+
+    async def adrive(self, program: Program[T]) -> T:
+        """Perform a program on an event loop; from a blocking body on, it goes on in that body's thread."""
+        try:
+            step = next(program)
+            while True:
+                if isinstance(step, Run) and self._body is not None and self._body.blocking:
+                    handed, result = await self._hand_to_thread(program, step)
+                    if handed:
+                        return result  # type: ignore[no-any-return]
+                    step = program.throw(asyncio.CancelledError())
+                    continue
+                try:
+                    answer = await self._aperform(step)
+                except BaseException as error:  # noqa: BLE001 - the program decides what a cancellation means for the lease
+                    step = program.throw(error)
+                else:
+                    step = program.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        finally:
+            if not self._in_thread:
+                self._clean_up()
+
+    _in_thread = False
+
+    async def _hand_to_thread(self, program: Program[T], step: Step) -> tuple[bool, Any]:
+        """Let a thread perform the rest; tell whether it did, or was cancelled before it began."""
+        first = threading.Lock()
+        context = copy_context()
+
+        def rest() -> T:
+            if not first.acquire(blocking=False):
+                raise asyncio.CancelledError
+            return context.run(self.drive, program, step)
+
+        self._in_thread = True
+        try:
+            return True, await asyncio.get_running_loop().run_in_executor(None, rest)
+        except asyncio.CancelledError:
+            # Cancelling does not stop a thread: a tool that has begun goes on under its lease, and settles there.
+            if not first.acquire(blocking=False):
+                raise
+            self._in_thread = False
+            return False, None
+
+    async def _aperform(self, step: Step) -> Any:
+        match step:
+            case Begin():
+                return await self._abegin(step)
+            case Settle():
+                reply = await self._backend.asettle(step)
+                self._drop_lease()
+                return reply
+            case Run(lease=_, attempt=attempt):
+                assert self._body is not None and self.lease is not None
+                return await self._body.arun(self.lease, attempt)
+            case Wait():
+                return await self._await(step)
+            case Sleep():
+                return await asyncio.sleep(step.seconds)
+            case Withdraw():
+                self._drop_lease()
+                return await _aquietly(self._backend.awithdraw, step)
+            case Note():
+                return await _aquietly(self._backend.arecord, step)
+            case Now() | Draw() | Warn():
+                return self._perform(step)
+
+    async def _abegin(self, ask: Begin) -> BeginReply:
+        asked_at = time.monotonic()
+        return self._began(ask, await self._backend.abegin(ask), asked_at)
+
+    async def _await(self, wait: Wait) -> None:
+        assert self._loop_bell is not None
+        end = time.monotonic() + wait.seconds
+        while (left := end - time.monotonic()) > 0:
+            if await self._loop_bell.wait(wait.owner, min(left, _PULSE) if self._pulse else left):
+                return
+            if self._pulse:
+                self._pulse()
+
+    # --- both ---------------------------------------------------------------------------------------------------
+
+    def _began(self, ask: Begin, reply: BeginReply, asked_at: float) -> BeginReply:
+        if isinstance(reply, Granted):
+            self.lease = Lease(ask, reply, asked_at=asked_at, renew=self._heartbeat.renew_now)
+            self._heartbeat.add(self.lease)
+        elif isinstance(reply, Queued) and not self._waiting:
+            self._waiting = ask.owner
+            self._heartbeat.add_waiter(ask.owner, ask.bell)
+        if not isinstance(reply, Queued):
+            self._stop_waiting()
+        return reply
+
+    def _drop_lease(self) -> None:
+        if self.lease is not None:
+            self._heartbeat.remove(self.lease.owner)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting:
+            self._heartbeat.remove_waiter(self._waiting)
+            self._waiting = ""
+
+    def _clean_up(self) -> None:
+        self._stop_waiting()
+        if self._body is not None:  # a program without a body leaves its lease to whoever asked for it
+            self._drop_lease()
+        if self._bell is not None:
+            self._backend.give_bell(self._bell)
+            self._bell = None
+
+
+def _quietly(command: Callable[[Any], Any], argument: Any) -> None:
+    try:
+        command(argument)
+    except ClawproofError as exc:  # it cleans up or tells of something else, which must stay the first error
+        _log.warning("%s: %s", type(argument).__name__.lower(), exc)
+
+
+async def _aquietly(command: Callable[[Any], Awaitable[Any]], argument: Any) -> None:
+    try:
+        await command(argument)
+    except ClawproofError as exc:
+        _log.warning("%s: %s", type(argument).__name__.lower(), exc)
+
+
+def warn(error: ClawproofError) -> None:
+    """Tell the operator of something that the caller is spared."""
+    _log.warning("%s", error)
+    warnings.warn(str(error), ClawproofWarning, stacklevel=2)

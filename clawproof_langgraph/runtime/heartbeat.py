@@ -1,0 +1,165 @@
+"""The thread that renews all leases of a coordinator in one batch, shows that its waiters are alive, and sweeps.
+
+It is a thread of its own, for sync and async alike: an event loop blocked by user code must not lose leases.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Final
+
+from clawproof_langgraph.backends.base import Backend
+from clawproof_langgraph.errors import ClawproofError
+from clawproof_langgraph.model import Renew, Renewed, Sweep
+from clawproof_langgraph.runtime.lease import Lease
+
+_log = logging.getLogger("clawproof_langgraph.heartbeat")
+
+_WAITER_BEAT: Final = 0.5
+"""Seconds between two beats while somebody waits."""
+_SWEEP_EVERY: Final = 10.0
+_IDLE: Final = 3600.0
+_SHARE: Final = 3.0
+"""A lease is renewed when one third of its TTL has passed."""
+
+
+class Heartbeat:
+    """Renews what is registered with it, from the first registration on.
+
+    Args:
+        backend: where.
+        session: the coordinator's name among the store's waiters.
+        terms: what the sweeps keep.
+    """
+
+    def __init__(self, backend: Backend, session: str, terms: Sweep) -> None:
+        self._backend, self._session, self._terms = backend, session, terms
+        self._leases: dict[str, Lease] = {}
+        self._bells: dict[str, str] = {}
+        self._wake = threading.Condition()
+        self._next = 0.0
+        self._swept = time.monotonic()
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def add(self, lease: Lease) -> None:
+        """Renew a lease from now on."""
+        self._leases[lease.owner] = lease
+        self._be_awake_by(lease.renewed_at + lease.ttl / _SHARE)
+
+    def remove(self, owner: str) -> None:
+        """Stop renewing a lease."""
+        self._leases.pop(owner, None)
+
+    def add_waiter(self, owner: str, bell: str) -> None:
+        """Show from now on that a waiter is alive; ring its bell should its own ring get lost."""
+        self._bells[owner] = bell
+        self._be_awake_by(time.monotonic() + _WAITER_BEAT)
+
+    def remove_waiter(self, owner: str) -> None:
+        """Stop showing that a waiter is alive."""
+        self._bells.pop(owner, None)
+
+    def renew_now(self, lease: Lease) -> None:
+        """Renew one lease at once, on the calling thread.
+
+        Raises:
+            BackendUnavailable: the store could not be used.
+        """
+        self._renew([lease], [])
+
+    def stop(self) -> None:
+        """End the thread."""
+        with self._wake:
+            self._stopped = True
+            self._wake.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=5)
+
+    def _be_awake_by(self, due: float) -> None:
+        # The thread is seldom woken: a lease that is newer than its next look is due later than that.
+        if due < self._next:
+            with self._wake:
+                self._next = due
+                self._wake.notify()
+        elif self._thread is None:
+            self._start(due)
+
+    def _start(self, due: float) -> None:
+        with self._wake:
+            if self._thread is not None or self._stopped:
+                return
+            self._next = due
+            self._thread = threading.Thread(target=self._run, name="clawproof-heartbeat", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._stopped and (left := self._next - time.monotonic()) > 0:
+                    self._wake.wait(left)
+                if self._stopped:
+                    return
+                self._next = time.monotonic() + _IDLE
+            self._beat()
+
+    def _beat(self) -> None:
+        leases, waiters = list(self._leases.values()), list(self._bells)
+        try:
+            if leases or waiters:
+                self._renew(leases, waiters)
+            self._sweep_if_due()
+        except ClawproofError as exc:
+            _log.warning("could not renew %d leases: %s", len(leases), exc)
+        self._report_losses(leases)
+        self._plan()
+
+    def _renew(self, leases: list[Lease], waiters: list[str]) -> None:
+        asked_at = time.monotonic()
+        agents = tuple({lease.agent for lease in leases if lease.agent})
+        pairs = tuple((lease.owner, lease.ttl) for lease in leases)
+        found = self._backend.renew(Renew(self._session, pairs, bool(waiters), agents))
+        for lease in leases:
+            self._apply(lease, found, asked_at)
+        for owner in found.turns:
+            if bell := self._bells.get(owner):
+                self._backend.ring(bell, owner)
+
+    def _apply(self, lease: Lease, found: Renewed, asked_at: float) -> None:
+        if lease.owner not in found.lost:
+            lease.mark_renewed(asked_at)
+        elif lease.owner in self._leases:  # else it was settled while the request was under way
+            lease.mark_lost("the store has no such lease any more: it was not renewed in time")
+        for killed in found.killed:
+            if killed.agent == lease.agent:
+                lease.mark_killed(killed)
+
+    def _sweep_if_due(self) -> None:
+        now = time.monotonic()
+        every = _WAITER_BEAT if self._bells else _SWEEP_EVERY
+        if now - self._swept < every:
+            return
+        self._swept = now
+        while self._backend.sweep(self._terms).more:
+            if self._stopped:
+                return
+
+    def _report_losses(self, leases: list[Lease]) -> None:
+        for lease in leases:
+            if lease.lost and self._leases.get(lease.owner) is lease:
+                lease.mark_lost("it could not be renewed in time")
+                self.remove(lease.owner)
+
+    def _plan(self) -> None:
+        now = time.monotonic()
+        # A renewal that failed is tried again soon, but not at once.
+        dues = [
+            max(lease.renewed_at + lease.ttl / _SHARE, now + lease.ttl / 20) for lease in list(self._leases.values())
+        ]
+        if self._bells:
+            dues.append(now + _WAITER_BEAT)
+        dues.append(max(self._swept + _SWEEP_EVERY, now + 1.0) if self._leases else now + _IDLE)
+        with self._wake:
+            self._next = min(self._next, *dues)

@@ -1,0 +1,104 @@
+"""The lease of a running call, as its holder sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from clawproof_langgraph.errors import AgentKilled, LeaseLost
+from clawproof_langgraph.model import Begin, Granted, Killed, Want
+
+_MARGIN = 0.01
+"""The share of the TTL by which a holder takes its lease to end early: clocks drift."""
+
+
+class Lease:
+    """The time-bounded right of one call to a set of resources.
+
+    Attributes:
+        owner: the id of the call.
+        fence: the fencing token; hand it to stores that can refuse an older one.
+        key: the idempotency key, empty for a plain lock.
+        agent: who holds it.
+        resources: what it holds.
+        ttl: seconds that it lives without renewal.
+        deadline: when it ends unless renewed, in seconds of `time.monotonic()`.
+    """
+
+    def __init__(
+        self,
+        ask: Begin,
+        granted: Granted,
+        *,
+        asked_at: float,
+        renew: Callable[[Lease], None],
+    ) -> None:
+        self.owner, self.fence, self.key = granted.owner, granted.fence, granted.key
+        self.agent, self.ttl = ask.agent, granted.ttl
+        self.wants: tuple[Want, ...] = ask.wants
+        self.renewed_at = asked_at
+        self._renew = renew
+        self._lost: str = ""
+        self._killed: Killed | None = None
+        self._on_lost: Callable[[], None] | None = None
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        return tuple(want.resource for want in self.wants)
+
+    @property
+    def deadline(self) -> float:
+        # Counted from before the request was sent: the store may have taken its time to answer.
+        return self.renewed_at + self.ttl * (1 - _MARGIN)
+
+    def check(self) -> None:
+        """Make sure that the lease is still held and the agent may go on.
+
+        Raises:
+            LeaseLost: the lease has ended.
+            AgentKilled: an operator has stopped the agent.
+        """
+        if self.lost:
+            raise self.loss()
+        if self._killed is not None:
+            raise AgentKilled(self._killed.agent, self._killed.reason, self._killed.by)
+
+    def heartbeat(self) -> None:
+        """Renew the lease now.
+
+        Raises:
+            LeaseLost, AgentKilled: as `check` does.
+            BackendUnavailable: the store could not be used.
+        """
+        self._renew(self)
+        self.check()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the lease has ended."""
+        if not self._lost and time.monotonic() > self.deadline:
+            self._lost = "it could not be renewed in time"
+        return bool(self._lost)
+
+    def loss(self) -> LeaseLost:
+        """Make the error that tells of the loss."""
+        return LeaseLost(self.resources, self._lost)
+
+    def on_lost(self, call: Callable[[], None] | None) -> None:
+        """Have a function called, on the heartbeat's thread, when the lease is lost."""
+        self._on_lost = call
+
+    def mark_renewed(self, at: float) -> None:
+        """Note a renewal that was asked for at `at`."""
+        self.renewed_at = at
+
+    def mark_killed(self, killed: Killed) -> None:
+        """Note that the agent was stopped."""
+        self._killed = killed
+
+    def mark_lost(self, why: str) -> None:
+        """Note that the lease has ended."""
+        self._lost = self._lost or why
+        call, self._on_lost = self._on_lost, None
+        if call is not None:
+            call()

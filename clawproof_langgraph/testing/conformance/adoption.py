@@ -1,0 +1,137 @@
+"""A call that meets an unsettled record of the same thread, tool and arguments is that call, whatever its own key."""
+
+from __future__ import annotations
+
+from clawproof_langgraph.model import Held, Renew, Replay, SettleReply, State, Sweep
+from clawproof_langgraph.testing.builders import again, ask, call, settled
+from clawproof_langgraph.testing.clock import ManualClock
+from clawproof_langgraph.testing.conformance.suite import Suite
+from clawproof_langgraph.testing.faces import Face
+
+FOREVER = float("inf")
+
+
+def doubt_first(store: Face, key: str) -> None:
+    """Leave a call of scope `same` in doubt."""
+    lease = store.granted(call("a-" + key, "inventory/1", key=key, scope="same"))
+    store.settle(settled(lease, State.IN_DOUBT))
+
+
+class Adoption(Suite):
+    """Calls that the model emitted anew after a crash, under another id."""
+
+    def test_a_call_in_doubt_is_met_under_its_own_key(self, store: Face) -> None:
+        doubt_first(store, "old")
+        assert store.begin(call("b", key="new", scope="same")) == Held("old", "reserve")
+
+    def test_the_run_after_doubt_keeps_the_first_key(self, store: Face) -> None:
+        """A service that deduplicates must see the key that it may know already."""
+        doubt_first(store, "old")
+
+        lease = store.granted(call("b", key="new", scope="same", rerun_within=FOREVER))
+
+        assert (lease.key, lease.attempt) == ("old", 1)
+        assert store.settle(settled(lease, result=b"42")) is SettleReply.SETTLED
+        assert store.begin(call("c", key="old")) == Replay("old", b"42")
+
+    def test_a_repeated_begin_finds_the_adopted_key(self, store: Face) -> None:
+        doubt_first(store, "old")
+        request = call("b", key="new", scope="same", rerun_within=FOREVER)
+        lease = store.granted(request)
+
+        assert store.granted(again(request)) == lease
+
+    def test_an_adopted_key_is_in_use(self, store: Face) -> None:
+        doubt_first(store, "old")
+        store.granted(call("b", key="new", scope="same", rerun_within=FOREVER))
+        assert store.queued(call("c", key="old")).on_key
+
+    def test_another_scope_is_another_call(self, store: Face) -> None:
+        doubt_first(store, "old")
+        assert store.granted(call("b", key="new", scope="other")).key == "new"
+        assert store.granted(call("c", key="newer")).key == "newer"
+
+    def test_a_settled_call_is_not_adopted(self, store: Face) -> None:
+        """The model may want the same thing once more; only what has not settled is taken over."""
+        store.settle(settled(store.granted(call("a", key="old", scope="same")), result=b"42"))
+        assert store.granted(call("b", key="new", scope="same")).key == "new"
+
+    def test_a_record_of_its_own_goes_first(self, store: Face) -> None:
+        store.settle(settled(store.granted(call("a", key="mine", scope="same")), result=b"42"))
+        doubt_first(store, "old")
+        assert store.begin(call("b", key="mine", scope="same")) == Replay("mine", b"42")
+
+    def test_a_silent_holder_is_waited_for(self, store: Face, clock: ManualClock) -> None:
+        """Its process may have died: until its lease ends, this may be the same call."""
+        store.granted(call("a", "inventory/1", key="old", scope="same", ttl=5))
+        clock.advance(1)
+        rival = call("b", "inventory/2", key="new", scope="same")
+        store.queued(rival)
+        clock.advance(2)
+        store.queued(again(rival))
+        clock.advance(2.1)
+
+        assert store.begin(again(rival)) == Held("old", "reserve")
+
+    def test_a_silent_holder_that_settles_lets_the_other_go(self, store: Face, clock: ManualClock) -> None:
+        lease = store.granted(call("a", "inventory/1", key="old", scope="same"))
+        clock.advance(1)
+        rival = call("b", "inventory/2", key="new", scope="same")
+        store.queued(rival)
+
+        store.settle(settled(lease, result=b"42"))
+
+        assert store.granted(again(rival)).key == "new"
+
+    def test_a_living_holder_is_not_waited_for(self, store: Face, clock: ManualClock) -> None:
+        """The model asked twice for the same thing, in parallel: both are meant."""
+        store.granted(call("a", "inventory/1", key="old", scope="same"))
+        clock.advance(1)
+        rival = call("b", "inventory/2", key="new", scope="same")
+        store.queued(rival)
+        clock.advance(1)
+
+        store.renew(Renew("s1", leases=(("a", 30.0),), waiting=True))
+        clock.advance(1)
+
+        assert store.granted(again(rival)).key == "new"
+
+    def test_two_living_calls_still_exclude_each_other_by_resource(self, store: Face, clock: ManualClock) -> None:
+        lease = store.granted(call("a", "inventory/1", key="old", scope="same"))
+        clock.advance(1)
+        rival = call("b", "inventory/1", key="new", scope="same")
+        store.queued(rival)
+        clock.advance(1)
+        store.renew(Renew("s1", leases=(("a", 30.0),), waiting=True))
+        clock.advance(1)
+
+        assert store.queued(again(rival)).resource == "inventory/1"
+        store.settle(settled(lease, result=b"42"))
+
+        assert store.granted(again(rival)).key == "new"
+
+    def test_a_sign_of_life_from_before_is_none(self, store: Face, clock: ManualClock) -> None:
+        store.granted(call("a", key="old", scope="same", ttl=10))
+        clock.advance(1)
+        store.renew(Renew("s1", leases=(("a", 10.0),)))
+        clock.advance(1)
+
+        rival = call("b", key="new", scope="same")
+        store.queued(rival)
+        clock.advance(1)
+        store.queued(again(rival))
+
+    def test_a_swept_lease_is_adopted_all_the_same(self, store: Face, clock: ManualClock) -> None:
+        store.granted(call("a", key="old", scope="same", ttl=5))
+        clock.advance(6)
+        store.sweep(Sweep())
+        assert store.begin(call("b", key="new", scope="same")) == Held("old", "reserve")
+
+    def test_the_scope_is_nobodys_business(self, store: Face) -> None:
+        """What is taken internally shows neither in the snapshot nor in the log, and meets no resource by name."""
+        store.granted(call("a", "inventory/1", key="k", scope="same"))
+
+        (lease,) = store.snapshot().leases
+        assert [want.resource for want in lease.wants] == ["inventory/1"]
+        assert {event.resources for event in store.log("lock.acquired", "call.started")} == {("inventory/1",)}
+        store.granted(ask("b", "same"))

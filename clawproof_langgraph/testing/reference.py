@@ -1,0 +1,223 @@
+"""A reference model of the rules: lists, scans and no haste, so that a reader can see that it is right.
+
+It is compared with a backend, command by command. Time is an argument of every command, and everything that is due is
+ended at the start of each (`expire`), where a backend may leave it until somebody meets it or a sweep comes by: so
+sweep the backend before each command. Left out are what no verdict shows (events, versions, bells) and adoption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from clawproof_langgraph.model import (
+    Begin,
+    BeginReply,
+    Granted,
+    Held,
+    Killed,
+    Mismatch,
+    Mode,
+    Queued,
+    Renew,
+    Replay,
+    Resolve,
+    Settle,
+    SettleReply,
+    State,
+    Want,
+)
+
+CLAIM_WITHIN = 1.0
+WAITER_LIFE = 3.0
+
+
+@dataclass
+class Lease:
+    """A lease or, while it is not claimed, the grant that was handed to a waiter."""
+
+    ask: Begin
+    until: float
+    since: float
+    claimed: bool
+    attempt: int = 0
+
+
+@dataclass
+class Record:
+    """What is known of a call by its key; `first` is when it was first executed."""
+
+    state: State
+    ask: Begin
+    owner: str
+    attempt: int
+    first: float
+    result: bytes | None = None
+
+
+def all_wants(ask: Begin) -> tuple[Want, ...]:
+    """Add the key to the resources: one more, for this call alone."""
+    return (*ask.wants, Want("the key " + ask.key, Mode.EXCLUSIVE)) if ask.key else ask.wants
+
+
+def in_conflict(one: Begin, other: Begin) -> bool:
+    """Tell whether two requests want the same resource, and not both of them as readers."""
+    return any(
+        a.resource == b.resource and Mode.EXCLUSIVE in (a.mode, b.mode) for a in all_wants(one) for b in all_wants(other)
+    )
+
+
+class Reference:
+    """One namespace."""
+
+    def __init__(self) -> None:
+        self.leases: dict[str, Lease] = {}
+        self.waiters: dict[str, Begin] = {}
+        """By owner, in the order of arrival."""
+        self.sessions: dict[str, float] = {}
+        """Until when a session's waiters count as alive."""
+        self.records: dict[str, Record] = {}
+        self.killed: set[str] = set()
+
+    # --- commands
+
+    def begin(self, ask: Begin, now: float) -> BeginReply:
+        """Say what `begin` must answer; fences, and words for humans, are left empty."""
+        mine = self.leases.get(ask.owner)
+        if mine and mine.claimed:
+            mine.until = now + ask.ttl
+            return Granted(ask.owner, 0, ask.ttl, ask.key, mine.attempt)
+        answer = self._judge(ask, now)
+        if answer:
+            self._leave(ask.owner)
+        elif mine or self._is_next(ask):
+            self._leave(ask.owner)
+            answer = self._grant(ask, now)
+        else:
+            self.waiters.setdefault(ask.owner, ask)
+            self.sessions[ask.session] = now + WAITER_LIFE
+            answer = Queued("", "", 0)
+        self._hand_on(now)
+        return answer
+
+    def settle(self, end: Settle, now: float) -> SettleReply:
+        """Say what `settle` must answer."""
+        lease = self.leases.pop(end.owner, None)
+        if lease is None:
+            return self._settle_late(end)
+        key = lease.ask.key
+        if key and end.state is State.FAILED:
+            self.records.pop(key, None)
+        elif key and end.state:
+            self.records[key] = self._record(lease, end.state, end.attempt, end.result)
+        self._hand_on(now)
+        return SettleReply.SETTLED
+
+    def withdraw(self, owner: str, now: float) -> None:
+        """Forget a waiter, or a grant of which nothing was started."""
+        self._leave(owner)
+        self._hand_on(now)
+
+    def renew(self, beat: Renew, now: float) -> tuple[set[str], set[str]]:
+        """Say which owners `renew` must report as lost, and which turns it must tell."""
+        for owner, ttl in beat.leases:
+            if self._is_claimed(owner):
+                self.leases[owner].until = now + ttl
+        if beat.waiting:
+            self.sessions[beat.session] = now + WAITER_LIFE
+        turns = {owner for owner, row in self.leases.items() if row.ask.session == beat.session and not row.claimed}
+        return {owner for owner, _ in beat.leases if not self._is_claimed(owner)}, turns if beat.waiting else set()
+
+    def resolve(self, fact: Resolve) -> bool:
+        """Say whether `record` must take a resolution."""
+        record, state = self.records.get(fact.key), State.DONE if fact.applied else State.FAILED
+        if record is None or self.runs(fact.key) or record.state not in (State.IN_DOUBT, state):
+            return False
+        if record.state is State.IN_DOUBT:
+            record.state, record.result, record.owner = state, fact.result, ""
+        return True
+
+    def expire(self, now: float) -> None:
+        """End what is due: leases (a claimed call is in doubt, an unclaimed one never happened) and dead waiters."""
+        for owner, lease in list(self.leases.items()):
+            if lease.until <= now:
+                del self.leases[owner]
+                if lease.claimed and lease.ask.key:
+                    self.records[lease.ask.key] = self._record(lease, State.IN_DOUBT, lease.attempt + 1, None)
+        for owner, ask in list(self.waiters.items()):
+            if self.sessions[ask.session] <= now:
+                del self.waiters[owner]
+        self._hand_on(now)
+
+    # --- rules
+
+    def runs(self, key: str) -> bool:
+        """Tell whether the call under a key is running."""
+        return any(lease.claimed and lease.ask.key == key for lease in self.leases.values())
+
+    def _is_claimed(self, owner: str) -> bool:
+        return owner in self.leases and self.leases[owner].claimed
+
+    def _judge(self, ask: Begin, now: float) -> BeginReply | None:
+        if ask.agent in self.killed:
+            return Killed(ask.agent, "", "")
+        record = self.records.get(ask.key)
+        if record is None:
+            return None
+        if record.ask.fingerprint != ask.fingerprint:
+            return Mismatch(ask.key, ask.tool)
+        if record.state in (State.DONE, State.REJECTED):
+            return Replay(ask.key, record.result, record.state is State.REJECTED)
+        may_run = ask.rerun_within > 0 and now - record.first <= ask.rerun_within
+        if record.state is State.IN_DOUBT and not may_run and not self.runs(ask.key):
+            return Held(ask.key, record.ask.tool)
+        return None
+
+    def _is_next(self, ask: Begin) -> bool:
+        return not any(in_conflict(ask, other) for other in self._in_the_way(ask))
+
+    def _in_the_way(self, ask: Begin) -> Iterator[Begin]:
+        """Go through those whom a request has to wait for if it is in conflict with them."""
+        yield from (row.ask for owner, row in self.leases.items() if owner not in ask.ancestors)
+        if ask.ancestors:
+            return
+        arrived = True
+        for waiter in self.waiters.values():
+            arrived = arrived and waiter.owner != ask.owner
+            if waiter.owner != ask.owner and (arrived or waiter.ancestors):
+                yield waiter
+
+    def _hand_on(self, now: float) -> None:
+        """Hand what is free to the waiters whose turn has come, nested ones first."""
+        for ask in sorted(self.waiters.values(), key=lambda ask: not ask.ancestors):
+            if self._is_next(ask):
+                del self.waiters[ask.owner]
+                self.leases[ask.owner] = Lease(ask, now + CLAIM_WITHIN, now, claimed=False)
+
+    def _leave(self, owner: str) -> None:
+        self.waiters.pop(owner, None)
+        self.leases.pop(owner, None)
+
+    def _grant(self, ask: Begin, now: float) -> Granted:
+        record = self.records.get(ask.key)
+        attempt = record.attempt if record else 0
+        self.leases[ask.owner] = Lease(ask, now + ask.ttl, now, claimed=True, attempt=attempt)
+        return Granted(ask.owner, 0, ask.ttl, ask.key, attempt)
+
+    def _record(self, lease: Lease, state: State, attempt: int, result: bytes | None) -> Record:
+        earlier = self.records.get(lease.ask.key)
+        first = earlier.first if earlier else lease.since
+        return Record(state, lease.ask, lease.ask.owner, attempt, first, result)
+
+    def _settle_late(self, end: Settle) -> SettleReply:
+        record = self.records.get(end.key)
+        if record is None or record.owner != end.owner:
+            return SettleReply.GONE
+        if record.state is end.state:
+            return SettleReply.SETTLED
+        if record.state is not State.IN_DOUBT or self.runs(end.key) or end.state is None:
+            return SettleReply.GONE
+        record.state, record.result = end.state, end.result
+        if end.state is State.FAILED:
+            del self.records[end.key]
+        return SettleReply.LATE

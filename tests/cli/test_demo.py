@@ -1,0 +1,228 @@
+"""The demo: what act one breaks, what act two keeps, and how both are counted and drawn."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from clawproof_langgraph.cli import demo
+from clawproof_langgraph.cli.demo.acts import run_act
+from clawproof_langgraph.cli.demo.crew import Crew, WorkerFailed
+from clawproof_langgraph.cli.demo.shop import Line, Shop
+from clawproof_langgraph.cli.demo.tally import Tally, count, verdict
+from clawproof_langgraph.cli.demo.workload import Delivery, Order, Seller, Shift, Supplier, Workload, a_day
+from clawproof_langgraph.errors import ConfigurationError
+from clawproof_langgraph.events import Event
+from clawproof_langgraph.inspection.timeline import ASCII, State, cells, draw, timeline_of
+
+LAMP = [Line(sku="lamp", units=1)]
+
+
+def console_and_text(encoding: str = "utf-8") -> tuple[Console, Callable[[], str]]:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    return Console(file=file, width=110), lambda: file.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+
+
+def open_shop(folder: Path, **stock: int) -> Shop:
+    shop = Shop(folder / "shop.db", think=0.0)
+    shop.open_for_business(stock)
+    return shop
+
+
+def work_of(*orders: str, deliveries: int = 0) -> Workload:
+    supplier = Supplier("supplier", (Delivery("lamp", 1),) * deliveries)
+    first, *others = (Order(order, (("lamp", 1),), 10) for order in orders)
+    return Workload((Shift((supplier,), (Seller("orders", tuple(others)),)),), Seller("unlucky", (first,)))
+
+
+def at_once(*tools: Callable[[], object]) -> None:
+    threads = [threading.Thread(target=tool) for tool in tools]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+# --- the whole demo ---------------------------------------------------------------------------------------------
+
+
+def test_act_one_breaks_the_shop_and_act_two_does_not(tmp_path: Path) -> None:
+    console, text = console_and_text()
+
+    began = time.monotonic()
+    code = demo.run_demo(console, folder=tmp_path / "kept")
+
+    unguarded = count(Shop(tmp_path / "kept" / "unguarded" / "shop.db"), a_day())
+    guarded = count(Shop(tmp_path / "kept" / "guarded" / "shop.db"), a_day())
+    assert code == 0, text()
+    assert (unguarded.oversold > 0, unguarded.lost_updates > 0, unguarded.off_by > 0) == (True, True, True)
+    assert unguarded.paid_again == 1
+    assert guarded.problems == 0
+    assert guarded.sold > 0
+    assert time.monotonic() - began < 30
+    for expected in ("must not be repeated", "paid 2 times", "paid once", "supplier-1", "clawproof trace --url sqlite"):
+        assert expected in text()
+
+
+def test_an_act_two_without_its_guard_ends_with_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "run_act", lambda folder, work, store, progress: run_act(folder, work, None, progress))
+    console, text = console_and_text()
+
+    assert demo.run_demo(console, folder=tmp_path / "kept") == 1
+    assert "paid once" not in text()
+
+
+def test_a_process_that_fails_ends_the_demo_with_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise WorkerFailed("A process of the demo ended with exit code 3.")
+
+    monkeypatch.setattr(demo, "run_act", fail)
+    console, text = console_and_text()
+
+    assert demo.run_demo(console, folder=tmp_path / "kept") == 1
+    assert "exit code 3" in text()
+
+
+def test_a_store_inside_one_process_is_refused(tmp_path: Path) -> None:
+    console, _ = console_and_text()
+    with pytest.raises(ConfigurationError, match="several processes"):
+        demo.run_demo(console, url="memory://", folder=tmp_path / "kept")
+
+
+def test_a_day_has_ten_agents_or_more_in_four_processes_or_more() -> None:
+    work = a_day()
+    names = [agent.name for shift in work.shifts for agent in (*shift.suppliers, *shift.sellers)]
+    assert len({*names, work.unlucky.name}) == work.agents >= 10
+    assert len(work.shifts) >= 4
+    assert all(shift.suppliers and shift.sellers for shift in work.shifts)
+
+
+def test_a_crew_leaves_no_process_behind() -> None:
+    with Crew() as crew:
+        process = crew.start(time.sleep, 3600)
+        assert process.is_alive()
+    assert not process.is_alive()
+
+
+def test_a_crew_tells_of_a_process_that_died() -> None:
+    with Crew() as crew, pytest.raises(WorkerFailed, match="exit code 1"):
+        crew.wait([crew.start(time.sleep, 3600), crew.start(int, "not a number")], tick=lambda: None)
+
+
+# --- the count --------------------------------------------------------------------------------------------------
+
+
+def test_one_agent_after_the_other_breaks_nothing(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path, lamp=1)
+    shop.deliver("lamp", 1)
+    for order in ("1", "2", "3"):
+        if shop.sell(order, LAMP) == "sold":
+            shop.charge(order, 10)
+
+    assert count(shop, work_of("1", "2", "3", deliveries=1)) == Tally(
+        delivered=1, sold=2, refused=1, oversold=0, lost_updates=0, off_by=0, paid_again=0, unpaid=0, undone=0
+    )
+
+
+def test_two_sales_of_the_last_unit_are_counted_as_oversold(tmp_path: Path) -> None:
+    shop = replace(open_shop(tmp_path, lamp=1), think=0.3)
+    at_once(lambda: shop.sell("1", LAMP), lambda: shop.sell("2", LAMP))
+
+    tally = count(shop, work_of("1", "2"))
+    assert (tally.oversold, tally.lost_updates, tally.off_by) == (1, 1, 1)
+
+
+def test_a_delivery_overwritten_by_a_sale_is_counted_as_lost(tmp_path: Path) -> None:
+    shop = replace(open_shop(tmp_path, lamp=5), think=0.3)
+    at_once(lambda: shop.sell("1", LAMP), lambda: shop.deliver("lamp", 4))
+
+    tally = count(shop, work_of("1", deliveries=1))
+    assert (tally.oversold, tally.lost_updates) == (0, 1)
+    assert tally.off_by in (1, 4)
+
+
+def test_payments_are_counted_by_order(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path, lamp=5)
+    for order in ("1", "2"):
+        shop.sell(order, LAMP)
+    shop.charge("1", 10)
+    shop.charge("1", 10)
+
+    tally = count(shop, work_of("1", "2", "3"))
+    assert (tally.paid_again, tally.unpaid, tally.undone) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("field", ["oversold", "lost_updates", "off_by", "paid_again", "unpaid", "undone"])
+def test_any_broken_invariant_of_the_guarded_act_is_exit_code_1(field: str) -> None:
+    sound = Tally(
+        delivered=9, sold=9, refused=9, oversold=0, lost_updates=0, off_by=0, paid_again=0, unpaid=0, undone=0
+    )
+    assert verdict(sound) == 0
+    assert verdict(replace(sound, **{field: 1})) == 1
+
+
+# --- the timeline -----------------------------------------------------------------------------------------------
+
+
+def lock_events(*entries: tuple[str, float, str, str, float]) -> list[Event]:
+    """Make events of (type, time, agent, call, waited)."""
+    return [
+        Event(cursor, time, type_, agent, call=call, fence=1, data={"waited": waited} if waited else {})
+        for cursor, (type_, time, agent, call, waited) in enumerate(entries)
+    ]
+
+
+def test_a_lane_waits_and_then_holds() -> None:
+    timeline = timeline_of(
+        lock_events(
+            ("lock.acquired", 100.0, "a", "1", 0.0),
+            ("lock.released", 105.0, "a", "1", 0.0),
+            ("lock.acquired", 105.0, "b", "2", 4.0),
+            ("lock.released", 110.0, "b", "2", 0.0),
+        )
+    )
+
+    assert draw(timeline, width=39, glyphs=ASCII) == (
+        "a |#####     | waited 0.0 s, held 5.0 s",
+        "b | ....#####| waited 4.0 s, held 5.0 s",
+        "   0 s 10.0 s",
+    )
+
+
+def test_a_lease_that_never_ended_is_held_to_the_end() -> None:
+    timeline = timeline_of(
+        lock_events(("lock.acquired", 0.0, "a", "1", 0.0), ("lock.acquired", 9.0, "b", "2", 0.0))
+        + lock_events(("lock.released", 10.0, "b", "2", 0.0))
+    )
+    assert [lane.total(State.HOLDING) for lane in timeline.lanes] == [10.0, 1.0]
+
+
+def test_an_expired_lease_ends_and_its_doubt_and_resolution_are_marked() -> None:
+    timeline = timeline_of(
+        lock_events(
+            ("lock.acquired", 0.0, "a", "1", 0.0),
+            ("lock.expired", 2.0, "a", "1", 0.0),
+            ("call.in_doubt", 2.0, "a", "1", 0.0),
+            ("call.resolved", 10.0, "a", "1", 0.0),
+        )
+    )
+    drawn = cells(timeline.lanes[0], timeline, columns=5)
+    assert drawn == (State.HOLDING, State.IN_DOUBT, State.IDLE, State.IDLE, State.RESOLVED)
+
+
+def test_agents_are_sorted_as_people_count() -> None:
+    timeline = timeline_of(
+        lock_events(*(("lock.acquired", 0.0, agent, agent, 0.0) for agent in ("o-10", "o-9", "2", "a")))
+    )
+    assert [lane.agent for lane in timeline.lanes] == ["2", "a", "o-9", "o-10"]
+
+
+def test_no_events_draw_nothing() -> None:
+    assert draw(timeline_of([]), width=80) == ()

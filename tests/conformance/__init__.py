@@ -1,0 +1,1 @@
+"""The published conformance suite and the state machine, run over every backend of the package."""

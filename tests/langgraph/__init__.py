@@ -1,0 +1,1 @@
+"""What plain LangGraph does, and what the guard does inside it."""
