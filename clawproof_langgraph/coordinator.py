@@ -17,10 +17,9 @@ from clawproof_langgraph.core.hold import give_back, take
 from clawproof_langgraph.core.order import check_order
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import ConfigurationError, LockOrderError
-from clawproof_langgraph.events import Event
+from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import (
     Begin,
-    EventFilter,
     Fact,
     Granted,
     Kill,

@@ -29,7 +29,8 @@ class UnmappedTool(ConfigurationError):
         table = "\n".join(f'    "{name}": ToolPolicy(locks=["..."]),' for name in self.tools)
         super().__init__(
             f"{len(self.tools)} tool(s) without a policy: {', '.join(self.tools)}. Add each to the tools of the guard "
-            f'(ToolPolicy(effect="read") for one that changes nothing), or set unmapped="serialize" or "allow":\n{table}'
+            f'(ToolPolicy(effect="read") for one that changes nothing), or set unmapped="serialize" or "allow":\n'
+            f"{table}"
         )
 
 
@@ -184,7 +185,8 @@ class OutcomeUnrecorded(OutcomeUnknown):
     def _sentence(self) -> str:
         return (
             f'Tool "{self.tool}" returned and its caller has the result, but the store could not record it under '
-            f'key "{self.key}": the call will be in doubt. Run `clawproof resolve {self.key} applied` when the store is back.'
+            f'key "{self.key}": the call will be in doubt. When the store is back, run '
+            f"`clawproof resolve {self.key} applied`."
         )
 
 

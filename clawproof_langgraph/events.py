@@ -59,3 +59,26 @@ class Event:
     resources: tuple[str, ...] = ()
     fence: int = 0
     data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events to read: after a cursor, of these types, resource, agent, thread or call, at most `limit`."""
+
+    after: int = 0
+    types: tuple[str, ...] = ()
+    resource: str = ""
+    agent: str = ""
+    thread: str = ""
+    call: str = ""
+    limit: int = 1000
+
+    def admits(self, event: Event) -> bool:
+        """Tell whether an event passes (the cursor and the limit are the reader's business)."""
+        return (
+            (not self.types or event.type in self.types)
+            and (not self.resource or self.resource in event.resources)
+            and (not self.agent or self.agent == event.agent)
+            and (not self.thread or self.thread == event.thread)
+            and (not self.call or self.call == event.call)
+        )

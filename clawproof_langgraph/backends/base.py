@@ -5,11 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-from clawproof_langgraph.events import Event
+from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import (
     Begin,
     BeginReply,
-    EventFilter,
     Fact,
     Renew,
     Renewed,

@@ -10,11 +10,10 @@ from clawproof_langgraph.backends import engine
 from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
 from clawproof_langgraph.backends.bells import Bells
 from clawproof_langgraph.backends.store import Transaction
-from clawproof_langgraph.events import Event
+from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import (
     Begin,
     BeginReply,
-    EventFilter,
     Fact,
     Renew,
     Renewed,
@@ -71,7 +70,7 @@ class EmbeddedBackend(Backend):
         self._step(engine.record, fact)
 
     def events(self, wanted: EventFilter) -> list[Event]:
-        return self._read(Transaction.events, wanted)
+        return self._read(_events, wanted)
 
     def snapshot(self) -> Snapshot:
         return self._read(_snapshot, None)
@@ -89,7 +88,7 @@ class EmbeddedBackend(Backend):
         await self._astep(engine.record, fact)
 
     async def aevents(self, wanted: EventFilter) -> list[Event]:
-        return await self._aread(Transaction.events, wanted)
+        return await self._aread(_events, wanted)
 
     async def asnapshot(self) -> Snapshot:
         return await self._aread(_snapshot, None)
@@ -105,6 +104,10 @@ class EmbeddedBackend(Backend):
 
     def ring(self, address: str, owner: str) -> None:
         self._bells.ring(address, owner)
+
+
+def _events(tx: Transaction, wanted: EventFilter) -> list[Event]:
+    return tx.events(wanted)
 
 
 def _snapshot(tx: Transaction, _: None) -> Snapshot:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from clawproof_langgraph.backends.bells import Bells
 from clawproof_langgraph.backends.embedded import EmbeddedBackend
 from clawproof_langgraph.backends.store import Holding, LeaseRow, RecordRow, Transaction, WaiterRow
-from clawproof_langgraph.events import Event
-from clawproof_langgraph.model import EventFilter, Killed, Mode, State, Sweep, Swept, Want
+from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.model import Killed, Mode, State, Sweep, Swept, Want
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from clawproof_langgraph.events import Event
-from clawproof_langgraph.model import Begin, EventFilter, Killed, Mode, State, Sweep, Swept, Want
+from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.model import Begin, Killed, Mode, State, Sweep, Swept, Want
 
 LAST_PLACE: Final = 2**62
 """The place of a request that is not queued: behind every waiter."""

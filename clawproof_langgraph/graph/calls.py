@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, NoReturn
+from typing import Any
 
 from langchain_core.messages import ToolMessage
 
@@ -174,18 +174,18 @@ class GuardedCalls:
             case Returned():
                 return ended.value
             case Raised():
-                self._raise(ended)
+                raise self._noted(ended)
             case Replay():
                 return self._replay(ended, tool_call_id)
             case _:
                 return self._refuse(error_of(ended), tool_call_id)
 
-    def _raise(self, outcome: Raised) -> NoReturn:
+    def _noted(self, outcome: Raised) -> BaseException:
         if state_after(outcome, self._policy.effect) is State.IN_DOUBT:
             outcome.error.add_note(
                 f'clawproof: the effect of "{self._tool}" may have happened; the call is in doubt and is not repeated.'
             )
-        raise outcome.error
+        return outcome.error
 
     def _replay(self, replay: Replay, tool_call_id: str | None) -> Any:
         if replay.rejected:

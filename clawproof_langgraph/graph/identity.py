@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,9 @@ class CallSite:
         message: the id of the AIMessage that emitted the call; where that is not seen, the id of its task.
         tool_call_id: the id of the tool call, with its ordinal where a message uses the same one twice.
         agent: the agent's name.
+        emitted: whether `message` is an AIMessage, and not only a task.
+        durable: whether the graph has a checkpointer, so that its message ids outlive a crash.
+        execution: LangGraph's own object for this execution of the task, the same for all calls in it.
         pulse: tells LangGraph that a wait is not a hang.
     """
 
@@ -28,7 +33,9 @@ class CallSite:
     message: str = ""
     tool_call_id: str = ""
     agent: str = ""
+    emitted: bool = False
     durable: bool = False
+    execution: object = None
     pulse: Callable[[], None] | None = None
 
 
@@ -43,8 +50,10 @@ def site_of_request(request: Any) -> CallSite:
         message=message or site.message,
         tool_call_id=site.tool_call_id + ordinal,
         agent=_agent_of(config) or (found[0].name or "" if found else "") or site.agent,
+        emitted=bool(message),
         durable=site.durable,
-        pulse=_pulse_of(request.runtime),
+        execution=site.execution,
+        pulse=site.pulse,
     )
 
 
@@ -58,17 +67,43 @@ def site_of_config(config: Mapping[str, Any] | None, tool_call_id: str | None) -
         tool_call_id=tool_call_id or "",
         agent=_agent_of(config) or _segment_before_tools(str(configurable.get("checkpoint_ns") or "")),
         durable=bool(configurable.get("__pregel_checkpointer")),
+        execution=configurable.get("__pregel_scratchpad"),
+        pulse=getattr(configurable.get("__pregel_runtime"), "heartbeat", None),
     )
 
 
 def derive_key(site: CallSite, tool: str, fingerprint: str, outer: CallContext | None, owner: str) -> str:
     """Name the intended call: the same over every repetition of it, and different for any other call."""
-    if outer is not None and outer.idempotency_key and not site.durable:
+    if outer is not None and outer.idempotency_key and not (site.emitted and site.durable):
         number = outer.count(digest(tool, fingerprint))
         return digest("inner", outer.idempotency_key, tool, fingerprint, str(number))
-    if site.thread and site.message:
-        return digest("call", site.thread, site.message, site.tool_call_id, tool, fingerprint)
-    return digest("fresh", owner)
+    if not (site.thread and site.message):
+        return digest("fresh", owner)
+    number = 0 if site.tool_call_id else _executions.count(site.execution, digest(tool, fingerprint))
+    return digest("call", site.thread, site.message, site.tool_call_id, tool, fingerprint, str(number))
+
+
+class _Executions:
+    """Counts the identical calls that a node's own code makes: each is meant, and a repetition counts them anew."""
+
+    def __init__(self, most: int = 1024) -> None:
+        self._most = most
+        self._counts: OrderedDict[int, tuple[object, Counter[str]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def count(self, execution: object, name: str) -> int:
+        """Count a call within an execution of a task, from 0."""
+        with self._lock:
+            known = self._counts.get(id(execution))
+            if known is None or known[0] is not execution:
+                known = self._counts[id(execution)] = (execution, Counter())
+                if len(self._counts) > self._most:
+                    self._counts.popitem(last=False)
+            known[1][name] += 1
+            return known[1][name] - 1
+
+
+_executions = _Executions()
 
 
 def _emitting_message(state: Any, tool_call: Mapping[str, Any]) -> tuple[AIMessage, str] | None:
@@ -112,7 +147,3 @@ def _agent_of(config: Mapping[str, Any]) -> str:
 def _segment_before_tools(checkpoint_ns: str) -> str:
     names = [segment.split(":")[0] for segment in checkpoint_ns.split("|") if segment]
     return names[-2] if len(names) > 1 else ""
-
-
-def _pulse_of(runtime: Any) -> Callable[[], None] | None:
-    return getattr(runtime, "heartbeat", None)

@@ -72,6 +72,9 @@ codec.register(
     Command,
     "Command",
     lambda command: {field.name: getattr(command, field.name) for field in dataclasses.fields(command)},
-    lambda fields: Command(**fields),
+    # LangGraph asks whether the graph *is* its constant, not whether it equals it.
+    lambda fields: Command(
+        **fields | {"graph": Command.PARENT if fields["graph"] == Command.PARENT else fields["graph"]}
+    ),
 )
 codec.register(ParentCommand, "ParentCommand", lambda error: error.args[0], ParentCommand)

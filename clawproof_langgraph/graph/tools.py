@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, Final
 
 from langchain_core.tools import BaseTool, StructuredTool, Tool
@@ -84,11 +84,11 @@ def _guarded_class(kind: type[BaseTool]) -> type[BaseTool]:
 def _entering(run: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(run)
     def entering(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
-        token = _invocation.set(_Invocation(self, kwargs.get("tool_call_id"), kwargs.get("config")))
+        entry = _enter(self, kwargs)
         try:
             return run(self, *args, **kwargs)
         finally:
-            _invocation.reset(token)
+            _leave(entry)
 
     return entering
 
@@ -96,13 +96,27 @@ def _entering(run: Callable[..., Any]) -> Callable[..., Any]:
 def _aentering(arun: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(arun)
     async def entering(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
-        token = _invocation.set(_Invocation(self, kwargs.get("tool_call_id"), kwargs.get("config")))
+        entry = _enter(self, kwargs)
         try:
             return await arun(self, *args, **kwargs)
         finally:
-            _invocation.reset(token)
+            _leave(entry)
 
     return entering
+
+
+_Entry = tuple[Token[_Invocation | None], Token[CallSite | None]]
+
+
+def _enter(tool: BaseTool, kwargs: dict[str, Any]) -> _Entry:
+    invocation = _Invocation(tool, kwargs.get("tool_call_id"), kwargs.get("config"))
+    # What the hook knows is for this call alone, and not for the tools that its body may call.
+    return _invocation.set(invocation), site_from_hook.set(None)
+
+
+def _leave(entry: _Entry) -> None:
+    _invocation.reset(entry[0])
+    site_from_hook.reset(entry[1])
 
 
 def _guarding(run: Callable[..., Any]) -> Callable[..., Any]:

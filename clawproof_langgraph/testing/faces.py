@@ -6,11 +6,10 @@ import asyncio
 from abc import ABC, abstractmethod
 
 from clawproof_langgraph.backends.base import Backend
-from clawproof_langgraph.events import Event
+from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import (
     Begin,
     BeginReply,
-    EventFilter,
     Fact,
     Granted,
     Queued,

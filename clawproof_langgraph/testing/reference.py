@@ -62,9 +62,8 @@ def all_wants(ask: Begin) -> tuple[Want, ...]:
 
 def in_conflict(one: Begin, other: Begin) -> bool:
     """Tell whether two requests want the same resource, and not both of them as readers."""
-    return any(
-        a.resource == b.resource and Mode.EXCLUSIVE in (a.mode, b.mode) for a in all_wants(one) for b in all_wants(other)
-    )
+    mine, others = dict(all_wants(one)), dict(all_wants(other))
+    return any(Mode.EXCLUSIVE in (mine[name], others[name]) for name in mine.keys() & others.keys())
 
 
 class Reference:
@@ -102,9 +101,9 @@ class Reference:
 
     def settle(self, end: Settle, now: float) -> SettleReply:
         """Say what `settle` must answer."""
-        lease = self.leases.pop(end.owner, None)
-        if lease is None:
+        if not self._is_claimed(end.owner):
             return self._settle_late(end)
+        lease = self.leases.pop(end.owner)
         key = lease.ask.key
         if key and end.state is State.FAILED:
             self.records.pop(key, None)
@@ -131,11 +130,9 @@ class Reference:
     def resolve(self, fact: Resolve) -> bool:
         """Say whether `record` must take a resolution."""
         record, state = self.records.get(fact.key), State.DONE if fact.applied else State.FAILED
-        if record is None or self.runs(fact.key) or record.state not in (State.IN_DOUBT, state):
-            return False
-        if record.state is State.IN_DOUBT:
+        if record and record.state is State.IN_DOUBT and not self.runs(fact.key):
             record.state, record.result, record.owner = state, fact.result, ""
-        return True
+        return record is not None and record.state is state
 
     def expire(self, now: float) -> None:
         """End what is due: leases (a claimed call is in doubt, an unclaimed one never happened) and dead waiters."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import io
+import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from clawproof_langgraph.cli import demo
+from clawproof_langgraph.cli.demo import shop as shop_module
 from clawproof_langgraph.cli.demo.acts import run_act
 from clawproof_langgraph.cli.demo.crew import Crew, WorkerFailed
+from clawproof_langgraph.cli.demo.report import print_timeline
 from clawproof_langgraph.cli.demo.shop import Line, Shop
 from clawproof_langgraph.cli.demo.tally import Tally, count, verdict
 from clawproof_langgraph.cli.demo.workload import Delivery, Order, Seller, Shift, Supplier, Workload, a_day
@@ -26,8 +31,9 @@ LAMP = [Line(sku="lamp", units=1)]
 
 
 def console_and_text(encoding: str = "utf-8") -> tuple[Console, Callable[[], str]]:
-    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
-    return Console(file=file, width=110), lambda: file.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    printed = io.BytesIO()
+    file = io.TextIOWrapper(printed, encoding=encoding, write_through=True)
+    return Console(file=file, width=110), lambda: printed.getvalue().decode(encoding)
 
 
 def open_shop(folder: Path, **stock: int) -> Shop:
@@ -42,12 +48,13 @@ def work_of(*orders: str, deliveries: int = 0) -> Workload:
     return Workload((Shift((supplier,), (Seller("orders", tuple(others)),)),), Seller("unlucky", (first,)))
 
 
-def at_once(*tools: Callable[[], object]) -> None:
-    threads = [threading.Thread(target=tool) for tool in tools]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def at_once(monkeypatch: pytest.MonkeyPatch, *tools: Callable[[], object]) -> None:
+    """Run tools so that none writes before all have read."""
+    all_have_read = threading.Barrier(len(tools), timeout=30)
+    monkeypatch.setattr(shop_module, "time", SimpleNamespace(sleep=lambda _: all_have_read.wait()))
+    with ThreadPoolExecutor(len(tools)) as pool:
+        for future in [pool.submit(tool) for tool in tools]:
+            future.result()
 
 
 # --- the whole demo ---------------------------------------------------------------------------------------------
@@ -98,7 +105,8 @@ def test_a_store_inside_one_process_is_refused(tmp_path: Path) -> None:
 
 def test_a_day_has_ten_agents_or_more_in_four_processes_or_more() -> None:
     work = a_day()
-    names = [agent.name for shift in work.shifts for agent in (*shift.suppliers, *shift.sellers)]
+    names = [supplier.name for shift in work.shifts for supplier in shift.suppliers]
+    names += [seller.name for shift in work.shifts for seller in shift.sellers]
     assert len({*names, work.unlucky.name}) == work.agents >= 10
     assert len(work.shifts) >= 4
     assert all(shift.suppliers and shift.sellers for shift in work.shifts)
@@ -112,8 +120,8 @@ def test_a_crew_leaves_no_process_behind() -> None:
 
 
 def test_a_crew_tells_of_a_process_that_died() -> None:
-    with Crew() as crew, pytest.raises(WorkerFailed, match="exit code 1"):
-        crew.wait([crew.start(time.sleep, 3600), crew.start(int, "not a number")], tick=lambda: None)
+    with Crew() as crew, pytest.raises(WorkerFailed, match="exit code 3"):
+        crew.wait([crew.start(time.sleep, 3600), crew.start(sys.exit, 3)], tick=lambda: None)
 
 
 # --- the count --------------------------------------------------------------------------------------------------
@@ -131,17 +139,17 @@ def test_one_agent_after_the_other_breaks_nothing(tmp_path: Path) -> None:
     )
 
 
-def test_two_sales_of_the_last_unit_are_counted_as_oversold(tmp_path: Path) -> None:
-    shop = replace(open_shop(tmp_path, lamp=1), think=0.3)
-    at_once(lambda: shop.sell("1", LAMP), lambda: shop.sell("2", LAMP))
+def test_two_sales_of_the_last_unit_are_counted_as_oversold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = open_shop(tmp_path, lamp=1)
+    at_once(monkeypatch, lambda: shop.sell("1", LAMP), lambda: shop.sell("2", LAMP))
 
     tally = count(shop, work_of("1", "2"))
     assert (tally.oversold, tally.lost_updates, tally.off_by) == (1, 1, 1)
 
 
-def test_a_delivery_overwritten_by_a_sale_is_counted_as_lost(tmp_path: Path) -> None:
-    shop = replace(open_shop(tmp_path, lamp=5), think=0.3)
-    at_once(lambda: shop.sell("1", LAMP), lambda: shop.deliver("lamp", 4))
+def test_a_delivery_overwritten_by_a_sale_is_counted_as_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = open_shop(tmp_path, lamp=5)
+    at_once(monkeypatch, lambda: shop.sell("1", LAMP), lambda: shop.deliver("lamp", 4))
 
     tally = count(shop, work_of("1", deliveries=1))
     assert (tally.oversold, tally.lost_updates) == (0, 1)
@@ -222,6 +230,12 @@ def test_agents_are_sorted_as_people_count() -> None:
         lock_events(*(("lock.acquired", 0.0, agent, agent, 0.0) for agent in ("o-10", "o-9", "2", "a")))
     )
     assert [lane.agent for lane in timeline.lanes] == ["2", "a", "o-9", "o-10"]
+
+
+def test_an_encoding_without_blocks_gets_ascii() -> None:
+    console, text = console_and_text("ascii")
+    print_timeline(console, lock_events(("lock.acquired", 0.0, "a", "1", 0.0), ("lock.released", 9.0, "a", "1", 0.0)))
+    assert "a |####" in text()
 
 
 def test_no_events_draw_nothing() -> None:

@@ -245,9 +245,18 @@ def test_without_a_checkpointer_there_is_no_thread_but_the_other_fields_are_ther
 
 
 def test_a_send_fan_out_gives_both_branches_equal_histories_and_different_message_ids() -> None:
+    # Neither branch goes on before both have called, so that each takes one of the calls from the script.
+    together = threading.Barrier(2)
+
+    @tool
+    def meet() -> str:
+        """Wait for the other branch."""
+        together.wait(PATIENCE)
+        return "met"
+
     watcher = Watcher()
-    model = ScriptedModel(replies=[says(call("pay", "call-1")), says(call("pay", "call-1"))] + [says(text="done")] * 2)
-    worker = agent_loop(model, watcher.node([pay]))
+    model = ScriptedModel(replies=[says(call("meet", "call-1"))] * 2 + [says(text="done")] * 2)
+    worker = agent_loop(model, watcher.node([meet]))
     builder = StateGraph(MessagesState)
     builder.add_node("worker", worker)
     builder.add_conditional_edges(START, lambda state: [Send("worker", state), Send("worker", state)])
@@ -256,7 +265,7 @@ def test_a_send_fan_out_gives_both_branches_equal_histories_and_different_messag
 
     graph.invoke(human(), thread())
 
-    first, second = watcher.identities("pay")
+    first, second = watcher.identities("meet")
     assert (first.thread_id, first.tool_call_id) == (second.thread_id, second.tool_call_id)
     before = [[m.id for m in request.state["messages"][:-1]] for request in watcher.requests]
     assert before[0] == before[1]

@@ -11,8 +11,8 @@ from typing import Any, Final
 from clawproof_langgraph.backends.sqlite import rows
 from clawproof_langgraph.backends.sqlite.retention import retire
 from clawproof_langgraph.backends.store import Holding, LeaseRow, RecordRow, Transaction, WaiterRow
-from clawproof_langgraph.events import Event
-from clawproof_langgraph.model import Begin, EventFilter, Killed, Mode, Sweep, Swept, Want
+from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.model import Begin, Killed, Mode, Sweep, Swept, Want
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 

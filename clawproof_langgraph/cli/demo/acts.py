@@ -68,6 +68,8 @@ def run_act(folder: Path, work: Workload, store: Store | None, progress: Progres
     place = Workplace(Shop(folder / "shop.db"), store, folder / "checkpoints.db")
     place.shop.open_for_business(STOCK)
     with Crew() as crew:
+        progress("starting processes")
+        crew.warm_up()
         began = time.monotonic()
         killed = _work_and_crash(crew, place, work, progress)
         seconds = time.monotonic() - began

@@ -11,7 +11,7 @@ from multiprocessing.synchronize import Barrier
 from types import TracebackType
 from typing import Any, Self
 
-from clawproof_langgraph.cli.demo.workers import PRELOAD
+from clawproof_langgraph.cli.demo.workers import PRELOAD, stand_by
 
 
 class WorkerFailed(Exception):
@@ -36,6 +36,10 @@ class Crew:
         for process in self._processes:
             process.kill()
             process.join()
+
+    def warm_up(self) -> None:
+        """Wait until the fork server has done its imports, so that they do not count as the agents' work."""
+        self.wait([self.start(stand_by)], lambda: None)
 
     def barrier(self, parties: int) -> Barrier:
         """Make a barrier that processes can meet at."""

@@ -58,7 +58,7 @@ def print_report(console: Console, report: Report) -> None:
     console.print()
     console.print(comparison(report.unguarded, report.guarded))
     _print_crash(console, report.unguarded.crash, report.guarded.crash)
-    _print_timeline(console, report.events)
+    print_timeline(console, report.events)
     _print_next_steps(console, report)
 
 
@@ -92,7 +92,8 @@ def _print_crash(console: Console, unguarded: Crash, guarded: Crash) -> None:
     _say(console, f"  so the order is paid {_times(guarded.payments)}")
 
 
-def _print_timeline(console: Console, events: Sequence[Event]) -> None:
+def print_timeline(console: Console, events: Sequence[Event]) -> None:
+    """Draw the lanes of the agents over the console's width."""
     glyphs = ASCII if console.options.ascii_only else BLOCKS
     console.print(f"\n[bold]Act two, agent by agent[/] ({escape(_legend(glyphs))})")
     for line in draw(timeline_of(events), width=console.width, glyphs=glyphs):

@@ -49,6 +49,10 @@ class Workplace:
     checkpoints: Path
 
 
+def stand_by() -> None:
+    """Do nothing: a process that runs this shows that others can start."""
+
+
 def run_shift(place: Workplace, shift: Shift, start: Barrier) -> None:
     """Run the agents of a process side by side, once all processes are ready."""
     _settle_in()

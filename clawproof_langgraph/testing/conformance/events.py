@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clawproof_langgraph.events import Event
-from clawproof_langgraph.model import EventFilter, Kill, Note, Renew, Resolve, Revive, Settle, State, Withdraw
+from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.model import Kill, Note, Renew, Resolve, Revive, Settle, State, Withdraw
 from clawproof_langgraph.testing.builders import again, ask, call, reading, released, settled
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.conformance.suite import Suite

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clawproof_langgraph.events import LOG_TRUNCATED
-from clawproof_langgraph.model import EventFilter, Held, Note, Replay, State, Sweep
+from clawproof_langgraph.events import LOG_TRUNCATED, EventFilter
+from clawproof_langgraph.model import Held, Note, Replay, State, Sweep
 from clawproof_langgraph.testing.builders import ask, call, released, settled
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.conformance.suite import Suite
