@@ -72,7 +72,8 @@ _SCOPE_POLL = 0.5
 def begin(tx: Transaction, ask: Begin) -> BeginReply:
     """Grant, queue or answer a request."""
     lease = tx.lease(ask.owner) if ask.repeated else None
-    if lease and lease.claimed:  # the reply to an earlier begin was lost
+    if lease and lease.claimed:  # the reply to an earlier begin was lost; its TTL counts from this one
+        tx.put_lease(replace(lease, expires=tx.now + ask.ttl, seen=tx.now))
         return Granted(ask.owner, lease.fence, ask.ttl, lease.ask.key, lease.attempt)
     reply = _take_turn(tx, ask, lease)
     hand_on(tx)
@@ -168,7 +169,7 @@ def _judge_record(tx: Transaction, ask: Begin, record: RecordRow) -> _Fit | Repl
         case State.DONE | State.REJECTED:
             tx.append(events.CALL_REPLAYED, ask, resources=names_of(ask.wants), data={"tool": ask.tool})
             return Replay(record.key, record.result, record.state is State.REJECTED)
-        case State.IN_DOUBT if tx.now - record.first_at > ask.rerun_within or not ask.rerun_within:
+        case State.IN_DOUBT if _may_not_rerun(tx, ask, record) and not _running(tx, record.key):
             reason = {"reason": "in doubt", "tool": ask.tool}
             tx.append(events.LOCK_DENIED, ask, resources=names_of(ask.wants), data=reason)
             return Held(record.key, record.tool)
@@ -176,6 +177,17 @@ def _judge_record(tx: Transaction, ask: Begin, record: RecordRow) -> _Fit | Repl
             return _Fit(ask, record.attempt)
         case _:
             assert_never(record.state)
+
+
+def _may_not_rerun(tx: Transaction, ask: Begin, record: RecordRow) -> bool:
+    return not ask.rerun_within or tx.now - record.first_at > ask.rerun_within
+
+
+def _running(tx: Transaction, key: str) -> bool:
+    """Tell whether the call of a key is being run, for the first time or again."""
+    names = [want.resource for want in all_wants(Begin("", "", key=key))]
+    leases = [tx.lease(holding.owner) for holding in tx.holdings(names)]
+    return any(lease and lease.claimed and lease.expires > tx.now for lease in leases)
 
 
 # --- settle and withdraw ----------------------------------------------------------------------------------------
@@ -230,7 +242,7 @@ def _settle_late(tx: Transaction, end: Settle) -> SettleReply:
         return SettleReply.GONE
     if record.state is end.state:  # the reply to an earlier settle was lost
         return SettleReply.SETTLED
-    if record.state is not State.IN_DOUBT or _rerun(tx, record):
+    if record.state is not State.IN_DOUBT or _running(tx, record.key):
         return SettleReply.GONE
     assert end.state is not None
     ask = Begin(end.owner, "", agent=record.agent, thread=record.thread, tool=record.tool, key=record.key)
@@ -242,15 +254,14 @@ def _settle_late(tx: Transaction, end: Settle) -> SettleReply:
     return SettleReply.LATE
 
 
-def _rerun(tx: Transaction, record: RecordRow) -> bool:
-    return bool(_holders_of(tx, record.key))
-
-
 def withdraw(tx: Transaction, leave: Withdraw) -> None:
     """Give up a place in the queue, or a grant of which the tool has not started."""
     lease, waiter = tx.lease(leave.owner), tx.waiter(leave.owner)
     ask = lease.ask if lease else waiter.ask if waiter else leave.call
     _leave(tx, lease, waiter)
+    if lease and lease.claimed and (names := names_of(lease.wants)):
+        held = {"held": round(tx.now - lease.since, 6)}
+        tx.append(events.LOCK_RELEASED, lease.ask, resources=names, fence=lease.fence, data=held)
     if leave.reason and ask is not None:
         reason = {"reason": leave.reason, "tool": ask.tool}
         tx.append(events.LOCK_DENIED, ask, resources=names_of(ask.wants), data=reason)
@@ -324,8 +335,9 @@ def _resolve(tx: Transaction, fact: Resolve) -> None:
     state = State.DONE if fact.applied else State.FAILED
     if row.state is state:
         return
-    if row.state is not State.IN_DOUBT:
-        raise ConfigurationError(f'The call under key "{fact.key}" is not in doubt: it is {row.state}.')
+    if row.state is not State.IN_DOUBT or _running(tx, fact.key):
+        state_now = "running" if row.state is State.IN_DOUBT else row.state
+        raise ConfigurationError(f'The call under key "{fact.key}" is not in doubt: it is {state_now}.')
     # Without its owner, a late settle can no longer overrule what was resolved.
     tx.put_record(replace(row, state=state, result=fact.result, owner="", updated_at=tx.now))
     hand_on(tx)
@@ -335,23 +347,19 @@ def _resolve(tx: Transaction, fact: Resolve) -> None:
 
 
 def _expired_call(tx: Transaction, key: str) -> RecordRow | None:
-    for lease in _holders_of(tx, key):
-        if lease.claimed and lease.expires <= tx.now:
-            expire(tx, lease)
+    for lease in [row for row in tx.leases(expired=True) if row.claimed and row.ask.key == key]:
+        expire(tx, lease)
     return tx.record(key)
-
-
-def _holders_of(tx: Transaction, key: str) -> list[LeaseRow]:
-    names = [want.resource for want in all_wants(Begin("", "", key=key))]
-    return [lease for holding in tx.holdings(names) if (lease := tx.lease(holding.owner))]
 
 
 def snapshot(tx: Transaction) -> Snapshot:
     """Read the namespace at one instant; what has expired is shown as it will be swept."""
     claimed = [row for row in tx.leases() if row.claimed]
     live = [row for row in claimed if row.expires > tx.now]
+    running = {row.ask.key for row in live}
     dead = [row for row in claimed if row.expires <= tx.now and row.ask.key]
-    in_doubt = tx.in_doubt() + [record_of(tx, row, State.IN_DOUBT, row.attempt + 1, None) for row in dead]
+    in_doubt = [row for row in tx.in_doubt() if row.key not in running]
+    in_doubt += [record_of(tx, row, State.IN_DOUBT, row.attempt + 1, None) for row in dead]
     return Snapshot(
         tuple(_lease_view(tx, row) for row in live),
         tuple(_waiter_view(tx, row) for row in tx.waiters()),

@@ -191,7 +191,7 @@ def record_of(tx: Transaction, lease: LeaseRow, state: State, attempt: int, resu
 
 def enqueue(tx: Transaction, ask: Begin, wants: tuple[Want, ...]) -> None:
     """Put a request at the end of the queues of its resources; a nested one goes before all that are not."""
-    ticket = max(tx.last_place() + 1, int(tx.now * 1_000_000))
+    ticket = max(tx.last_ticket() + 1, int(tx.now * 1_000_000))
     place = ticket - LAST_PLACE if ask.ancestors else ticket
     tx.put_waiter(WaiterRow(ask, wants, place, tx.now))
     tx.put_session(ask.session, tx.now + WAITER_LIFE)

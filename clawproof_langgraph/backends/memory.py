@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from clawproof_langgraph.backends.bells import Bells
 from clawproof_langgraph.backends.embedded import EmbeddedBackend
-from clawproof_langgraph.backends.store import Holding, LeaseRow, RecordRow, Transaction, WaiterRow
+from clawproof_langgraph.backends.store import LAST_PLACE, Holding, LeaseRow, RecordRow, Transaction, WaiterRow
 from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import Killed, Mode, State, Sweep, Swept, Want
 
@@ -42,7 +42,7 @@ class _Tables:
     killed: dict[str, Killed] = field(default_factory=dict)
     log: list[Event] = field(default_factory=list)
     last_cursor: int = 0
-    last_place: int = 0
+    last_ticket: int = 0
 
 
 class _MemoryTransaction(Transaction):
@@ -128,7 +128,7 @@ class _MemoryTransaction(Transaction):
 
     def put_waiter(self, row: WaiterRow) -> None:
         self._put(self._tables.waiters, row.ask.owner, row)
-        self._tables.last_place = max(self._tables.last_place, row.place)
+        self._tables.last_ticket = row.place if row.place > 0 else row.place + LAST_PLACE
         self._join(row)
         self._queue_undo.append((self._part, row))
 
@@ -174,8 +174,8 @@ class _MemoryTransaction(Transaction):
         first = (queue.every if mode is Mode.EXCLUSIVE else queue.exclusive)[:1]
         return self._tables.waiters[first[0][1]] if first and first[0][0] < place else None
 
-    def last_place(self) -> int:
-        return self._tables.last_place
+    def last_ticket(self) -> int:
+        return self._tables.last_ticket
 
     def session_until(self, session: str) -> float:
         return self._tables.sessions.get(session, 0.0)
@@ -242,11 +242,12 @@ class _MemoryTransaction(Transaction):
             if until <= self.now:
                 self._drop(self._tables.sessions, session)
         self._retire_versions(terms)
-        return Swept(records=records, events=events, more=records >= terms.limit)
+        return Swept(records=records, events=events, more=terms.limit in (records, events))
 
     def _retire_events(self, terms: Sweep) -> int:
         log, oldest = self._tables.log, int((self.now - terms.keep_events) * 1_000_000)
         count = max(bisect_right(log, oldest, key=lambda event: event.cursor), len(log) - terms.max_events)
+        count = min(count, terms.limit)
         del log[:count]
         return count
 

@@ -196,8 +196,8 @@ class Transaction(ABC):
         """Read a waiter before a place whose mode is in conflict with `mode`."""
 
     @abstractmethod
-    def last_place(self) -> int:
-        """Read the highest place in any queue, 0 if there is none."""
+    def last_ticket(self) -> int:
+        """Read the newest ticket in any queue, 0 if there is none: a place, or for a nested one its place after all."""
 
     @abstractmethod
     def session_until(self, session: str) -> float:

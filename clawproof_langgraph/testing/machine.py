@@ -49,15 +49,19 @@ T = TypeVar("T")
 RECENT = 8
 """How many of the last requests are still repeated, settled or withdrawn, whatever became of them."""
 
+
+def in_order(chosen: dict[str, Mode]) -> tuple[Want, ...]:
+    """List the wants of a request as the contract demands: sorted by name."""
+    return tuple(Want(name, chosen[name]) for name in sorted(chosen))
+
+
 picks = st.integers(0, RECENT - 1)
 modes = st.sampled_from(list(Mode))
 agents = st.sampled_from(["p", "q", "r"])
 """Most calls are those of an agent that nobody stops: `o`."""
 sessions = st.sampled_from(["s1", "s2"])
 keys = st.sampled_from(["", "k1", "k2"])
-wants = st.dictionaries(st.sampled_from("abcd"), modes, min_size=1, max_size=3).map(
-    lambda chosen: tuple(Want(name, chosen[name]) for name in sorted(chosen))
-)
+wants = st.dictionaries(st.sampled_from("abcd"), modes, min_size=1, max_size=3).map(in_order)
 pauses = st.sampled_from([0.25, 0.9, 1.3, 2.2, 3.4, 6.1])
 """Seconds; no sum of a few of them, with a millisecond for each command, ends on a lifetime of the rules."""
 
@@ -107,9 +111,7 @@ class GrantingMachine(RuleBasedStateMachine):
 
     # --- asking
 
-    @rule(
-        wants=wants, session=sessions, agent=st.one_of(st.just("o"), agents), key=keys, ttl=st.sampled_from([4.0, 9.0])
-    )
+    @rule(wants=wants, session=sessions, agent=agents | st.just("o"), key=keys, ttl=st.sampled_from([4.0, 9.0]))
     def begin(self, wants: tuple[Want, ...], session: str, agent: str, key: str, ttl: float) -> None:
         """Ask for resources, with or without a key, as a call that is held when in doubt."""
         self._ask(self._request(session, wants=wants, agent=agent, key=key, ttl=ttl))

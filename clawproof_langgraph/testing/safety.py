@@ -2,17 +2,17 @@
 
     TestSafety = safety_machine(lambda clock: MyBackend(clock=clock)).TestCase
 
-Unlike the granting machine it knows no rules of its own about who is next, and sweeps seldom: what has expired is noticed
-when somebody meets it, or not at all. It checks that no two holders of a conflicting resource are promised the same
-moment, that a lease is never revived behind the back of a later holder, that a call in doubt is not run again and a
-settled one replayed, and that in the end everybody who goes on asking gets in.
+Unlike the granting machine it knows no rules of its own about who is next, and sweeps seldom: what has expired is
+noticed when somebody meets it, or not at all. It checks that no two holders of a conflicting resource are promised the
+same moment, that a lease is never revived behind the back of a later holder, that a call in doubt is not run again and
+a settled one is replayed, and that in the end everybody who goes on asking gets in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -184,7 +184,7 @@ class SafetyMachine(RuleBasedStateMachine):
         for owner in list(self.leases):
             self._withdraw(self._request_of(owner))
         waiting = [self._again_as_new(ask) for ask in self.asked[-RECENT:]]
-        for _ in range(len(waiting) + 2):
+        for _ in self.asked:  # each round gets rid of one that has given up without a word
             waiting = [ask for ask in waiting if isinstance(self._end_if_granted(ask), Queued)]
             self.clock.advance(1.1)
         assert not waiting, "they ask again and again, and nobody holds anything"

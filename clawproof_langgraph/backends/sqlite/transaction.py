@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from clawproof_langgraph.backends.sqlite import rows
 from clawproof_langgraph.backends.sqlite.retention import retire
-from clawproof_langgraph.backends.store import Holding, LeaseRow, RecordRow, Transaction, WaiterRow
+from clawproof_langgraph.backends.store import LAST_PLACE, Holding, LeaseRow, RecordRow, Transaction, WaiterRow
 from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import Begin, Killed, Mode, Sweep, Swept, Want
 
@@ -51,6 +51,9 @@ _GET_UNSETTLED: Final = (
 )
 _QUEUE_COLUMNS: Final = ", ".join(f"waiters.{column}" for column in _WAITER_COLUMNS.split(", "))
 _FIRST_EXCLUSIVE: Final = "SELECT owner, place FROM queue WHERE ns = ? AND resource = ? AND exclusive = ? LIMIT 1"
+_LAST_PLACES: Final = (
+    "SELECT (SELECT max(place) FROM waiters WHERE ns = ?), (SELECT max(place) FROM waiters WHERE ns = ? AND place < 0)"
+)
 _BEHIND: Final = (
     "SELECT place, owner FROM queue WHERE ns = ? AND resource = ? AND exclusive = {} AND place > ? "
     "ORDER BY place LIMIT ?"
@@ -210,8 +213,9 @@ class SqliteTransaction(Transaction):
                 return self.waiter(first[0])
         return None
 
-    def last_place(self) -> int:
-        return self._run("SELECT max(place) FROM waiters WHERE ns = ?", (self._ns,)).fetchone()[0] or 0
+    def last_ticket(self) -> int:
+        newest, nested = self._run(_LAST_PLACES, (self._ns, self._ns)).fetchone()
+        return max(newest or 0, (nested or -LAST_PLACE) + LAST_PLACE)
 
     def session_until(self, session: str) -> float:
         row = self._run("SELECT until FROM sessions WHERE ns = ? AND session = ?", (self._ns, session)).fetchone()

@@ -1,0 +1,1 @@
+"""What coordination costs: `python -m benchmarks.overhead` and `python -m benchmarks.handoff`."""

@@ -1,0 +1,1 @@
+"""The guard inside real LangGraph graphs."""
