@@ -43,10 +43,14 @@ def _add_rows(table: Table, store: str, found: dict[int, Samples]) -> None:
     if store != MEMORY:
         table.add(store, "floor", 1.0, None, found[0].median, found[0].p99)
     for locks in LOCKS:
-        floors: Figure = found[locks].median / found[0].median
-        growth: Figure = found[locks].median / found[1].median
-        if locks == 1 and store in _FLOORS_AT_MOST:
-            floors = Goal(float(floors), _FLOORS_AT_MOST[store])
-        if locks == 20 and store != MEMORY:
-            growth = Goal(float(growth), _TWENTY_AT_MOST)
+        floors: Figure = _floors(store, locks, found[locks].median / found[0].median)
+        growth: Figure = _growth(store, locks, found[locks].median / found[1].median)
         table.add(store, locks, floors, growth, found[locks].median, found[locks].p99)
+
+
+def _floors(store: str, locks: int, ratio: float) -> Figure:
+    return Goal(ratio, _FLOORS_AT_MOST[store]) if locks == 1 and store != MEMORY else ratio
+
+
+def _growth(store: str, locks: int, ratio: float) -> Figure:
+    return Goal(ratio, _TWENTY_AT_MOST) if locks == 20 and store != MEMORY else ratio

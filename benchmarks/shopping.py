@@ -12,6 +12,7 @@ from langgraph.prebuilt import ToolNode
 
 from benchmarks.requests import Shop
 from clawproof_langgraph import Coordinator, Guard, ToolPolicy
+from clawproof_langgraph.policy import Effect
 
 _ANSWER = "r" * 200
 
@@ -34,9 +35,8 @@ def make_tool(*, native_async: bool) -> BaseTool:
 
 def make_guard(coordinator: Coordinator) -> Guard:
     """Make a guard that locks every item of an order."""
-    return Guard(
-        coordinator, agent="orders", tools={"place_order": ToolPolicy(locks=["{items[*]}"], effect="keyed")}
-    )  # fmt: skip
+    policy = ToolPolicy(locks=["{items[*]}"], effect=Effect.KEYED)
+    return Guard(coordinator, agent="orders", tools={"place_order": policy})
 
 
 def make_graph(node: ToolNode) -> Any:

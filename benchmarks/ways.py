@@ -65,6 +65,10 @@ class Way:
         return make_graph(ToolNode([tool]) if coordinator is None else make_guard(coordinator).tool_node([tool]))
 
     def _invoking(self, target: Any) -> Burst:
-        if self._mode == SYNC:
-            return timed(lambda given: target.invoke(*given))
-        return timed_on(self._loop, lambda given: target.ainvoke(*given))
+        def invoke(given: tuple[Any, Any]) -> Any:
+            return target.invoke(*given)
+
+        async def ainvoke(given: tuple[Any, Any]) -> Any:
+            return await target.ainvoke(*given)
+
+        return timed(invoke) if self._mode == SYNC else timed_on(self._loop, ainvoke)

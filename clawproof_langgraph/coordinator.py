@@ -98,12 +98,12 @@ class Coordinator:
 
     def new_owner(self) -> str:
         """Make the id of a new call."""
-        if self._pid != os.getpid():  # a fork: the leases of the parent are not this process's
-            self._start()
         return f"{self.session}-{next(self._numbers)}"
 
     def driver(self, body: Body | None = None, pulse: Callable[[], None] | None = None) -> Driver:
         """Make the driver of one program over this coordinator's store."""
+        if self._pid != os.getpid():  # a fork: the leases of the parent are not this process's
+            self._start()
         return Driver(self._backend, self._heartbeat, body, pulse)
 
     def nesting(self, wants: Iterable[Want]) -> Frame | None:

@@ -71,12 +71,17 @@ class Heartbeat:
         self._renew([lease], [])
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, with a last sweep: short-lived processes must not leave the sweeping to others."""
         with self._wake:
             self._stopped = True
             self._wake.notify()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=5)
+        if self._thread is None or self._thread is threading.current_thread():
+            return
+        self._thread.join(timeout=5)
+        try:
+            self._backend.sweep(self._terms)
+        except ClawproofError as exc:
+            _log.info("no last sweep: %s", exc)
 
     def _be_awake_by(self, due: float) -> None:
         # The thread is seldom woken: a lease that is newer than its next look is due later than that.

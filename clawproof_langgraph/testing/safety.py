@@ -187,6 +187,7 @@ class SafetyMachine(RuleBasedStateMachine):
         for _ in self.asked:  # each round gets rid of one that has given up without a word
             waiting = [ask for ask in waiting if isinstance(self._end_if_granted(ask), Queued)]
             self.clock.advance(1.1)
+            self.store.sweep()  # what holds up only those who do not ask any more is noticed by nobody else
         assert not waiting, "they ask again and again, and nobody holds anything"
 
     def _again_as_new(self, ask: Begin) -> Begin:

@@ -193,9 +193,7 @@ class SqliteTransaction(Transaction):
         )
 
     def waiters(self, *, dead: bool = False, limit: int = -1) -> list[WaiterRow]:
-        dead_only = (
-            "AND session NOT IN (SELECT session FROM sessions WHERE ns = waiters.ns AND until > ?)" if dead else ""
-        )
+        dead_only = "AND session IN (SELECT session FROM sessions WHERE ns = waiters.ns AND until <= ?)" if dead else ""
         values = (self._ns, self.now, limit) if dead else (self._ns, limit)
         found = self._run(
             f"SELECT {_WAITER_COLUMNS} FROM waiters WHERE ns = ? {dead_only} ORDER BY place LIMIT ?", values
