@@ -13,7 +13,6 @@ from typing import assert_never
 
 from clawproof_langgraph import events
 from clawproof_langgraph.backends.granting import (
-    WAITER_LIFE,
     Obstacle,
     all_wants,
     end_if_dead,
@@ -27,6 +26,7 @@ from clawproof_langgraph.backends.granting import (
     names_of,
     record_of,
     release,
+    show_life,
 )
 from clawproof_langgraph.backends.store import LAST_PLACE, LeaseRow, RecordRow, Transaction, WaiterRow
 from clawproof_langgraph.errors import ConfigurationError
@@ -125,7 +125,7 @@ def _wait(tx: Transaction, ask: Begin, wants: tuple[Want, ...], obstacle: Obstac
         leave_queue(tx, waiter)
         enqueue(tx, ask, wants)
     else:
-        tx.put_session(ask.session, tx.now + WAITER_LIFE)
+        show_life(tx, ask.session)
     other = obstacle.ask
     who = f'agent "{other.agent}"' if other.agent else f"owner {other.owner}"
     doing = f' running "{other.tool}"' if other.tool else ""
@@ -157,9 +157,15 @@ def _judge(tx: Transaction, ask: Begin) -> _Fit | Replay | Held | Killed | Misma
     if not ask.key:
         return _Fit(ask, 0)
     record = tx.record(ask.key)
-    if record is None and ask.scope and (record := tx.unsettled(ask.scope)):
+    if record is None and ask.scope and (record := _adoptable(tx, ask.scope)):
         ask = replace(ask, key=record.key)
     return _Fit(ask, 0) if record is None else _judge_record(tx, ask, record)
+
+
+def _adoptable(tx: Transaction, scope: str) -> RecordRow | None:
+    """Read the unsettled call of a scope, unless somebody runs it again already: then this is another call."""
+    record = tx.unsettled(scope)
+    return record if record and not _running(tx, record.key) else None
 
 
 def _judge_record(tx: Transaction, ask: Begin, record: RecordRow) -> _Fit | Replay | Held | Mismatch:
@@ -277,7 +283,7 @@ def renew(tx: Transaction, beat: Renew) -> Renewed:
     killed = [row for agent in beat.agents if (row := tx.killed(agent))]
     turns: list[str] = []
     if beat.waiting:
-        tx.put_session(beat.session, tx.now + WAITER_LIFE)
+        show_life(tx, beat.session)
         turns = [row.ask.owner for row in tx.leases(session=beat.session) if not row.claimed]
     return Renewed(frozenset(lost), tuple(killed), tuple(turns))
 

@@ -18,6 +18,8 @@ CLAIM_WITHIN: Final = 1.0
 """Seconds that a waiter has to take up a grant, before it passes on."""
 WAITER_LIFE: Final = 3.0
 """Seconds that a waiter counts as alive after its session's last sign of life."""
+_LIFE_STEP: Final = 0.25
+"""Seconds by which a session's life may fall short of that, to spare most writes of it."""
 STEP: Final = 64
 """The most waiters of one resource looked at in one step; each claim continues where a step has ended."""
 
@@ -191,10 +193,16 @@ def record_of(tx: Transaction, lease: LeaseRow, state: State, attempt: int, resu
 
 def enqueue(tx: Transaction, ask: Begin, wants: tuple[Want, ...]) -> None:
     """Put a request at the end of the queues of its resources; a nested one goes before all that are not."""
-    ticket = max(tx.last_ticket() + 1, int(tx.now * 1_000_000))
+    ticket = max(tx.last_ticket([want.resource for want in wants]) + 1, int(tx.now * 1_000_000))
     place = ticket - LAST_PLACE if ask.ancestors else ticket
     tx.put_waiter(WaiterRow(ask, wants, place, tx.now))
-    tx.put_session(ask.session, tx.now + WAITER_LIFE)
+    show_life(tx, ask.session)
+
+
+def show_life(tx: Transaction, session: str) -> None:
+    """Note that a session's waiters are alive, unless that was noted a moment ago."""
+    if tx.session_until(session) < tx.now + WAITER_LIFE - _LIFE_STEP:
+        tx.put_session(session, tx.now + WAITER_LIFE)
 
 
 def leave_queue(tx: Transaction, waiter: WaiterRow) -> None:

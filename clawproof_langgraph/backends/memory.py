@@ -174,7 +174,7 @@ class _MemoryTransaction(Transaction):
         first = (queue.every if mode is Mode.EXCLUSIVE else queue.exclusive)[:1]
         return self._tables.waiters[first[0][1]] if first and first[0][0] < place else None
 
-    def last_ticket(self) -> int:
+    def last_ticket(self, names: Sequence[str]) -> int:
         return self._tables.last_ticket
 
     def session_until(self, session: str) -> float:

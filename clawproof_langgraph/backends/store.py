@@ -196,8 +196,11 @@ class Transaction(ABC):
         """Read a waiter before a place whose mode is in conflict with `mode`."""
 
     @abstractmethod
-    def last_ticket(self) -> int:
-        """Read the newest ticket in any queue, 0 if there is none: a place, or for a nested one its place after all."""
+    def last_ticket(self, names: Sequence[str]) -> int:
+        """Read the newest ticket in the queues of these resources, 0 if there is none.
+
+        A ticket is a waiter's place; that of a nested one is its place plus LAST_PLACE.
+        """
 
     @abstractmethod
     def session_until(self, session: str) -> float:

@@ -6,7 +6,7 @@ operator who resolves a call in doubt, and a later execution of the same call, f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -78,20 +78,18 @@ def calls_of(events: Iterable[Event]) -> tuple[Call, ...]:
         events: in the order of the log; of one thread or agent, or all.
     """
     calls: dict[str, Call] = {}
-    in_doubt: dict[str, str] = {}
+    doubted: dict[str, str] = {}  # the last call under each key that was in doubt
     for event in events:
-        read = _READ.get(event.type)
-        owner = event.call or in_doubt.get(event.key, "")
-        if read is None or not owner:
+        owner = event.call or doubted.get(event.key, "")
+        if not owner or event.type not in _READ:
             continue
-        earlier = in_doubt.pop(event.key, owner)
-        if earlier != owner and event.type == log.CALL_STARTED:
-            calls[earlier] = replace(calls[earlier], outcome=Outcome.RERUN)
-        elif earlier != owner:
-            in_doubt[event.key] = earlier
-        call = calls[owner] = read(calls.get(owner) or _first_seen(event), event)
+        earlier = calls.get(doubted.get(event.key, ""))
+        if event.type == log.CALL_STARTED and earlier and earlier.outcome is Outcome.IN_DOUBT:
+            calls[earlier.id] = replace(earlier, outcome=Outcome.RERUN)
+        call = _READ[event.type](calls.get(owner) or _first_seen(event), event)
+        calls[owner] = call
         if call.outcome is Outcome.IN_DOUBT and call.key:
-            in_doubt[call.key] = owner
+            doubted[call.key] = owner
     return tuple(sorted(calls.values(), key=lambda call: call.asked))
 
 
@@ -224,8 +222,3 @@ def _tool(call: Call, event: Event) -> str:
 def _number(data: Mapping[str, Any], name: str) -> float:
     value = data.get(name, 0.0)
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def in_need_of_an_operator(calls: Sequence[Call]) -> tuple[Call, ...]:
-    """Pick the calls that stay in doubt until somebody resolves them or they are run again."""
-    return tuple(call for call in calls if call.outcome is Outcome.IN_DOUBT)

@@ -115,8 +115,8 @@ class SqliteBackend(EmbeddedBackend):
         try:
             with self._lock:
                 answer, tx = self._transact(self._writing(), command, argument)
-        except sqlite3.Error as exc:
-            raise BackendUnavailable(self.name, str(exc)) from exc
+        except sqlite3.DatabaseError as exc:
+            raise self._mapped(exc) from exc
         for bell, owner in tx.rings:
             self.ring(bell, owner)
         return answer
@@ -156,10 +156,16 @@ class SqliteBackend(EmbeddedBackend):
             except BaseException:
                 connection.close()
                 raise
-        except sqlite3.Error as exc:
-            raise BackendUnavailable(self.name, str(exc)) from exc
+        except sqlite3.DatabaseError as exc:
+            raise self._mapped(exc) from exc
         self._readers.append(connection)
         return answer
+
+    def _mapped(self, exc: sqlite3.DatabaseError) -> Exception:
+        # A wrong statement is a defect of this package, and shall look like one.
+        if isinstance(exc, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+            return exc
+        return BackendUnavailable(self.name, str(exc))
 
     async def _astep(self, command: Callable[[Transaction, Any], T], argument: Any) -> T:
         return await self._in_thread(self._step, command, argument)

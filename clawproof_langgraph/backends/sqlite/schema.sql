@@ -64,8 +64,6 @@ CREATE TABLE waiters (
     PRIMARY KEY (ns, owner)
 ) WITHOUT ROWID;
 
-CREATE INDEX waiters_by_place ON waiters (ns, place);
-
 -- One row for each waiter and resource. Exclusive waiters and readers are apart, so that a reader finds the first
 -- exclusive waiter, and anybody the first waiter, in one step each.
 CREATE TABLE queue (

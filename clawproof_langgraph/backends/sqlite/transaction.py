@@ -51,9 +51,6 @@ _GET_UNSETTLED: Final = (
 )
 _QUEUE_COLUMNS: Final = ", ".join(f"waiters.{column}" for column in _WAITER_COLUMNS.split(", "))
 _FIRST_EXCLUSIVE: Final = "SELECT owner, place FROM queue WHERE ns = ? AND resource = ? AND exclusive = ? LIMIT 1"
-_LAST_PLACES: Final = (
-    "SELECT (SELECT max(place) FROM waiters WHERE ns = ?), (SELECT max(place) FROM waiters WHERE ns = ? AND place < 0)"
-)
 _BEHIND: Final = (
     "SELECT place, owner FROM queue WHERE ns = ? AND resource = ? AND exclusive = {} AND place > ? "
     "ORDER BY place LIMIT ?"
@@ -63,6 +60,8 @@ _QUEUE: Final = (
     "ORDER BY place LIMIT ?) AS next JOIN waiters ON waiters.ns = ? AND waiters.owner = next.owner ORDER BY next.place"
 )
 
+
+_KINDS: Final = ((0, ">"), (1, ">"), (0, "<"), (1, "<"))
 
 # Four questions that almost always have the answer "no", and the clock, in one statement instead of five.
 _FORESEE: Final = (
@@ -81,6 +80,15 @@ def _select_holdings(count: int) -> str:
 @lru_cache(maxsize=64)
 def _select_contended(count: int) -> str:
     return f"SELECT DISTINCT resource FROM queue WHERE ns = ? AND resource IN ({_marks(count)})"
+
+
+@lru_cache(maxsize=64)
+def _select_last_places(count: int) -> str:
+    """Select the last place of each kind (exclusive or not, nested or not) in each queue, one seek for each."""
+    names = ", ".join(f"(?{number})" for number in range(2, count + 2))
+    last = "(SELECT max(place) FROM queue WHERE ns = ?1 AND resource = wanted.name AND exclusive = {} AND place {} 0)"
+    kinds = " UNION ALL ".join(f"SELECT {last.format(*kind)} AS place FROM wanted" for kind in _KINDS)
+    return f"WITH wanted (name) AS (VALUES {names}) SELECT place FROM ({kinds}) WHERE place NOT NULL"
 
 
 class SqliteTransaction(Transaction):
@@ -211,9 +219,10 @@ class SqliteTransaction(Transaction):
                 return self.waiter(first[0])
         return None
 
-    def last_ticket(self) -> int:
-        newest, nested = self._run(_LAST_PLACES, (self._ns, self._ns)).fetchone()
-        return max(newest or 0, (nested or -LAST_PLACE) + LAST_PLACE)
+    def last_ticket(self, names: Sequence[str]) -> int:
+        # Order matters among those who wait for the same thing, so there is no need for an index of all places.
+        found = self._run(_select_last_places(len(names)), (self._ns, *names)).fetchall() if self._crowded else ()
+        return max((place if place > 0 else place + LAST_PLACE for (place,) in found), default=0)
 
     def session_until(self, session: str) -> float:
         row = self._run("SELECT until FROM sessions WHERE ns = ? AND session = ?", (self._ns, session)).fetchone()

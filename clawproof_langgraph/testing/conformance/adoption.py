@@ -121,6 +121,20 @@ class Adoption(Suite):
         clock.advance(1)
         store.queued(again(rival))
 
+    def test_a_call_that_is_running_again_is_not_adopted(self, store: Face, clock: ManualClock) -> None:
+        """Its own run will settle it; another call of the same kind, while that is alive, is meant as another."""
+        doubt_first(store, "old")
+        store.granted(call("b", key="newer", scope="same", rerun_within=FOREVER))
+        clock.advance(1)
+        rival = call("c", key="newest", scope="same", rerun_within=FOREVER)
+        store.queued(rival)
+        clock.advance(1)
+
+        store.renew(Renew("s1", leases=(("b", 30.0),), waiting=True))
+        clock.advance(1)
+
+        assert store.granted(again(rival)).key == "newest"
+
     def test_a_swept_lease_is_adopted_all_the_same(self, store: Face, clock: ManualClock) -> None:
         store.granted(call("a", key="old", scope="same", ttl=5))
         clock.advance(6)

@@ -85,6 +85,20 @@ class Nesting(Suite):
 
         assert store.turns() == {"inner"}
 
+    def test_nested_waiters_are_served_in_the_order_of_arrival(self, store: Face) -> None:
+        """Also those that came at the same moment, by the store's clock."""
+        holder = store.granted(ask("holder", "inventory/9"))
+        waiters = [ask(owner, "inventory/9", ancestors=("outer-" + owner,)) for owner in ("z", "y", "x")]
+        for waiter in waiters:
+            store.granted(ask("outer-" + waiter.owner, "inventory/" + waiter.owner))
+            store.queued(waiter)
+
+        lease = holder
+        for waiter in waiters:
+            store.settle(released(lease))
+            assert store.turns() == {waiter.owner}
+            lease = store.granted(again(waiter))
+
     def test_a_nested_call_has_a_key_of_its_own(self, store: Face) -> None:
         outer = store.granted(call("outer", "inventory/1", key="k"))
         inner = store.granted(call("inner", "inventory/1", key="k/1", ancestors=("outer",)))

@@ -1,0 +1,57 @@
+"""The command `clawproof`: its subcommands, and how its errors end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from clawproof_langgraph.cli.admin import kill, resolve, revive
+from clawproof_langgraph.cli.locks import locks
+from clawproof_langgraph.cli.log import events
+from clawproof_langgraph.cli.play import demo
+from clawproof_langgraph.cli.settings import Settings, common_options
+from clawproof_langgraph.cli.trace import trace
+from clawproof_langgraph.cli.wording import plain
+from clawproof_langgraph.errors import ClawproofError
+
+
+class Commands(click.Group):
+    """A group that lists its commands in the order in which a newcomer meets them, and ends errors in a sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the names in the order of registration."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand; what it refuses is exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except ClawproofError as exc:
+            raise click.ClickException(plain(str(exc))) from exc
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            _let_go_of_stdout()
+            ctx.exit(0)
+
+
+def _let_go_of_stdout() -> None:
+    """Send to nowhere what the interpreter still flushes when it ends: it would complain of the closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="clawproof-langgraph", prog_name="clawproof")
+@common_options
+def main(settings: Settings) -> None:
+    """See and steer the agents that share a coordination store.
+
+    The options below may also follow the command's name. Exit codes: 0; 1 for a finding or a refusal; 2 for wrong
+    usage.
+    """
+    click.get_current_context().obj = settings
+
+
+for command in (demo, trace, locks, events, kill, revive, resolve):
+    main.add_command(command)

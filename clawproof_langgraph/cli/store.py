@@ -1,0 +1,87 @@
+"""Opening the store that a command is about, without making one, and reading its log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import click
+
+from clawproof_langgraph.backends.urls import _MARKS
+from clawproof_langgraph.cli.settings import Settings
+from clawproof_langgraph.coordinator import Coordinator
+from clawproof_langgraph.events import Event
+
+_PAGE: Final = 1000
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Coordinator]:
+    """Open a store that exists already.
+
+    A store that would be made now has nothing to show, and an agent that is killed in it goes on elsewhere.
+
+    Raises:
+        click.ClickException: there is none, or it lives in another process.
+        click.UsageError: the URL is wrong.
+    """
+    url = settings.url or os.environ.get("CLAWPROOF_URL")
+    with wrong_url_is_usage():
+        _check_presence(url)
+        coordinator = Coordinator.from_url(url, namespace=settings.namespace)
+    with coordinator:
+        yield coordinator
+
+
+@contextmanager
+def wrong_url_is_usage() -> Iterator[None]:
+    """Let what is wrong with a URL end as an error of usage."""
+    try:
+        yield
+    except ValueError as exc:  # a ConfigurationError is one, and so is what urlsplit raises
+        raise click.UsageError(str(exc), click.get_current_context()) from exc
+
+
+def read_log(
+    coordinator: Coordinator, *, after: int = 0, types: Iterable[str] = (), since: float = 0.0, **about: str
+) -> Iterator[Event]:
+    """Read the log page by page.
+
+    Args:
+        coordinator: whose log.
+        after: the cursor of the last event that is known already.
+        types: only these; all if there are none.
+        since: seconds since the epoch; nothing that is older.
+        about: only events of this `resource`, `agent` or `thread`; an empty text is no filter.
+    """
+    kinds, filters = tuple(types), {name: value for name, value in about.items() if value}
+    while page := coordinator.events(after=after, types=kinds, limit=_PAGE, **filters):
+        yield from (event for event in page if event.time >= since)
+        after = page[-1].cursor
+
+
+def _check_presence(url: str | None) -> None:
+    parts = urlsplit(url or "sqlite:")
+    if parts.scheme == "memory":
+        raise click.ClickException(
+            f"The store {url} lives inside one process, and the command cannot look into it: use the methods of the "
+            f"coordinator there, or give the agents a file, for example sqlite:///clawproof.db."
+        )
+    if parts.scheme == "sqlite" and not parts.netloc:
+        path = Path(unquote(parts.path).removeprefix("/")) if url else default_file()
+        if not path.exists():
+            raise click.ClickException(
+                f"There is no coordination store {path.absolute()} yet, and none was made: the first guarded call does "
+                f"that. Name another one with --url or CLAWPROOF_URL."
+            )
+
+
+def default_file() -> Path:
+    """Find where the store of the project is, or would be, which the present folder belongs to."""
+    here = Path.cwd()
+    root = next((folder for folder in (here, *here.parents) if any((folder / mark).exists() for mark in _MARKS)), here)
+    return root / ".clawproof" / "state.db"

@@ -1,0 +1,1 @@
+"""What is particular to one store: bells, URLs and the file."""

@@ -1,0 +1,1 @@
+"""The command `clawproof`, through click's runner and as real processes."""

@@ -1,0 +1,64 @@
+"""The global order: what a nested request may ask for while its chain holds something."""
+
+from __future__ import annotations
+
+import pytest
+
+from clawproof_langgraph.core.order import check_order
+from clawproof_langgraph.errors import LockOrderError
+from clawproof_langgraph.model import Mode, Want
+
+X, S = Mode.EXCLUSIVE, Mode.SHARED
+
+
+def want(text: str) -> Want:
+    """Read `b` as exclusive and `b?` as shared."""
+    return Want(text.rstrip("?"), S if text.endswith("?") else X)
+
+
+@pytest.mark.parametrize(
+    ("wants", "held"),
+    [
+        ("", ""),
+        ("a", ""),
+        ("", "b"),
+        ("c", "b"),
+        ("c d", "a b"),
+        ("b", "b"),
+        ("a", "a b"),
+        ("a c", "a b"),
+        ("b?", "b"),
+        ("b?", "b?"),
+        ("a?", "a? b"),
+        ("b", "b b?"),
+        ("b", "b? b"),
+        ("Z\u00e9", "Z"),
+    ],
+)
+def test_what_sorts_after_everything_held_or_is_held_already_may_be_nested(wants: str, held: str) -> None:
+    check_order([want(text) for text in wants.split()], [want(text) for text in held.split()])
+
+
+@pytest.mark.parametrize(
+    ("wants", "held", "wanted", "in_the_way"),
+    [
+        ("a", "b", "a", "b"),
+        ("a", "b?", "a", "b"),
+        ("a?", "b?", "a", "b"),
+        ("b", "a c", "b", "c"),
+        ("c a", "b", "a", "b"),
+        ("B", "a", "B", "a"),
+        ("inventory/10", "inventory/9", "inventory/10", "inventory/9"),
+    ],
+)
+def test_what_sorts_before_something_held_is_refused(wants: str, held: str, wanted: str, in_the_way: str) -> None:
+    with pytest.raises(LockOrderError, match="must sort after") as refused:
+        check_order([want(text) for text in wants.split()], [want(text) for text in held.split()])
+    assert (refused.value.wanted, refused.value.held) == (wanted, in_the_way)
+
+
+@pytest.mark.parametrize("held", ["b?", "a b?", "b? c", "b? b?"])
+def test_a_shared_lock_does_not_become_exclusive(held: str) -> None:
+    with pytest.raises(LockOrderError, match="cannot become exclusive") as refused:
+        check_order([want("b")], [want(text) for text in held.split()])
+    assert refused.value.wanted == "b"

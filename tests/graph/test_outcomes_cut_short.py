@@ -1,0 +1,225 @@
+"""How a call settles when it is cancelled, interrupted, or loses its lease."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from langchain_core.tools import BaseTool, tool
+
+from clawproof_langgraph import CallContext, Coordinator, LeaseLost, ToolPolicy
+from clawproof_langgraph import current_call as running
+from clawproof_langgraph.errors import ClawproofWarning
+from tests.langgraph.scripted import call
+from tests.waiting import PATIENCE, await_until, wait_until
+
+from .faults import FaultyStore
+from .stage import as_tool, doubts, guarded, types_of, use
+
+POLICY = ToolPolicy(key="order/{order}", locks=["inventory/1"])
+SHORT = ToolPolicy(key="order/{order}", locks=["inventory/1"], ttl=0.3)
+
+
+def calling(tool: BaseTool, order: int = 7) -> asyncio.Task[Any]:
+    """Start an async call."""
+    return asyncio.create_task(tool.ainvoke(call(tool.name, order=order)))
+
+
+@pytest.mark.parametrize("effect", ["once", "idempotent", "keyed"])
+async def test_a_cancelled_async_tool_is_in_doubt_and_its_locks_are_free_only_when_it_has_ended(
+    coordinator: Coordinator, effect: str
+) -> None:
+    started, cleaning, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @tool
+    async def place(order: int) -> str:
+        """Place an order, and take a while to stop."""
+        started.set()
+        try:
+            await asyncio.Future()
+        finally:
+            cleaning.set()
+            await may_end.wait()
+
+    task = calling(guarded(coordinator, place, POLICY.model_copy(update={"effect": effect})))
+    await started.wait()
+    task.cancel()
+    await cleaning.wait()
+    assert [lease.tool for lease in coordinator.snapshot().leases] == ["place"]
+    may_end.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+    assert coordinator.snapshot().leases == ()
+    assert doubts(coordinator) == ["place"]
+
+
+def test_an_interrupted_tool_is_in_doubt(coordinator: Coordinator) -> None:
+    error = KeyboardInterrupt()
+
+    def place(order: int) -> str:
+        """Be stopped from the keyboard."""
+        raise error
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        use(guarded(coordinator, as_tool(place, "sync"), POLICY), order=7)
+
+    assert caught.value is error
+    assert doubts(coordinator) == ["place"] and coordinator.snapshot().leases == ()
+
+
+async def test_a_sync_tool_whose_await_is_cancelled_goes_on_under_its_lease_and_settles_when_it_ends(
+    coordinator: Coordinator,
+) -> None:
+    started, release = threading.Event(), threading.Event()
+    ran: list[int] = []
+
+    @tool
+    def place(order: int) -> str:
+        """Place an order on a thread."""
+        ran.append(order)
+        started.set()
+        assert release.wait(PATIENCE)
+        return "placed"
+
+    copy = guarded(coordinator, place, POLICY)
+    task = calling(copy)
+    await await_until(started.is_set)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert [lease.tool for lease in coordinator.snapshot().leases] == ["place"]
+    assert doubts(coordinator) == []
+    release.set()
+    await await_until(lambda: not coordinator.snapshot().leases)
+    assert types_of(coordinator, types=["call.done", "call.in_doubt"]) == ["call.done"]
+    assert (await calling(copy)).content == "placed"
+    assert ran == [7]
+
+
+async def test_a_call_cancelled_while_queued_is_withdrawn_and_the_next_waiter_is_woken(
+    coordinator: Coordinator,
+) -> None:
+    started, release = asyncio.Event(), asyncio.Event()
+    ran: list[int] = []
+
+    @tool
+    async def place(order: int) -> str:
+        """Place an order."""
+        ran.append(order)
+        started.set()
+        await release.wait()
+        return "placed"
+
+    copy = guarded(coordinator, place, POLICY)
+    holder = calling(copy, 1)
+    await started.wait()
+    waiters = []
+    for order in (2, 3):
+        waiters.append(calling(copy, order))
+        await await_until(lambda order=order: len(coordinator.snapshot().waiters) == order - 1)
+
+    waiters[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiters[0]
+    assert len(coordinator.snapshot().waiters) == 1
+    release.set()
+    await asyncio.wait_for(asyncio.gather(holder, waiters[1]), PATIENCE)
+
+    assert ran == [1, 3] and doubts(coordinator) == []
+    assert len(coordinator.events(types=["call.started"])) == 2
+
+
+async def test_a_sync_call_cancelled_while_queued_never_starts_its_thread(coordinator: Coordinator) -> None:
+    ran: list[int] = []
+
+    @tool
+    def place(order: int) -> str:
+        """Place an order."""
+        ran.append(order)
+        return "placed"
+
+    held, release = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with coordinator.lock("inventory/1"):
+            held.set()
+            await release.wait()
+
+    holder = asyncio.create_task(hold())
+    await held.wait()
+    task = calling(guarded(coordinator, place, POLICY))
+    await await_until(lambda: coordinator.snapshot().waiters)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    release.set()
+    await holder
+
+    assert ran == [] and coordinator.snapshot().waiters == ()
+    assert types_of(coordinator, types=["call.started"]) == []
+
+
+async def test_an_async_tool_that_loses_its_lease_is_cancelled_and_the_caller_told(url: str) -> None:
+    store = FaultyStore(url)
+    ended: list[str] = []
+    with Coordinator(store) as coordinator:
+
+        @tool
+        async def place(order: int) -> str:
+            """Hang until cancelled."""
+            store.forget_leases = True
+            try:
+                await asyncio.wait_for(asyncio.Future(), PATIENCE)
+            except asyncio.CancelledError:
+                ended.append("cancelled")
+                raise
+            return "never"
+
+        copy = guarded(coordinator, place, SHORT)
+        task = calling(copy)
+
+        with pytest.raises(LeaseLost, match="inventory/1"):
+            await task
+
+        assert ended == ["cancelled"]
+        assert not task.cancelled()
+        assert doubts(coordinator) == ["place"]
+
+
+def test_a_sync_tool_that_loses_its_lease_runs_to_its_end_and_its_result_counts(url: str) -> None:
+    store = FaultyStore(url)
+    with Coordinator(store) as coordinator, ThreadPoolExecutor(1) as elsewhere:
+
+        def other_fence() -> int:
+            with coordinator.lock("inventory/1", wait=PATIENCE) as other:
+                return other.fence
+
+        def place(order: int) -> str:
+            """Outlive the lease, while another takes the lock."""
+            mine = running()
+            assert mine is not None
+            store.forget_leases = True
+            wait_until(lambda: _is_lost(mine))
+            assert elsewhere.submit(other_fence).result() > mine.fence
+            return "placed"
+
+        copy = guarded(coordinator, as_tool(place, "sync"), SHORT)
+        with pytest.warns(ClawproofWarning, match="lease on inventory/1 was lost"):
+            answer = use(copy, order=7)
+
+        assert answer.content == "placed"
+        assert types_of(coordinator, types=["lease.lost"]) == ["lease.lost"]
+        assert doubts(coordinator) == []
+        assert use(copy, order=7).content == "placed"
+
+
+def _is_lost(mine: CallContext) -> bool:
+    try:
+        mine.check()
+    except LeaseLost:
+        return True
+    return False

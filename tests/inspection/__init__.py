@@ -1,0 +1,1 @@
+"""The read side: what events and snapshots tell."""

@@ -1,0 +1,1 @@
+"""What needs neither a store nor a clock."""

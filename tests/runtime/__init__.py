@@ -1,0 +1,1 @@
+"""The drivers, the heartbeat, leases and locks over real stores."""
