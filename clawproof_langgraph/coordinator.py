@@ -16,7 +16,7 @@ from clawproof_langgraph.backends.urls import open_backend
 from clawproof_langgraph.core.hold import give_back, take
 from clawproof_langgraph.core.order import check_order
 from clawproof_langgraph.durations import seconds
-from clawproof_langgraph.errors import ConfigurationError, LockOrderError
+from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError, LockOrderError
 from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import (
     Begin,
@@ -67,6 +67,7 @@ class Coordinator:
             keep_events=seconds(keep_events, "keep_events"),
             max_events=max_events,
         )
+        self._closed = False
         self._start()
 
     @classmethod
@@ -101,7 +102,13 @@ class Coordinator:
         return f"{self.session}-{next(self._numbers)}"
 
     def driver(self, body: Body | None = None, pulse: Callable[[], None] | None = None) -> Driver:
-        """Make the driver of one program over this coordinator's store."""
+        """Make the driver of one program over this coordinator's store.
+
+        Raises:
+            BackendUnavailable: the coordinator was closed.
+        """
+        if self._closed:
+            raise BackendUnavailable(self.store, "the coordinator was closed")
         if self._pid != os.getpid():  # a fork: the leases of the parent are not this process's
             self._start()
         return Driver(self._backend, self._heartbeat, body, pulse)
@@ -144,6 +151,8 @@ class Coordinator:
         """
         if not resources:
             raise ConfigurationError("lock() needs at least one resource name.")
+        if mode not in ("exclusive", "shared"):
+            raise ConfigurationError(f'mode="{mode}" is not known; there are "exclusive" and "shared".')
         life = seconds(ttl, "ttl")
         if life <= 0:
             raise ConfigurationError(
@@ -241,6 +250,7 @@ class Coordinator:
 
     def close(self) -> None:
         """Stop the heartbeat and let go of the store; leases that are still held expire."""
+        self._closed = True
         if self._pid == os.getpid():
             self._heartbeat.stop()
         self._backend.close()

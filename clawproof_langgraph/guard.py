@@ -160,7 +160,8 @@ class Guard:
                 raise UnmappedTool([tool.name])
             return tool
         _check_fields(tool, policy)
-        traits = ToolTraits(policy, is_mcp(tool), uses_effect_mark(tool))
+        pair = tool.response_format == "content_and_artifact"
+        traits = ToolTraits(policy, is_mcp(tool), uses_effect_mark(tool), pair)
         calls = GuardedCalls(self.coordinator, tool.name, policy, self.agent, traits, self._resources)
         return guarded_copy(tool, calls)
 

@@ -24,8 +24,8 @@ def state_after(outcome: Returned | Raised, effect: Effect) -> State:
     """
     if outcome.ending in _CERTAIN:
         return _CERTAIN[outcome.ending]
-    assert isinstance(outcome, Raised)
-    if not outcome.effect_begun or effect is Effect.READ:
+    proves_nothing = isinstance(outcome, Returned) or outcome.effect_begun
+    if not proves_nothing or effect is Effect.READ:
         return State.FAILED
     if outcome.ending is Ending.CANCELLED or effect is Effect.ONCE:
         return State.IN_DOUBT

@@ -16,11 +16,19 @@ from clawproof_langgraph.runtime.lease import Lease
 
 @dataclass(frozen=True, slots=True)
 class ToolTraits:
-    """What of a tool matters for judging how it ended."""
+    """What of a tool matters for judging how it ended.
+
+    Args:
+        policy: the tool's.
+        mcp: whether it calls an MCP server.
+        marks_effect: whether its code says when its effect begins.
+        gives_pair: whether its body returns content and artifact.
+    """
 
     policy: ToolPolicy
     mcp: bool
     marks_effect: bool
+    gives_pair: bool
 
 
 class ToolBody:

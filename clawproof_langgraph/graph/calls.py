@@ -195,18 +195,24 @@ class GuardedCalls:
         value = results.readdress(codec.loads(replay.result), tool_call_id)
         if isinstance(value, BaseException):
             raise value
-        return value
+        return self._shaped(value)
 
     def _stub(self, key: str, tool_call_id: str | None) -> Any:
         text = (
             f'"{self._tool}" was already run for this call (key "{key}") and succeeded; its result was too large or '
             f"of a kind that cannot be stored, so it cannot be shown again. Do not repeat the call."
         )
-        return text if tool_call_id is None else ToolMessage(text, name=self._tool, tool_call_id=tool_call_id)
+        message = None if tool_call_id is None else ToolMessage(text, name=self._tool, tool_call_id=tool_call_id)
+        return self._shaped(message or text)
 
-    def _refuse(self, error: ClawproofError, tool_call_id: str | None) -> ToolMessage:
+    def _refuse(self, error: ClawproofError, tool_call_id: str | None) -> Any:
         tell_model = self._policy.on_refusal == "tell_model"
-        return message_of(error, tool=self._tool, tool_call_id=tool_call_id, tell_model=tell_model)
+        return self._shaped(message_of(error, tool=self._tool, tool_call_id=tool_call_id, tell_model=tell_model))
+
+    def _shaped(self, answer: Any) -> Any:
+        """Give an answer that is not the tool's own the shape that LangChain expects of this tool."""
+        is_pair = isinstance(answer, tuple) and len(answer) == 2
+        return (answer, None) if self._traits.gives_pair and not is_pair else answer
 
 
 def _loggable(value: Any) -> Any:

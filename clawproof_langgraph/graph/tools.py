@@ -129,7 +129,7 @@ def _guarding(run: Callable[..., Any]) -> Callable[..., Any]:
             raise _AsyncOnly(f'Tool "{self.name}" is async only; use ainvoke() or astream() of the graph or the tool.')
         calls: GuardedCalls = self.__dict__[_CALLS]
         code = functools.partial(run, self, *args, **kwargs)
-        return _shaped(self, calls.run(code, _values(self, args, kwargs), invocation.site, invocation.tool_call_id))
+        return calls.run(code, _values(self, args, kwargs), invocation.site, invocation.tool_call_id)
 
     return guarded
 
@@ -151,7 +151,7 @@ def _aguarding(kind: type[BaseTool]) -> Callable[..., Any]:
         else:
             code = functools.partial(run, self, *args, **_for_thread(kwargs))
         values = _values(self, args, kwargs)
-        return _shaped(self, await calls.arun(code, acode, values, invocation.site, invocation.tool_call_id))
+        return await calls.arun(code, acode, values, invocation.site, invocation.tool_call_id)
 
     return guarded
 
@@ -195,10 +195,3 @@ def _model_arguments_of(tool: BaseTool) -> frozenset[str] | None:
     if memo not in tool.__dict__:
         tool.__dict__[memo] = model_arguments(tool)
     return tool.__dict__[memo]  # type: ignore[no-any-return]
-
-
-def _shaped(tool: BaseTool, value: Any) -> Any:
-    """Give an answer of ours the shape that the base class expects of the tool's own."""
-    if tool.response_format == "content_and_artifact" and not isinstance(value, tuple):
-        return value, None
-    return value

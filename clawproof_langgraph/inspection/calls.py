@@ -183,7 +183,7 @@ def _replayed(call: Call, event: Event) -> Call:
 
 
 def _released(call: Call, event: Event) -> Call:
-    outcome = Outcome.RELEASED if call.outcome is Outcome.RUNNING and not call.tool else call.outcome
+    outcome = call.outcome if call.tool else Outcome.RELEASED  # what a tool came to is told apart
     return replace(call, held=event.data.get("held", call.held), outcome=outcome)
 
 

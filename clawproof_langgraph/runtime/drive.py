@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import threading
@@ -261,4 +262,5 @@ async def _aquietly(command: Callable[[Any], Awaitable[Any]], argument: Any) -> 
 def warn(error: ClawproofError) -> None:
     """Tell the operator of something that the caller is spared."""
     _log.warning("%s", error)
-    warnings.warn(str(error), ClawproofWarning, stacklevel=2)
+    with contextlib.suppress(Warning):  # made an error by a filter, it would hide the result that it is about
+        warnings.warn(str(error), ClawproofWarning, stacklevel=2)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import BaseTool, tool
 from langgraph.checkpoint.sqlite import SqliteSaver
 
@@ -17,7 +18,7 @@ from tests.graph import stage
 from tests.langgraph.scripted import ScriptedModel, call, says, thread
 from tests.waiting import wait_until
 
-TTL = 1.0
+TTL = 0.7
 """Seconds until a successor takes a dead process's lease to be over."""
 POLICIES = {
     "pay": ToolPolicy(locks=["account/1"], ttl=TTL),
@@ -31,6 +32,14 @@ POLICIES = {
 def die() -> None:
     """End this process as the kernel would."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Buyer(ScriptedModel):
+    """Asks for its calls until it sees an answer, in whichever process."""
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        answered = any(isinstance(message, ToolMessage) for message in messages)
+        return ChatResult(generations=[ChatGeneration(message=self.replies[answered].model_copy(deep=True))])
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,8 @@ class Shop:
     def run(self) -> dict[str, Any]:
         """Go on from what is saved, or start anew, and give the last state."""
         with self._opened() as (saver, coordinator):
-            saved = self._saved(saver)
-            graph = self._graph(saver, coordinator, has_called=_has_called(saved))
-            return graph.invoke(None if saved else stage.human(), thread(), durability=self.durability)
+            value = None if saver.get_tuple(thread()) else stage.human()
+            return self._graph(saver, coordinator).invoke(value, thread(), durability=self.durability)
 
     def keys_in_doubt(self) -> list[str]:
         """List the calls in doubt."""
@@ -75,14 +83,12 @@ class Shop:
             url = f"sqlite:///{self.directory / 'locks.db'}"
             yield saver, stack.enter_context(Coordinator.from_url(url))
 
-    def _saved(self, saver: SqliteSaver) -> list[Any]:
-        found = saver.get_tuple(thread())
-        return found.checkpoint["channel_values"].get("messages", []) if found else []
-
-    def _graph(self, saver: SqliteSaver, coordinator: Coordinator, *, has_called: bool) -> Any:
+    def _graph(self, saver: SqliteSaver, coordinator: Coordinator) -> Any:
         # As a real one does, the model gives new ids to calls that it is asked for again.
-        asked = [call(name, f"{name}-{number}-of-{os.getpid()}", **args) for number, (name, args) in enumerate(self.calls)]
-        model = ScriptedModel(replies=[says(*asked), says(text="done")][has_called:])
+        asked = [
+            call(name, f"{name}-{number}-of-{os.getpid()}", **args) for number, (name, args) in enumerate(self.calls)
+        ]
+        model = Buyer(replies=[says(*asked), says(text="done")])
         make: Callable[..., Any] = getattr(stage, self.build)
         guard = Guard(coordinator, tools=POLICIES)
         return make(guard, model, self._tools(saver, coordinator), checkpointer=saver)
@@ -114,7 +120,7 @@ class Shop:
             if self.dies_in == "look":
                 wait_until(lambda: coordinator.events(types=["call.done"]))
                 if self.durability != "exit":
-                    wait_until(lambda: _has_called(self._saved(saver)))
+                    wait_until(lambda: _has_saved_the_call(saver))
                 die()
             return "looked"
 
@@ -130,5 +136,7 @@ class Shop:
         return "done"
 
 
-def _has_called(messages: list[Any]) -> bool:
+def _has_saved_the_call(saver: SqliteSaver) -> bool:
+    found = saver.get_tuple(thread())
+    messages = found.checkpoint["channel_values"].get("messages", []) if found else []
     return any(isinstance(message, AIMessage) for message in messages)

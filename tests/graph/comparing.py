@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -15,12 +16,34 @@ from langgraph.types import Interrupt
 from clawproof_langgraph import Coordinator, Guard, ToolPolicy
 from tests.langgraph.scripted import asks, both_hooks, call, play, thread, tools_only
 
-SURFACES = ["hooks", "copies"]
-"""The two ways to guard a ToolNode. LangGraph itself treats errors that leave a hook in its own way, so a guard with
-hooks is compared with hooks that do nothing."""
-
 _GENERATED = re.compile(r"\b[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
 """Ids that LangGraph makes anew in each run."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """One of the two ways to guard a ToolNode, `hooks` or `copies` of its tools, over a store.
+
+    LangGraph itself treats errors that leave a hook in its own way, so a guard with hooks is compared with hooks that
+    do nothing.
+    """
+
+    surface: str
+    coordinator: Coordinator
+
+    def plain(self, tools: Iterable[BaseTool], **options: Any) -> ToolNode:
+        """Make the ToolNode without a guard."""
+        hooks = both_hooks(lambda request: request) if self.surface == "hooks" else {}
+        return ToolNode(list(tools), **hooks, **options)
+
+    def guarded(self, tools: Iterable[BaseTool], **options: Any) -> ToolNode:
+        """Make a ToolNode of which every tool has a policy for writes that may happen once only."""
+        listed = list(tools)
+        guard = Guard(self.coordinator, tools={each.name: ToolPolicy(locks=["thing/1"]) for each in listed})
+        if self.surface == "hooks":
+            return guard.tool_node(listed, **options)
+        return ToolNode(guard.wrap_tools(listed), **options)
+
 
 Make = Callable[[], list[BaseTool]]
 
@@ -43,24 +66,7 @@ class Heard(BaseCallbackHandler):
         self.told.append(("error", _shown(error)))
 
 
-def plain_node(surface: str, tools: Iterable[BaseTool], **options: Any) -> ToolNode:
-    """Make the ToolNode without a guard that a surface is compared with."""
-    hooks = both_hooks(lambda request: request) if surface == "hooks" else {}
-    return ToolNode(list(tools), **hooks, **options)
-
-
-def guarded_node(surface: str, coordinator: Coordinator, tools: Iterable[BaseTool], **options: Any) -> ToolNode:
-    """Make a ToolNode of which every tool has a policy for writes that may happen once only."""
-    listed = list(tools)
-    guard = Guard(coordinator, tools={each.name: ToolPolicy(locks=["thing/1"]) for each in listed})
-    if surface == "hooks":
-        return guard.tool_node(listed, **options)
-    return ToolNode(guard.wrap_tools(listed), **options)
-
-
-def both_outcomes(
-    coordinator: Coordinator, surface: str, make: Make, face: str, *inputs: Any, **options: Any
-) -> tuple[Any, Any]:
+def both_outcomes(ground: Ground, make: Make, face: str, *inputs: Any, **options: Any) -> tuple[Any, Any]:
     """Run the first tool without and with the guard.
 
     Args:
@@ -71,8 +77,7 @@ def both_outcomes(
     Returns:
         What came of each run: messages and interrupts, or the exception, and what the callbacks were told.
     """
-    unguarded = plain_node(surface, make(), **options)
-    guarded = guarded_node(surface, coordinator, make(), **options)
+    unguarded, guarded = ground.plain(make(), **options), ground.guarded(make(), **options)
     return outcome(unguarded, face, *inputs), outcome(guarded, face, *inputs)
 
 

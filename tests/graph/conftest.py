@@ -7,11 +7,25 @@ import pytest
 
 from clawproof_langgraph import Coordinator
 
+from .comparing import Ground
+
 
 @pytest.fixture(params=["memory", "sqlite"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Name a fresh store."""
-    return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'locks.db'}?synchronous=normal"
+    return _url(request.param, tmp_path)
+
+
+@pytest.fixture(params=["hooks-sqlite", "copies-memory"])
+def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
+    """Give a way to guard a ToolNode and a store: for what has nothing to do with the store, one of each is enough."""
+    surface, store = request.param.split("-")
+    with Coordinator.from_url(_url(store, tmp_path)) as made:
+        yield Ground(surface, made)
+
+
+def _url(store: str, folder: Path) -> str:
+    return "memory://" if store == "memory" else f"sqlite:///{folder / 'locks.db'}?synchronous=normal"
 
 
 @pytest.fixture

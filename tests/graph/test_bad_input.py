@@ -1,7 +1,5 @@
 """What is wrong is said before any tool runs, with its name and the remedy."""
 
-import sqlite3
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +7,17 @@ from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langgraph.prebuilt import ToolNode
 
-from clawproof_langgraph import BackendUnavailable, ConfigurationError, Coordinator, Guard, Lock, Retry, ToolPolicy, UnmappedTool
+from clawproof_langgraph import (
+    ConfigurationError,
+    Coordinator,
+    Guard,
+    Lock,
+    Retry,
+    ToolPolicy,
+    UnmappedTool,
+)
 from clawproof_langgraph.middleware import CoordinationMiddleware
-from tests.langgraph.scripted import asks, call, play, results, says, thread, tools_only
+from tests.langgraph.scripted import asks, call, play, results, thread, tools_only
 
 from .stage import Build, as_tool, guarded, hooked, policies, ready_made, turn, types_of, use, wrapped
 
@@ -186,115 +192,6 @@ def test_a_missing_part_of_an_argument_is_named(coordinator: Coordinator) -> Non
             use(copy, items=items)
 
 
-@pytest.mark.parametrize(
-    ("url", "named"),
-    [
-        ("postgres://db/1", 'The store URL "postgres://db/1" is not known'),
-        ("clawproof.db", "is not known; there are sqlite:///file.db"),
-        ("sqlite://", "names no file"),
-        ("sqlite:///{folder}/none/a.db", "There is no folder"),
-        ("sqlite:///{folder}", "is a folder; name a file"),
-        ("sqlite:///{folder}/a.db?sync=off", "unknown option sync"),
-        ("sqlite:///{folder}/a.db?synchronous=off", 'synchronous="off" is not known'),
-        ("sqlite:////proc/a.db", "/proc/a.db"),
-    ],
-)
-def test_a_store_that_cannot_be_opened_is_named_with_the_reason(tmp_path: Path, url: str, named: str) -> None:
-    with pytest.raises((ConfigurationError, BackendUnavailable)) as caught:
-        Coordinator.from_url(url.format(folder=tmp_path))
-
-    assert named in str(caught.value)
-
-
-def test_a_file_that_is_not_ours_is_refused_and_not_changed(tmp_path: Path) -> None:
-    theirs, text = tmp_path / "theirs.db", tmp_path / "notes.txt"
-    with sqlite3.connect(theirs) as connection:
-        connection.execute("CREATE TABLE customers (name)")
-    connection.close()
-    text.write_text("not a database, but long enough to look at" * 50)
-    for path in (theirs, text):
-        before = path.read_bytes()
-
-        with pytest.raises(ConfigurationError, match="is not a coordination file.*Name another file"):
-            Coordinator.from_url(f"sqlite:///{path}")
-
-        assert path.read_bytes() == before
-
-
-def test_a_file_of_a_newer_version_is_refused_with_the_upgrade_to_make(tmp_path: Path) -> None:
-    path = tmp_path / "locks.db"
-    Coordinator.from_url(f"sqlite:///{path}").close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 999")
-    connection.close()
-
-    with pytest.raises(ConfigurationError, match=r"newer version.*pip install -U clawproof-langgraph"):
-        Coordinator.from_url(f"sqlite:///{path}")
-
-
-def test_a_full_disk_refuses_writes_and_runs_nothing(tmp_path: Path, face: str) -> None:
-    ran: list[str] = []
-
-    def sell(note: str) -> str:
-        """Sell."""
-        ran.append(note)
-        return "sold"
-
-    with Coordinator.from_url(f"sqlite:///{tmp_path / 'locks.db'}") as coordinator:
-        copy = guarded(coordinator, as_tool(sell, face), ToolPolicy(locks=["shelf/{note}"]))
-        use(copy, face, note="first")
-        store = coordinator._backend
-        store._writer.execute(f"PRAGMA max_page_count = {store._writer.execute('PRAGMA page_count').fetchone()[0]}")
-
-        with pytest.raises(BackendUnavailable, match="full"):
-            for number in range(500):
-                use(copy, face, note=f"{number}-" + "x" * 500)
-
-        refused_after = len(ran)
-        with pytest.raises(BackendUnavailable, match=r"locks.db is unavailable.*No tool runs without it"):
-            use(copy, face, note="y" * 5000)
-        assert len(ran) == refused_after
-
-
-def test_a_corrupt_file_refuses_writes_and_runs_nothing(tmp_path: Path, face: str) -> None:
-    ran: list[str] = []
-
-    def sell(note: str) -> str:
-        """Sell."""
-        ran.append(note)
-        return "sold"
-
-    path = tmp_path / "locks.db"
-    Coordinator.from_url(f"sqlite:///{path}").close()
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xde\xad\xbe\xef" * ((size - 4096) // 4))
-
-    with pytest.raises(BackendUnavailable, match=r"locks.db.*repair the store"):  # noqa: PT012 - either may notice first
-        with Coordinator.from_url(f"sqlite:///{path}") as coordinator:
-            use(guarded(coordinator, as_tool(sell, face), ToolPolicy(locks=["shelf"])), face, note="a")
-
-    assert ran == []
-
-
-def test_a_closed_coordinator_runs_nothing(coordinator: Coordinator, face: str) -> None:
-    ran: list[str] = []
-
-    def sell() -> str:
-        """Sell."""
-        ran.append("once")
-        return "sold"
-
-    copy = guarded(coordinator, as_tool(sell, face), ToolPolicy())
-    coordinator.close()
-
-    with pytest.raises(BackendUnavailable, match="closed"):
-        use(copy, face)
-
-    assert ran == []
-
-
 def test_what_is_wrong_with_the_setup_is_never_told_to_the_model(coordinator: Coordinator, mode: str) -> None:
     guard = Guard(coordinator, tools={"reserve": ToolPolicy(locks=["inventory/{sku}"])})
     graph = tools_only(ToolNode(guard.wrap_tools([as_tool(reserve, "sync")])))
@@ -336,4 +233,3 @@ def test_admin_commands_that_name_nothing_are_refused(coordinator: Coordinator) 
             command()
         assert named in str(caught.value)
     assert types_of(coordinator) == []
-    assert says(text="done").content == "done"

@@ -5,57 +5,19 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
-from langchain_core.tools import BaseTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
-from langgraph.types import Command, RetryPolicy, Send, interrupt
+from langgraph.types import Command, RetryPolicy, Send
 
-from clawproof_langgraph import Coordinator, Guard, ToolPolicy
+from clawproof_langgraph import Coordinator, ToolPolicy
 from clawproof_langgraph import current_call as running
-from tests.langgraph.scripted import ScriptedModel, agent_loop, asks, call, play, results, says, thread, tools_only
+from tests.langgraph.scripted import ScriptedModel, asks, call, play, results, says, thread, tools_only
 
-from .stage import Build, as_tool, guarded, hooked, human, policies, ready_made, turn, types_of, use, wrapped
+from .stage import Build, as_tool, guarded, hooked, human, ready_made, turn, types_of, use, wrapped
+from .till import Till
 
 BUILDS = [hooked, wrapped, ready_made]
-POLICIES = policies(
-    pay=ToolPolicy(), approve=ToolPolicy(effect="read"), break_once=ToolPolicy(effect="idempotent", retry=False)
-)
-
-
-class Till:
-    """A payment, a question to a human, and a connection that breaks once; it keeps what was paid."""
-
-    def __init__(self, coordinator: Coordinator) -> None:
-        self.coordinator, self.guard = coordinator, Guard(coordinator, tools=POLICIES)
-        self.paid: list[int] = []
-        self.breaks = [ConnectionError("reply lost")]
-
-    def tools(self) -> list[BaseTool]:
-        @tool
-        def pay(amount: int = 1) -> str:
-            """Pay."""
-            self.paid.append(amount)
-            return f"paid {amount}"
-
-        @tool
-        def approve() -> str:
-            """Ask a human."""
-            return interrupt("approve?")
-
-        @tool
-        def break_once() -> str:
-            """Lose the connection, the first time."""
-            if self.breaks:
-                raise self.breaks.pop()
-            return "ok"
-
-        return [pay, approve, break_once]
-
-    def keys(self) -> list[str]:
-        """List the keys under which payments were started or replayed, in order."""
-        events = self.coordinator.events(types=["call.started", "call.replayed"])
-        return [event.key for event in events if event.data["tool"] == "pay"]
 
 
 def resumed(till: Till, mode: str) -> None:
@@ -86,9 +48,7 @@ def replayed(till: Till, mode: str) -> None:
 
 
 @pytest.mark.parametrize("repeated", [resumed, retried, gone_on, replayed])
-def test_a_repetition_keeps_the_key(
-    coordinator: Coordinator, mode: str, repeated: Callable[[Till, str], None]
-) -> None:
+def test_a_repetition_keeps_the_key(coordinator: Coordinator, mode: str, repeated: Callable[[Till, str], None]) -> None:
     till = Till(coordinator)
 
     repeated(till, mode)
@@ -118,9 +78,8 @@ def test_calls_with_the_same_id_in_one_message_both_run_and_neither_again(
     calls = [call("pay", "twin"), call("pay", "twin"), call("approve", "2")]
     graph = build(till.guard, turn(*calls), till.tools())
 
-    play(graph, human(), thread(), mode=mode)
-    assert till.paid == [1, 1]
-    play(graph, Command(resume="yes"), thread(), mode=mode)
+    for value in (human(), Command(resume="yes")):
+        play(graph, value, thread(), mode=mode)
 
     assert till.paid == [1, 1] and len(set(till.keys())) == 2
 
@@ -202,89 +161,6 @@ def test_the_message_is_found_under_another_name_and_in_a_list(coordinator: Coor
         graph.invoke({"chat": [HumanMessage("pay"), message], "messages": []}, thread())
 
     assert till.paid == [1]
-
-
-def nesting(till: Till, *, breaks: bool) -> tuple[BaseTool, list[str]]:
-    """Make a tool that pays twice alike with a guarded tool, and then asks a human."""
-    pay = till.guard.wrap_tool(till.tools()[0])
-    answers: list[str] = []
-
-    @tool
-    def pay_twice() -> str:
-        """Pay twice, and ask."""
-        answers.extend([pay.invoke({"amount": 5}), pay.invoke({"amount": 5})])
-        return interrupt("was that right?") if breaks else "paid twice"
-
-    return pay_twice, answers
-
-
-@pytest.mark.parametrize("build", BUILDS)
-def test_equal_calls_inside_one_call_are_all_made_and_none_again_when_the_outer_one_runs_again(
-    coordinator: Coordinator, mode: str, build: Build
-) -> None:
-    till = Till(coordinator)
-    pay_twice, answers = nesting(till, breaks=True)
-    guard = Guard(coordinator, tools={"pay_twice": ToolPolicy(effect="delegate")})
-    graph = build(guard, turn(call("pay_twice")), [pay_twice])
-
-    play(graph, human(), thread(), mode=mode)
-    play(graph, Command(resume="yes"), thread(), mode=mode)
-
-    assert till.paid == [5, 5]
-    assert answers == ["paid 5"] * 4
-
-
-def test_equal_calls_inside_two_equal_calls_are_all_made(coordinator: Coordinator, mode: str) -> None:
-    till = Till(coordinator)
-    pay_twice, _ = nesting(till, breaks=False)
-    guard = Guard(coordinator, tools={"pay_twice": ToolPolicy(effect="delegate")})
-
-    play(hooked(guard, turn(call("pay_twice", "1"), call("pay_twice", "2")), [pay_twice]), human(), thread(), mode=mode)
-
-    assert till.paid == [5] * 4
-
-
-@pytest.mark.parametrize("checkpointer", [None, True, False])
-def test_a_sub_agent_inside_a_guarded_tool_pays_once_when_the_tool_runs_again(
-    coordinator: Coordinator, mode: str, checkpointer: Any
-) -> None:
-    till = Till(coordinator)
-
-    @tool
-    def delegate() -> str:
-        """Have another agent pay, and ask only then."""
-        # A model that is asked again mints new ids, so each run gets a model of its own.
-        inner = agent_loop(turn(call("pay", "1")), till.guard.tool_node(till.tools()), checkpointer=checkpointer)
-        inner.invoke(human())
-        return interrupt("was that right?")
-
-    guard = Guard(coordinator, tools={"delegate": ToolPolicy(effect="delegate")})
-    graph = hooked(guard, turn(call("delegate")), [delegate])
-    play(graph, human(), thread(), mode=mode)
-    play(graph, Command(resume="yes"), thread(), mode=mode)
-
-    assert till.paid == [1]
-
-
-def test_a_node_that_calls_a_guarded_tool_twice_alike_means_both(coordinator: Coordinator) -> None:
-    till = Till(coordinator)
-    pay = till.guard.wrap_tool(till.tools()[0])
-
-    def work(state: MessagesState) -> dict[str, Any]:
-        pay.invoke({"amount": 5})
-        pay.invoke({"amount": 5})
-        return {"messages": [("ai", interrupt("was that right?"))]}
-
-    builder = StateGraph(MessagesState)
-    builder.add_node("work", work)
-    builder.add_edge(START, "work")
-    builder.add_edge("work", END)
-    graph = builder.compile(checkpointer=InMemorySaver())
-
-    graph.invoke(human(), thread())
-    graph.invoke(Command(resume="yes"), thread())
-
-    assert till.paid == [5, 5]
 
 
 def test_a_key_may_be_made_by_a_function_of_the_arguments(coordinator: Coordinator, face: str) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from clawproof_langgraph import Coordinator, ToolPolicy
 from tests.langgraph.scripted import asks, call
 
-from .comparing import SURFACES, both_outcomes
+from .comparing import Ground, both_outcomes
 from .stage import as_tool, guarded, use
 
 
@@ -80,48 +80,38 @@ def raising(error: Callable[[], BaseException], face: str, **options: Any) -> Ca
     return lambda: [as_tool(sell, face, **options)]
 
 
-@pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("name", ERRORS)
-def test_an_error_is_handled_as_toolnode_was_told(
-    coordinator: Coordinator, surface: str, mode: str, setting: str, name: str
-) -> None:
+def test_an_error_is_handled_as_toolnode_was_told(ground: Ground, mode: str, setting: str, name: str) -> None:
     make = raising(ERRORS[name], mode)
 
-    without, with_guard = both_outcomes(coordinator, surface, make, mode, **SETTINGS[setting])
+    without, with_guard = both_outcomes(ground, make, mode, **SETTINGS[setting])
 
     assert with_guard == without
 
 
-@pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize("name", OTHERS)
-def test_an_unusual_error_keeps_its_type_and_text(
-    coordinator: Coordinator, surface: str, face: str, name: str
-) -> None:
-    without, with_guard = both_outcomes(coordinator, surface, raising(OTHERS[name], face), face)
+def test_an_unusual_error_keeps_its_type_and_text(ground: Ground, face: str, name: str) -> None:
+    without, with_guard = both_outcomes(ground, raising(OTHERS[name], face), face)
 
     assert with_guard == without
 
 
-@pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize("handling", [True, "sold out, sorry", told])
 @pytest.mark.parametrize("name", ERRORS)
-def test_a_tool_that_handles_its_own_errors_does_so(
-    coordinator: Coordinator, surface: str, face: str, handling: Any, name: str
-) -> None:
+def test_a_tool_that_handles_its_own_errors_does_so(ground: Ground, face: str, handling: Any, name: str) -> None:
     make = raising(ERRORS[name], face, handle_tool_error=handling)
 
-    without, with_guard = both_outcomes(coordinator, surface, make, face)
+    without, with_guard = both_outcomes(ground, make, face)
 
     assert with_guard == without
 
 
-@pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize("options", [{}, {"handle_validation_error": True}, {"handle_validation_error": "a number!"}])
 @pytest.mark.parametrize("setting", ["default", "all", "none"])
 @pytest.mark.parametrize("args", [{}, {"count": "many"}])
 def test_arguments_that_fail_the_schema_are_reported_as_without_the_guard(
-    coordinator: Coordinator, surface: str, mode: str, options: Any, setting: str, args: Any
+    ground: Ground, mode: str, options: Any, setting: str, args: Any
 ) -> None:
     def sell(count: int) -> str:
         """Sell."""
@@ -130,18 +120,15 @@ def test_arguments_that_fail_the_schema_are_reported_as_without_the_guard(
     def make() -> list[BaseTool]:
         return [as_tool(sell, mode, **options)]
 
-    without, with_guard = both_outcomes(
-        coordinator, surface, make, mode, asks(call("sell", **args)), **SETTINGS[setting]
-    )
+    without, with_guard = both_outcomes(ground, make, mode, asks(call("sell", **args)), **SETTINGS[setting])
 
     assert with_guard == without
-    assert coordinator.events() == []
+    assert ground.coordinator.events() == []
 
 
-@pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize("setting", ["default", "all"])
 def test_an_interrupt_suspends_the_run_and_its_answer_arrives_where_it_was_asked(
-    coordinator: Coordinator, surface: str, face: str, setting: str
+    ground: Ground, face: str, setting: str
 ) -> None:
     def sell() -> str:
         """Sell what a human has approved, in two questions."""
@@ -151,21 +138,18 @@ def test_an_interrupt_suspends_the_run_and_its_answer_arrives_where_it_was_asked
         return [as_tool(sell, face)]
 
     inputs = (asks(call("sell")), Command(resume="yes"), Command(resume="very"))
-    without, with_guard = both_outcomes(coordinator, surface, make, face, *inputs, **SETTINGS[setting])
+    without, with_guard = both_outcomes(ground, make, face, *inputs, **SETTINGS[setting])
 
     assert with_guard == without
 
 
-@pytest.mark.parametrize("surface", SURFACES)
-def test_a_tool_that_is_not_there_is_reported_as_without_the_guard(
-    coordinator: Coordinator, surface: str, mode: str
-) -> None:
+def test_a_tool_that_is_not_there_is_reported_as_without_the_guard(ground: Ground, mode: str) -> None:
     def sell() -> str:
         """Sell."""
         return "sold"
 
     without, with_guard = both_outcomes(
-        coordinator, surface, lambda: [as_tool(sell, mode)], mode, asks(call("steal"), call("sell", "call-2"))
+        ground, lambda: [as_tool(sell, mode)], mode, asks(call("steal"), call("sell", "call-2"))
     )
 
     assert with_guard == without

@@ -8,10 +8,9 @@ from langchain_core.messages import HumanMessage, RemoveMessage, ToolMessage
 from langgraph.graph import END
 from langgraph.types import Command, Overwrite
 
-from clawproof_langgraph import Coordinator
 from tests.langgraph.scripted import asks, call
 
-from .comparing import SURFACES, both_outcomes
+from .comparing import Ground, both_outcomes
 from .stage import as_tool
 
 
@@ -81,25 +80,19 @@ PAIRS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize("name", RESULTS)
-def test_a_result_is_what_it_is_without_the_guard(
-    coordinator: Coordinator, surface: str, face: str, name: str
-) -> None:
+def test_a_result_is_what_it_is_without_the_guard(ground: Ground, face: str, name: str) -> None:
     def sell() -> Any:
         """Sell."""
         return RESULTS[name]()
 
-    without, with_guard = both_outcomes(coordinator, surface, lambda: [as_tool(sell, face)], face)
+    without, with_guard = both_outcomes(ground, lambda: [as_tool(sell, face)], face)
 
     assert with_guard == without
 
 
-@pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize("name", PAIRS)
-def test_content_and_artifact_are_what_they_are_without_the_guard(
-    coordinator: Coordinator, surface: str, face: str, name: str
-) -> None:
+def test_content_and_artifact_are_what_they_are_without_the_guard(ground: Ground, face: str, name: str) -> None:
     def sell() -> Any:
         """Sell."""
         return PAIRS[name]()
@@ -107,15 +100,12 @@ def test_content_and_artifact_are_what_they_are_without_the_guard(
     def make() -> list[Any]:
         return [as_tool(sell, face, response_format="content_and_artifact")]
 
-    without, with_guard = both_outcomes(coordinator, surface, make, face)
+    without, with_guard = both_outcomes(ground, make, face)
 
     assert with_guard == without
 
 
-@pytest.mark.parametrize("surface", SURFACES)
-def test_the_calls_of_one_message_are_answered_in_their_order(
-    coordinator: Coordinator, surface: str, face: str
-) -> None:
+def test_the_calls_of_one_message_are_answered_in_their_order(ground: Ground, face: str) -> None:
     def sell(sku: str) -> str:
         """Sell."""
         return f"sold {sku}"
@@ -128,7 +118,7 @@ def test_the_calls_of_one_message_are_answered_in_their_order(
         return [as_tool(sell, face), as_tool(count, face, response_format="content_and_artifact")]
 
     calls = asks(call("sell", "1", sku="a"), call("count", "2"), call("sell", "3", sku="b"), call("sell", "4", sku="a"))
-    without, with_guard = both_outcomes(coordinator, surface, make, face, calls)
+    without, with_guard = both_outcomes(ground, make, face, calls)
 
     assert with_guard[0] == without[0]
     assert sorted(map(str, with_guard[1])) == sorted(map(str, without[1]))

@@ -1,5 +1,6 @@
 """Every kind of tool, and everything that LangGraph injects, works guarded as it does unguarded."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ from clawproof_langgraph import ConfigurationError, Coordinator, Guard, ToolPoli
 from clawproof_langgraph.middleware import CoordinationMiddleware
 from tests.langgraph.scripted import asks, call, play, results, tools_only
 
-from .comparing import SURFACES, both_outcomes, guarded_node, plain_node
+from .comparing import Ground, both_outcomes
 from .stage import as_tool, guarded, human, turn, use
 
 
@@ -112,14 +113,11 @@ KINDS: dict[str, tuple[Callable[[], BaseTool], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("surface", SURFACES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_tool_answers_as_without_the_guard(
-    coordinator: Coordinator, surface: str, mode: str, kind: str
-) -> None:
+def test_every_kind_of_tool_answers_as_without_the_guard(ground: Ground, mode: str, kind: str) -> None:
     make, args = KINDS[kind]
 
-    without, with_guard = both_outcomes(coordinator, surface, lambda: [make()], mode, asks(call("own", **args)))
+    without, with_guard = both_outcomes(ground, lambda: [make()], mode, asks(call("own", **args)))
 
     assert with_guard == without
 
@@ -135,41 +133,35 @@ def see_all(
 ) -> str:
     """See all that LangGraph hands to a tool."""
     tax = store.get(("shop",), "tax")
-    return repr(
-        [sku, sorted(state), messages[-1].id, tax and tax.value, call_id, runtime.tool_call_id, runtime.state == state]
-        + [config["configurable"]["thread_id"], get_config()["metadata"]["langgraph_node"]]
-        + [runtime.execution_info.thread_id, sorted(tool.name for tool in runtime.tools)]
-    )
+    langgraph_node = get_config()["metadata"]["langgraph_node"]
+    from_runtime = (runtime.tool_call_id, runtime.state == state, [tool.name for tool in runtime.tools])
+    injected = (sorted(state), messages[-1].id, tax and tax.value, call_id, config["configurable"]["thread_id"])
+    return repr((sku, injected, from_runtime, langgraph_node))
 
 
-@pytest.mark.parametrize("surface", SURFACES)
-def test_what_langgraph_injects_arrives(coordinator: Coordinator, surface: str, face: str) -> None:
+def test_what_langgraph_injects_arrives(ground: Ground, face: str) -> None:
     def make() -> list[BaseTool]:
         return [as_tool(see_all, face)]
 
     calls = asks(call("see_all", sku="a"))
-    without, with_guard = both_outcomes(coordinator, surface, make, face, calls)
+    without, with_guard = both_outcomes(ground, make, face, calls)
 
     assert with_guard == without
     assert "'a'" in str(without) and "'rate': 7" in str(without)
 
 
-def test_a_tool_streams_what_it_writes(coordinator: Coordinator) -> None:
+def test_a_tool_streams_what_it_writes(ground: Ground) -> None:
     def sell() -> str:
         """Sell."""
         get_stream_writer()({"sold": 1})
         return "sold"
 
-    for surface in SURFACES:
-        graph = tools_only(guarded_node(surface, coordinator, [as_tool(sell, "sync")]))
+    graph = tools_only(ground.guarded([as_tool(sell, "sync")]))
 
-        assert list(graph.stream(asks(call("sell")), stream_mode="custom")) == [{"sold": 1}]
+    assert list(graph.stream(asks(call("sell")), stream_mode="custom")) == [{"sold": 1}]
 
 
-@pytest.mark.parametrize("surface", SURFACES)
-def test_a_handoff_leaves_the_sub_agent_as_without_the_guard(
-    coordinator: Coordinator, surface: str, face: str
-) -> None:
+def test_a_handoff_leaves_the_sub_agent_as_without_the_guard(ground: Ground, face: str) -> None:
     def hand_over(call_id: Annotated[str, InjectedToolCallId]) -> Command:
         """Hand over."""
         update = {"messages": [ToolMessage("handed over", tool_call_id=call_id)]}
@@ -189,9 +181,9 @@ def test_a_handoff_leaves_the_sub_agent_as_without_the_guard(
         return [(message.type, message.content) for message in state["messages"]]
 
     tools = [as_tool(hand_over, face)]
-    with_guard = contents(guarded_node(surface, coordinator, tools))
+    with_guard = contents(ground.guarded(tools))
 
-    assert with_guard == contents(plain_node(surface, tools))
+    assert with_guard == contents(ground.plain(tools))
     assert with_guard[-1] == ("ai", "taken over")
 
 
@@ -240,21 +232,18 @@ def test_a_tool_that_an_inner_or_outer_middleware_supplies_is_guarded_and_answer
     assert [event.resources for event in coordinator.events(types=["call.done"])] == [("thing/2",)]
 
 
-@pytest.mark.parametrize("surface", SURFACES)
-def test_an_async_only_tool_called_with_invoke_is_the_error_that_it_is_and_names_the_remedy(
-    coordinator: Coordinator, surface: str
-) -> None:
+def test_an_async_only_tool_called_with_invoke_is_the_error_that_it_is_and_names_the_remedy(ground: Ground) -> None:
     tool = as_tool(plain, "async")
     calls = asks(call("plain", count=2))
 
     with pytest.raises(NotImplementedError):
-        tools_only(plain_node(surface, [tool])).invoke(calls)
+        tools_only(ground.plain([tool])).invoke(calls)
     with pytest.raises(NotImplementedError) as caught:
-        tools_only(guarded_node(surface, coordinator, [tool])).invoke(calls)
+        tools_only(ground.guarded([tool])).invoke(calls)
 
     assert isinstance(caught.value, ConfigurationError)
     assert '"plain" is async only' in str(caught.value) and "ainvoke" in str(caught.value)
-    assert coordinator.events() == []
+    assert ground.coordinator.events() == []
 
 
 def test_a_guarded_copy_is_of_its_tools_class_and_describes_itself_alike(coordinator: Coordinator) -> None:
@@ -277,7 +266,7 @@ def test_a_guarded_tool_called_with_plain_arguments_gives_its_plain_value(
     copy = guarded(coordinator, tool, ToolPolicy())
 
     def plain_value(called: BaseTool) -> Any:
-        return called.invoke(args) if face == "sync" else _run(called.ainvoke(args))
+        return called.invoke(args) if face == "sync" else asyncio.run(called.ainvoke(args))
 
     assert plain_value(copy) == plain_value(tool)
 
@@ -289,12 +278,3 @@ def test_the_original_tool_stays_unguarded(coordinator: Coordinator) -> None:
     use(tool, count=2)
 
     assert coordinator.events() == []
-
-
-def _run(awaitable: Any) -> Any:
-    import asyncio
-
-    async def wait() -> Any:
-        return await awaitable
-
-    return asyncio.run(wait())

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -124,6 +125,17 @@ async def test_calls_that_wait_leave_the_only_worker_thread_to_the_holder(coordi
     assert len(answers) == 6
 
 
+def test_guarding_a_tool_without_arguments_warns_of_nothing(coordinator: Coordinator) -> None:
+    @tool
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert use(guarded(coordinator, look, ToolPolicy())).content == "seen"
+
+
 class Nested:
     """A tool that calls another, both guarded by the same guard."""
 
@@ -202,7 +214,9 @@ def named(build: str, guard: Guard) -> Any:
     match build:
         case "create_agent":
             middleware = [CoordinationMiddleware(guard)]
-            return create_agent(ScriptedModel(replies=replies), [as_tool(reserve, "sync")], middleware=middleware, name="orders")
+            return create_agent(
+                ScriptedModel(replies=replies), [as_tool(reserve, "sync")], middleware=middleware, name="orders"
+            )
         case "message":
             replies[0].name = "orders"
             return agent_loop(ScriptedModel(replies=replies), node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -142,13 +143,13 @@ def test_the_effect_begins_where_the_tool_says_so() -> None:
 def test_a_call_is_current_while_its_body_runs_and_no_longer() -> None:
     outer, inner = make(), make(key="inner")
     with running(CallContext(outer, attempt=1), outer, "c"):
-        with pytest.raises(ValueError, match="boom"), running(CallContext(inner, attempt=1), inner, "c"):
+        with suppress(ValueError), running(CallContext(inner, attempt=1), inner, "c"):
             found = current_call()
             assert found is not None and found.idempotency_key == "inner"
             frame = current_frame()
             assert frame is not None and frame.chain == ("me", "me")
             assert [want.resource for want in frame.held] == ["a", "b", "a", "b"]
-            raise ValueError("boom")
+            raise ValueError
         found = current_call()
         assert found is not None and found.idempotency_key == "k"
     assert current_call() is None and current_frame() is None

@@ -154,15 +154,14 @@ def test_a_long_wait_shows_that_it_is_no_hang(
     pulses: list[int] = []
     driver = coordinator.driver(pulse=lambda: pulses.append(1))
 
+    def wait_here() -> None:
+        driver.drive(once(new_ask(coordinator, "inventory/1", bell=driver.take_bell()), 0.1))
+
     async def wait_on_loop() -> None:
-        ask = new_ask(coordinator, "inventory/1", bell=driver.use_loop_bell())
-        await driver.adrive(once(ask, 0.1))
+        await driver.adrive(once(new_ask(coordinator, "inventory/1", bell=driver.use_loop_bell()), 0.1))
 
     with held(store), pytest.raises(TimeoutError):
-        if face == "async":
-            asyncio.run(wait_on_loop())
-        else:
-            driver.drive(once(new_ask(coordinator, "inventory/1", bell=driver.take_bell()), 0.1))
+        asyncio.run(wait_on_loop()) if face == "async" else wait_here()
 
     assert 2 <= len(pulses) <= 11
 

@@ -1,0 +1,108 @@
+"""Several processes over one file: they exclude each other, and one that dies is in nobody's way for long."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clawproof_langgraph import Coordinator
+from tests.backends import workers
+from tests.waiting import wait_until
+
+PROCESSES, TIMES = 4, 100
+spawn = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Name a fresh file."""
+    return f"sqlite:///{tmp_path / 'state.db'}?synchronous=normal"
+
+
+@pytest.fixture
+def coordinator(url: str) -> Iterator[Coordinator]:
+    """Open it."""
+    with Coordinator.from_url(url) as made:
+        yield made
+
+
+def test_processes_exclude_each_other(url: str, tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    processes = [spawn.Process(target=workers.increment, args=(url, str(counter), TIMES)) for _ in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+
+    assert [process.exitcode for process in processes] == [0] * PROCESSES
+    assert counter.read_text() == str(PROCESSES * TIMES)
+
+
+def test_the_lock_of_a_killed_process_passes_on_when_its_lease_ends(url: str, coordinator: Coordinator) -> None:
+    ttl = 1.0
+    holder = spawn.Process(target=workers.hold, args=(url, ttl))
+    holder.start()
+    wait_until(lambda: coordinator.snapshot().leases)
+    holder.kill()
+    holder.join()
+    killed = time.monotonic()
+
+    with coordinator.lock("a", wait=10):
+        assert time.monotonic() - killed <= ttl + 0.5
+
+    (expired,) = coordinator.events(types=["lock.expired"])
+    assert expired.resources == ("a",)
+
+
+async def test_a_slow_write_elsewhere_does_not_block_the_loop(coordinator: Coordinator, tmp_path: Path) -> None:
+    writer = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+
+    async def use() -> None:
+        async with coordinator.lock("a"):
+            pass
+
+    task = asyncio.create_task(use())
+    longest, last, end = 0.0, time.monotonic(), time.monotonic() + 0.4
+    while (now := time.monotonic()) < end:
+        longest, last = max(longest, now - last), now
+        await asyncio.sleep(0.005)
+
+    assert not task.done()
+    writer.execute("COMMIT")
+    writer.close()
+    await asyncio.wait_for(task, 5)
+    assert longest < 0.2
+
+
+async def test_cancelling_while_the_file_is_busy_leaves_no_grant(coordinator: Coordinator, tmp_path: Path) -> None:
+    """The command is on its way already, so it is carried through, and then taken back."""
+    writer = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    task = asyncio.create_task(coordinator.lock("a").__aenter__())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    writer.execute("COMMIT")
+    writer.close()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert coordinator.snapshot().leases == ()
+
+
+def test_a_reader_is_not_kept_out_by_a_writer(coordinator: Coordinator, tmp_path: Path) -> None:
+    writer = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    coordinator.snapshot()
+    assert time.monotonic() - began < 1
+    writer.execute("ROLLBACK")
+    writer.close()

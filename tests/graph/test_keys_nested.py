@@ -1,0 +1,100 @@
+"""Which calls are the same call when guarded tools, sub-agents and nodes call guarded tools."""
+
+from typing import Any
+
+import pytest
+from langchain_core.tools import BaseTool, tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.types import Command, interrupt
+
+from clawproof_langgraph import Coordinator, Guard, ToolPolicy
+from tests.langgraph.scripted import agent_loop, call, play, thread
+
+from .stage import Build, hooked, human, ready_made, turn, wrapped
+from .till import Till
+
+BUILDS = [hooked, wrapped, ready_made]
+
+
+def nesting(till: Till, *, breaks: bool) -> tuple[BaseTool, list[str]]:
+    """Make a tool that pays twice alike with a guarded tool, and then asks a human."""
+    pay = till.guard.wrap_tool(till.tools()[0])
+    answers: list[str] = []
+
+    @tool
+    def pay_twice() -> str:
+        """Pay twice, and ask."""
+        answers.extend([pay.invoke({"amount": 5}), pay.invoke({"amount": 5})])
+        return interrupt("was that right?") if breaks else "paid twice"
+
+    return pay_twice, answers
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_equal_calls_inside_one_call_are_all_made_and_none_again_when_the_outer_one_runs_again(
+    coordinator: Coordinator, mode: str, build: Build
+) -> None:
+    till = Till(coordinator)
+    pay_twice, answers = nesting(till, breaks=True)
+    guard = Guard(coordinator, tools={"pay_twice": ToolPolicy(effect="delegate")})
+    graph = build(guard, turn(call("pay_twice")), [pay_twice])
+
+    play(graph, human(), thread(), mode=mode)
+    play(graph, Command(resume="yes"), thread(), mode=mode)
+
+    assert till.paid == [5, 5]
+    assert answers == ["paid 5"] * 4
+
+
+def test_equal_calls_inside_two_equal_calls_are_all_made(coordinator: Coordinator, mode: str) -> None:
+    till = Till(coordinator)
+    pay_twice, _ = nesting(till, breaks=False)
+    guard = Guard(coordinator, tools={"pay_twice": ToolPolicy(effect="delegate")})
+
+    play(hooked(guard, turn(call("pay_twice", "1"), call("pay_twice", "2")), [pay_twice]), human(), thread(), mode=mode)
+
+    assert till.paid == [5] * 4
+
+
+@pytest.mark.parametrize("checkpointer", [None, True, False])
+def test_a_sub_agent_inside_a_guarded_tool_pays_once_when_the_tool_runs_again(
+    coordinator: Coordinator, mode: str, checkpointer: Any
+) -> None:
+    till = Till(coordinator)
+
+    @tool
+    def delegate() -> str:
+        """Have another agent pay, and ask only then."""
+        # A model that is asked again mints new ids, so each run gets a model of its own.
+        inner = agent_loop(turn(call("pay", "1")), till.guard.tool_node(till.tools()), checkpointer=checkpointer)
+        inner.invoke(human())
+        return interrupt("was that right?")
+
+    guard = Guard(coordinator, tools={"delegate": ToolPolicy(effect="delegate")})
+    graph = hooked(guard, turn(call("delegate")), [delegate])
+    play(graph, human(), thread(), mode=mode)
+    play(graph, Command(resume="yes"), thread(), mode=mode)
+
+    assert till.paid == [1]
+
+
+def test_a_node_that_calls_a_guarded_tool_twice_alike_means_both(coordinator: Coordinator) -> None:
+    till = Till(coordinator)
+    pay = till.guard.wrap_tool(till.tools()[0])
+
+    def work(state: MessagesState) -> dict[str, Any]:
+        pay.invoke({"amount": 5})
+        pay.invoke({"amount": 5})
+        return {"messages": [("ai", interrupt("was that right?"))]}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("work", work)
+    builder.add_edge(START, "work")
+    builder.add_edge("work", END)
+    graph = builder.compile(checkpointer=InMemorySaver())
+
+    graph.invoke(human(), thread())
+    graph.invoke(Command(resume="yes"), thread())
+
+    assert till.paid == [5, 5]
