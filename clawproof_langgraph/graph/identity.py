@@ -66,7 +66,7 @@ def site_of_config(config: Mapping[str, Any] | None, tool_call_id: str | None) -
         message=str(configurable.get("__pregel_task_id") or ""),
         tool_call_id=tool_call_id or "",
         agent=_agent_of(config) or _segment_before_tools(str(configurable.get("checkpoint_ns") or "")),
-        durable=bool(configurable.get("__pregel_checkpointer")),
+        durable=_has_checkpointer(configurable),
         execution=configurable.get("__pregel_scratchpad"),
         pulse=getattr(configurable.get("__pregel_runtime"), "heartbeat", None),
     )
@@ -138,6 +138,17 @@ def _messages(state: Any) -> Sequence[Any]:
         value for value in values if isinstance(value, list) and any(isinstance(item, AIMessage) for item in value)
     )
     return next(lists, ())
+
+
+def _has_checkpointer(configurable: Mapping[str, Any]) -> bool:
+    """Tell whether the running graph keeps checkpoints.
+
+    A graph compiled with `checkpointer=False` still finds its parent's checkpointer in the config; only the loop that
+    runs it knows that it has none.
+    """
+    schedule = getattr(configurable.get("__pregel_call"), "keywords", {}).get("schedule_task")
+    loop = getattr(schedule, "__self__", None)
+    return getattr(loop, "checkpointer", configurable.get("__pregel_checkpointer")) is not None
 
 
 def _agent_of(config: Mapping[str, Any]) -> str:

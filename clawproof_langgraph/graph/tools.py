@@ -31,10 +31,10 @@ class _AsyncOnly(ConfigurationError, NotImplementedError):
 class _Invocation:
     """One entry into a tool through `run` or `arun`, until its body takes it."""
 
-    __slots__ = ("site", "taken", "tool", "tool_call_id")
+    __slots__ = ("config", "site", "taken", "tool", "tool_call_id")
 
     def __init__(self, tool: BaseTool, tool_call_id: str | None, config: Any) -> None:
-        self.tool, self.tool_call_id, self.taken = tool, tool_call_id, False
+        self.tool, self.tool_call_id, self.config, self.taken = tool, tool_call_id, config, False
         self.site = site_from_hook.get() or site_of_config(config, tool_call_id)
 
 
@@ -60,7 +60,8 @@ def model_arguments(tool: BaseTool) -> frozenset[str] | None:
     if isinstance(schema, dict):
         properties = schema.get("properties")
         return None if properties is None else frozenset(properties)
-    return frozenset(getattr(schema, "model_fields", None) or getattr(schema, "__fields__", {}))
+    fields = schema.model_fields if hasattr(schema, "model_fields") else schema.__fields__
+    return frozenset(fields) - _NEVER_FINGERPRINTED
 
 
 @functools.lru_cache(maxsize=256)
@@ -129,7 +130,7 @@ def _guarding(run: Callable[..., Any]) -> Callable[..., Any]:
             raise _AsyncOnly(f'Tool "{self.name}" is async only; use ainvoke() or astream() of the graph or the tool.')
         calls: GuardedCalls = self.__dict__[_CALLS]
         code = functools.partial(run, self, *args, **kwargs)
-        return calls.run(code, _values(self, args, kwargs), invocation.site, invocation.tool_call_id)
+        return calls.run(code, _values(invocation, args, kwargs), invocation.site, invocation.tool_call_id)
 
     return guarded
 
@@ -150,7 +151,7 @@ def _aguarding(kind: type[BaseTool]) -> Callable[..., Any]:
             acode = functools.partial(arun, self, *args, **kwargs)
         else:
             code = functools.partial(run, self, *args, **_for_thread(kwargs))
-        values = _values(self, args, kwargs)
+        values = _values(invocation, args, kwargs)
         return await calls.arun(code, acode, values, invocation.site, invocation.tool_call_id)
 
     return guarded
@@ -178,13 +179,15 @@ def _for_thread(kwargs: dict[str, Any]) -> dict[str, Any]:
     return kwargs if manager is None else {**kwargs, "run_manager": manager.get_sync()}
 
 
-def _values(tool: BaseTool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _values(invocation: _Invocation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Give the validated arguments that the model gave, by name."""
-    names = _model_arguments_of(tool)
-    if names is None:
-        values = {name: value for name, value in kwargs.items() if name not in _NEVER_FINGERPRINTED}
-    else:
-        values = {name: kwargs[name] for name in kwargs if name in names}
+    names = _model_arguments_of(invocation.tool)
+    values = {
+        name: value
+        for name, value in kwargs.items()
+        if (name in names if names is not None else name not in _NEVER_FINGERPRINTED)
+        and (value is None or value is not invocation.config)  # a config parameter may have any name
+    }
     if args:
         values.update(zip(sorted(names or ("input",)), args, strict=False))
     return values

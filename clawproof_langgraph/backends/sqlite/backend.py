@@ -62,8 +62,10 @@ class SqliteBackend(EmbeddedBackend):
         self._namespace, self._synchronous, self._clock = namespace, synchronous, clock
         self._closed = False
         self._start()
-        with self._lock:  # a wrong file is refused now, not at the first tool call
-            self._writing()
+        try:
+            self._writing()  # a wrong file is refused now, not at the first tool call
+        except sqlite3.DatabaseError as exc:
+            raise self._mapped(exc) from exc
 
     def _start(self) -> None:
         self._pid = os.getpid()
