@@ -29,10 +29,11 @@ _SWEEPS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """What a process and its file take, in bytes."""
+    """What a process, its file and the file's log take, in bytes."""
 
     memory: int
-    file: int
+    file: int = 0
+    log: int = 0
 
 
 class _Calendar:
@@ -52,23 +53,29 @@ def measure_growth(folder: Path, *, calls: int, seed: int) -> Table:
         f"Growth over {calls:,} guarded calls, of which the last {calls // 10:,} are kept",
         {
             "store": "", f"process x {early:,}": ".3f", f"file x {half:,}": ".3f", "process MB": ".1f",
-            "bytes per call": ".0f", "file MB": ".2f",
+            "bytes per call": ".0f", "file MB": ".2f", "log MB": ".2f",
         },
-        f"process: resident size at the end over that after {early:,} calls; file: with its log, over {half:,} calls",
+        f"process: resident size at the end over that after {early:,} calls; file: over that after {half:,} calls",
     )  # fmt: skip
-    for store in (MEMORY, NORMAL):
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-            sizes = process.submit(_grow, store, folder, calls, seed).result()
+    for store, sizes in _grow_each((MEMORY, NORMAL), folder, calls, seed).items():
         first, middle, last = sizes[early], sizes[half], sizes[calls]
         file: Figure = Goal(last.file / middle.file, _FILE_AT_MOST) if middle.file else None
         process_ratio = Goal(last.memory / first.memory, _MEMORY_AT_MOST)
         per_call = (last.memory - first.memory) / (calls - early)
-        table.add(store, process_ratio, file, last.memory / 1e6, per_call, last.file / 1e6 if last.file else None)
+        on_disk = (last.file / 1e6, last.log / 1e6) if last.file else (None, None)
+        table.add(store, process_ratio, file, last.memory / 1e6, per_call, *on_disk)
     return table
 
 
+def _grow_each(stores: tuple[str, ...], folder: Path, calls: int, seed: int) -> dict[str, dict[int, _Size]]:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(stores), spawn, max_tasks_per_child=1) as processes:
+        found = {store: processes.submit(_grow, store, folder, calls, seed) for store in stores}
+    return {store: part.result() for store, part in found.items()}
+
+
 def _grow(store: str, folder: Path, calls: int, seed: int) -> dict[int, _Size]:
-    clock, path = _Calendar(), folder / "growth.db"
+    clock, path = _Calendar(), folder / f"growth-{store}.db"
     backend: Backend = MemoryBackend(clock=clock) if store == MEMORY else SqliteBackend(path, clock=clock)
     kept = calls / 10
     terms = Sweep(keep_results=kept, keep_events=kept, max_events=int(4 * kept))
@@ -87,13 +94,17 @@ def _grow(store: str, folder: Path, calls: int, seed: int) -> dict[int, _Size]:
             if number % (calls // _SWEEPS) == 0:
                 _sweep(backend, terms)
             if number in marks:
-                sizes[number] = _Size(_resident(), sum(file.stat().st_size for file in folder.glob("growth.db*")))
+                sizes[number] = _Size(_resident()) if store == MEMORY else _sizes(path)
     return sizes
 
 
 def _sweep(backend: Backend, terms: Sweep) -> None:
     while backend.sweep(terms).more:
         pass
+
+
+def _sizes(path: Path) -> _Size:
+    return _Size(_resident(), path.stat().st_size, Path(f"{path}-wal").stat().st_size)
 
 
 def _resident() -> int:

@@ -34,7 +34,7 @@ class Scale:
 
 
 FULL_SCALE: Final = Scale(rounds=100, burst=5, records=200_000, waiters=10_000, calls=10_000)
-QUICK_SCALE: Final = Scale(rounds=10, burst=5, records=50_000, waiters=2_000, calls=1_000)
+QUICK_SCALE: Final = Scale(rounds=8, burst=5, records=20_000, waiters=1_000, calls=1_000)
 
 
 @click.command()

@@ -106,6 +106,10 @@ class Report:
         self._facts = {**_machine(), **parameters}
         self._tables: list[Table] = []
         click.echo(" ".join(f"{name}={value}" for name, value in self._facts.items()))
+        if os.getloadavg()[0] > (os.cpu_count() or 1) / 2:
+            click.echo(
+                "Other work keeps this machine busy: rates, hand-offs and p99 suffer most, ratios of medians least."
+            )
 
     def show(self, table: Table) -> None:
         """Print a table."""

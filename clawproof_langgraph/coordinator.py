@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterable
@@ -20,7 +21,6 @@ from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError, L
 from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import (
     Begin,
-    Fact,
     Granted,
     Kill,
     Killed,
@@ -37,6 +37,8 @@ from clawproof_langgraph.runtime.drive import Body, Driver
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
 from clawproof_langgraph.runtime.lease import Lease
 from clawproof_langgraph.templates import canonical
+
+_log = logging.getLogger("clawproof_langgraph")
 
 Modes = Literal["exclusive", "shared"]
 
@@ -238,13 +240,19 @@ class Coordinator:
         """Do what `resolve` does, from an event loop."""
         await self._backend.arecord(_resolution(key, outcome, result, by))
 
-    def note(self, fact: Fact) -> None:
-        """Record a fact with its event."""
-        self._backend.record(fact)
+    def tell(self, note: Note) -> None:
+        """Append an event beside an error that matters more: a store that is down is only logged."""
+        try:
+            self._backend.record(note)
+        except BackendUnavailable as exc:
+            _log.warning("%s: %s", note.type, exc)
 
-    async def anote(self, fact: Fact) -> None:
-        """Do what `note` does, from an event loop."""
-        await self._backend.arecord(fact)
+    async def atell(self, note: Note) -> None:
+        """Do what `tell` does, from an event loop."""
+        try:
+            await self._backend.arecord(note)
+        except BackendUnavailable as exc:
+            _log.warning("%s: %s", note.type, exc)
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -277,15 +285,22 @@ class HeldLock:
 
     def __init__(self, coordinator: Coordinator, wants: tuple[Want, ...], agent: str, ttl: float, wait: float) -> None:
         self._coordinator, self._wants, self._agent, self._ttl, self._wait = coordinator, wants, agent, ttl, wait
+        self._pid = os.getpid()
         self._held: tuple[Begin, Granted, Driver] | None = None
         self._link: Token[Frame | None] | None = None
 
-    def _ask(self, bell: str) -> Begin:
-        owner = self._coordinator.new_owner()
-        outer = self._coordinator.nesting(self._wants)
+    def _ask(self, bell: Callable[[], str]) -> Begin:
+        coordinator, wants = self._coordinator, self._wants
+        outer = coordinator.nesting(wants)
         ancestors = outer.chain if outer else ()
         return Begin(
-            owner, self._coordinator.session, self._wants, self._ttl, self._agent, ancestors=ancestors, bell=bell
+            coordinator.new_owner(),
+            coordinator.session,
+            wants,
+            self._ttl,
+            self._agent,
+            ancestors=ancestors,
+            bell=bell(),
         )
 
     def _taken(self, ask: Begin, granted: Granted, driver: Driver) -> Lease:
@@ -302,36 +317,47 @@ class HeldLock:
     def __enter__(self) -> Lease:
         driver = self._coordinator.driver()
         try:
-            ask = self._ask(driver.take_bell())
+            ask = self._ask(driver.take_bell)
         except LockOrderError as exc:
-            self._coordinator.note(self._prevented(exc))
+            self._coordinator.tell(self._prevented(exc))
             raise
         return self._taken(ask, driver.drive(take(ask, wait=self._wait)), driver)
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
-        ask, granted, driver = self._let_go()
-        driver.drive(give_back(ask, granted))
+        if (held := self._let_go()) is None:
+            return
+        ask, granted, driver = held
+        try:
+            driver.drive(give_back(ask, granted))
+        finally:
+            driver.let_go()
 
     async def __aenter__(self) -> Lease:
         driver = self._coordinator.driver()
         try:
-            ask = self._ask(driver.use_loop_bell())
+            ask = self._ask(driver.use_loop_bell)
         except LockOrderError as exc:
-            await self._coordinator.anote(self._prevented(exc))
+            await self._coordinator.atell(self._prevented(exc))
             raise
         return self._taken(ask, await driver.adrive(take(ask, wait=self._wait)), driver)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None
     ) -> None:
-        ask, granted, driver = self._let_go()
-        await driver.adrive(give_back(ask, granted))
+        if (held := self._let_go()) is None:
+            return
+        ask, granted, driver = held
+        try:
+            await driver.adrive(give_back(ask, granted))
+        finally:
+            driver.let_go()
 
-    def _let_go(self) -> tuple[Begin, Granted, Driver]:
+    def _let_go(self) -> tuple[Begin, Granted, Driver] | None:
         assert self._held is not None and self._link is not None, "the lock was not taken"
         pop(self._link)
         held, self._held = self._held, None
-        return held
+        # A forked child leaves the block too, but the lease is its parent's.
+        return held if self._pid == os.getpid() else None
 
 
 def _agent(name: str) -> str:

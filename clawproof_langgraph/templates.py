@@ -126,6 +126,8 @@ def canonical(name: str, source: str = "") -> str:
     Raises:
         ConfigurationError: it is empty, has blanks at an end, or holds control characters.
     """
+    if not isinstance(name, str):
+        raise ConfigurationError(f"A resource is named by a text; got {name!r}.")
     name = name if name.isascii() else unicodedata.normalize("NFC", name)
     where = f' (from "{source}")' if source and source != name else ""
     if not name or name != name.strip():

@@ -139,6 +139,9 @@ class _LoopBell:
                 return
         _close(self._socket)
 
+    def __del__(self) -> None:
+        self._socket.close()  # its loop has ended, and nobody else was there to close it
+
     def _detach(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.remove_reader(self._socket)
         _close(self._socket)

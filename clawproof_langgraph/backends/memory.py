@@ -273,12 +273,15 @@ class MemoryBackend(EmbeddedBackend):
 
     Args:
         name: how the store is called in messages.
+        shared: whether others use it by its name, so that closing it ends nothing.
         clock: gives the time in seconds since the epoch.
     """
 
-    def __init__(self, name: str = "memory://", *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, name: str = "memory://", *, shared: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
         super().__init__(name, Bells())
-        self._clock = clock
+        self._clock, self._shared = clock, shared
         self._tables = _Tables()
         self._lock = threading.Lock()
 
@@ -306,4 +309,5 @@ class MemoryBackend(EmbeddedBackend):
         return self._step(query, argument)
 
     def close(self) -> None:
-        self._bells.close()
+        if not self._shared:
+            self._bells.close()

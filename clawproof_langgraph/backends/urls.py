@@ -6,7 +6,7 @@ import os
 import threading
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit, urlunsplit
 
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.memory import MemoryBackend
@@ -39,14 +39,14 @@ def open_backend(url: str | None, namespace: str | None) -> Backend:
         case "sqlite":
             return _open_sqlite(url, unquote(parts.path), parts.netloc, namespace, options)
         case _:
-            raise ConfigurationError(f'The store URL "{url}" is not known; there are {_SCHEMES}.')
+            raise ConfigurationError(f'The store URL "{_shown(parts)}" is not known; there are {_SCHEMES}.')
 
 
 def _open_memory(name: str, namespace: str) -> Backend:
     if not name:
         return MemoryBackend()
     with _named_lock:
-        return _named.setdefault((name, namespace), MemoryBackend(f"memory://{name}"))
+        return _named.setdefault((name, namespace), MemoryBackend(f"memory://{name}", shared=True))
 
 
 def _open_sqlite(url: str, path: str, host: str, namespace: str, options: dict[str, str]) -> Backend:
@@ -72,4 +72,9 @@ def _project_url() -> str:
             ignore.write_text("*\n")
     except OSError as exc:
         raise ConfigurationError(f"Cannot make {folder} for the coordination file: {exc}. Set CLAWPROOF_URL.") from exc
-    return f"sqlite:///{folder / 'state.db'}"
+    return f"sqlite:///{quote(str(folder / 'state.db'))}"
+
+
+def _shown(parts: SplitResult) -> str:
+    """Give a URL without its credentials."""
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))

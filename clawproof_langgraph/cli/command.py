@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 import click
@@ -32,13 +30,7 @@ class Commands(click.Group):
         except ClawproofError as exc:
             raise click.ClickException(plain(str(exc))) from exc
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
-            _let_go_of_stdout()
             ctx.exit(0)
-
-
-def _let_go_of_stdout() -> None:
-    """Send to nowhere what the interpreter still flushes when it ends: it would complain of the closed pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -14,7 +14,7 @@ from typing import Any
 
 from clawproof_langgraph import events
 from clawproof_langgraph.core.acquire import acquire
-from clawproof_langgraph.core.outcome import state_after
+from clawproof_langgraph.core.outcome import may_have_touched, state_after
 from clawproof_langgraph.core.retry import pause_before
 from clawproof_langgraph.core.steps import Draw, Now, Program, Raised, Returned, Run, Sleep, Warn
 from clawproof_langgraph.errors import BackendUnavailable, LeaseLost, OutcomeUnrecorded
@@ -76,20 +76,22 @@ def guarded_call(ask: Begin, terms: Terms) -> Program[Ended]:
 
 
 def _run_with_retries(ask: Begin, lease: Granted, terms: Terms) -> Program[tuple[Returned | Raised, int]]:
-    started = yield Now()
-    attempt = lease.attempt + 1
-    while True:
-        try:
-            outcome = yield Run(lease, attempt)
-        except BaseException:  # the tool was never started: cancelled before its thread was free
+    outcome, attempt = None, lease.attempt
+    try:
+        started = yield Now()
+        while True:
+            outcome, attempt = (yield Run(lease, attempt + 1)), attempt + 1
+            pause = yield from _pause(ask, terms, outcome, started, attempt - lease.attempt)
+            if pause is None:
+                return outcome, attempt
+            yield _note(events.CALL_RETRYING, ask, lease, {"attempt": attempt, "pause": pause, "error": _name(outcome)})
+            yield Sleep(pause)
+    except BaseException:
+        if outcome is None:  # the tool was never started, for example cancelled before its thread was free
             yield Withdraw(ask.owner)
-            raise
-        pause = yield from _pause(ask, terms, outcome, started, attempt - lease.attempt)
-        if pause is None:
-            return outcome, attempt
-        yield _note(events.CALL_RETRYING, ask, lease, {"attempt": attempt, "pause": pause, "error": _name(outcome)})
-        yield Sleep(pause)
-        attempt += 1
+        else:  # stopped between two attempts: what the last one came to is known
+            yield from _settle(ask, lease, terms, outcome, attempt)
+        raise
 
 
 def _pause(ask: Begin, terms: Terms, outcome: Returned | Raised, started: float, tries: int) -> Program[float | None]:
@@ -109,10 +111,11 @@ def _settle(ask: Begin, lease: Granted, terms: Terms, outcome: Returned | Raised
     while True:
         try:
             reply = yield end
-        except BackendUnavailable:
-            now = yield Now()
-            if now - started + _SETTLE_PAUSE > ask.ttl or isinstance(outcome, Raised):
-                # While an error unwinds, what became of the record is second to it.
+        except BackendUnavailable as exc:
+            if end.state is not State.DONE:  # while an error unwinds, what became of the record is second to it
+                yield Warn(exc)
+                return
+            if (yield Now()) - started + _SETTLE_PAUSE > ask.ttl:
                 yield Warn(OutcomeUnrecorded(lease.key or ask.owner, ask.tool, getattr(outcome, "value", None)))
                 return
             yield Sleep(_SETTLE_PAUSE)
@@ -132,7 +135,7 @@ def _ending(ask: Begin, lease: Granted, terms: Terms, outcome: Returned | Raised
         state,
         key=lease.key,
         result=outcome.stored,
-        touched=state is not State.FAILED and terms.effect is not Effect.READ,
+        touched=may_have_touched(outcome, terms.effect),
         attempt=attempt,
         error=_name(outcome),
         emits=((terms.emits, terms.fields),) if terms.emits and state is State.DONE else (),

@@ -14,6 +14,7 @@ _CERTAIN = {
     Ending.REJECTED: State.REJECTED,
     Ending.REFUSED: State.FAILED,
 }
+_UNTOUCHED = (Ending.NOT_APPLIED, Ending.REJECTED, Ending.REFUSED)
 
 
 def state_after(outcome: Returned | Raised, effect: Effect) -> State:
@@ -30,3 +31,10 @@ def state_after(outcome: Returned | Raised, effect: Effect) -> State:
     if outcome.ending is Ending.CANCELLED or effect is Effect.ONCE:
         return State.IN_DOUBT
     return State.FAILED
+
+
+def may_have_touched(outcome: Returned | Raised, effect: Effect) -> bool:
+    """Tell whether the resources of a call may have changed, so that what others have read of them may be stale."""
+    if effect is Effect.READ or outcome.ending in _UNTOUCHED:
+        return False
+    return isinstance(outcome, Returned) or outcome.effect_begun or outcome.ending in _CERTAIN

@@ -72,10 +72,10 @@ class GuardedCalls:
         """Run the tool under coordination and give what LangGraph sees."""
         driver = self._coordinator.driver(self._body(code, None), site.pulse)
         try:
-            ask = self._ask(values, site, driver.take_bell())
+            ask = self._ask(values, site, driver.take_bell)
             ended = driver.drive(guarded_call(ask, self._terms(values)))
         except LockOrderError as exc:
-            self._coordinator.note(self._prevented(exc))
+            self._coordinator.tell(self._prevented(exc))
             raise
         except WaitTimeout as exc:
             return self._refuse(exc, tool_call_id)
@@ -92,10 +92,10 @@ class GuardedCalls:
         """Do what `run` does on an event loop; `code` runs on a thread where there is no `acode`."""
         driver = self._coordinator.driver(self._body(code, acode), site.pulse)
         try:
-            ask = self._ask(values, site, driver.use_loop_bell())
+            ask = self._ask(values, site, driver.use_loop_bell)
             ended = await driver.adrive(guarded_call(ask, self._terms(values)))
         except LockOrderError as exc:
-            await self._coordinator.anote(self._prevented(exc))
+            await self._coordinator.atell(self._prevented(exc))
             raise
         except WaitTimeout as exc:
             return self._refuse(exc, tool_call_id)
@@ -106,7 +106,7 @@ class GuardedCalls:
 
     # --- the request --------------------------------------------------------------------------------------------
 
-    def _ask(self, values: Values, site: CallSite, bell: str) -> Begin:
+    def _ask(self, values: Values, site: CallSite, bell: Callable[[], str]) -> Begin:
         wants = self._wants(values)
         outer = self._coordinator.nesting(wants)
         owner = self._coordinator.new_owner()
@@ -119,7 +119,7 @@ class GuardedCalls:
             scope = keys.digest("scope", site.thread, self._tool, fingerprint) if site.thread else ""
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
-            self._rerun_within, outer.chain if outer else (), bell, expected, data=self._logged(values),
+            self._rerun_within, outer.chain if outer else (), bell(), expected, data=self._logged(values),
         )  # fmt: skip
 
     def _wants(self, values: Values) -> tuple[Want, ...]:

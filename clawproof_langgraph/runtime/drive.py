@@ -139,10 +139,10 @@ class Driver:
             step = next(program)
             while True:
                 if isinstance(step, Run) and self._body is not None and self._body.blocking:
-                    handed, result = await self._hand_to_thread(program, step)
-                    if handed:
+                    result, never_begun = await self._hand_to_thread(program, step)
+                    if never_begun is None:
                         return result  # type: ignore[no-any-return]
-                    step = program.throw(asyncio.CancelledError())
+                    step = program.throw(never_begun)
                     continue
                 try:
                     answer = await self._aperform(step)
@@ -158,8 +158,8 @@ class Driver:
 
     _in_thread = False
 
-    async def _hand_to_thread(self, program: Program[T], step: Step) -> tuple[bool, Any]:
-        """Let a thread perform the rest; tell whether it did, or was cancelled before it began."""
+    async def _hand_to_thread(self, program: Program[T], step: Step) -> tuple[Any, BaseException | None]:
+        """Let a thread perform the rest; give its result, or why it never began."""
         first = threading.Lock()
         context = copy_context()
 
@@ -170,13 +170,13 @@ class Driver:
 
         self._in_thread = True
         try:
-            return True, await asyncio.get_running_loop().run_in_executor(None, rest)
-        except asyncio.CancelledError:
+            return await asyncio.get_running_loop().run_in_executor(None, rest), None
+        except BaseException as error:
             # Cancelling does not stop a thread: a tool that has begun goes on under its lease, and settles there.
             if not first.acquire(blocking=False):
                 raise
             self._in_thread = False
-            return False, None
+            return None, error
 
     async def _aperform(self, step: Step) -> Any:
         match step:
@@ -226,6 +226,10 @@ class Driver:
         if not isinstance(reply, Queued):
             self._stop_waiting()
         return reply
+
+    def let_go(self) -> None:
+        """Stop renewing the lease, whatever became of giving it back."""
+        self._drop_lease()
 
     def _drop_lease(self) -> None:
         if self.lease is not None:

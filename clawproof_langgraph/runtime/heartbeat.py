@@ -39,7 +39,7 @@ class Heartbeat:
         self._leases: dict[str, Lease] = {}
         self._bells: dict[str, str] = {}
         self._wake = threading.Condition()
-        self._next = 0.0
+        self._next = float("inf")
         self._swept = time.monotonic()
         self._thread: threading.Thread | None = None
         self._stopped = False
@@ -85,20 +85,14 @@ class Heartbeat:
 
     def _be_awake_by(self, due: float) -> None:
         # The thread is seldom woken: a lease that is newer than its next look is due later than that.
-        if due < self._next:
-            with self._wake:
-                self._next = due
-                self._wake.notify()
-        elif self._thread is None:
-            self._start(due)
-
-    def _start(self, due: float) -> None:
+        if due >= self._next:
+            return
         with self._wake:
-            if self._thread is not None or self._stopped:
-                return
-            self._next = due
-            self._thread = threading.Thread(target=self._run, name="clawproof-heartbeat", daemon=True)
-            self._thread.start()
+            self._next = min(self._next, due)
+            self._wake.notify()
+            if self._thread is None and not self._stopped:
+                self._thread = threading.Thread(target=self._run, name="clawproof-heartbeat", daemon=True)
+                self._thread.start()
 
     def _run(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from datetime import datetime
@@ -87,6 +88,17 @@ def test_follow_shows_what_happens_later(empty: Store) -> None:
         after = json.loads(process.stdout.readline())
         assert process.wait(timeout=30) == 0
     assert (before["type"], after["type"]) == ("Before", "After")
+
+
+def test_ctrl_c_is_how_following_ends(empty: Store) -> None:
+    empty.backend.record(Note("Before", agent="a"))
+    command = [sys.executable, "-m", "clawproof_langgraph.cli", "events", "--follow", "--url", empty.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert b"Before" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=30)
+    assert (process.returncode, rest) == (0, (b"", b""))
 
 
 @pytest.mark.parametrize("wrong", [("--after", "soon"), ("--limit", "0"), ("--since", "yesterday"), ("--frobnicate",)])

@@ -56,7 +56,8 @@ async def test_a_cancelled_async_tool_is_in_doubt_and_its_locks_are_free_only_wh
     assert doubts(coordinator) == ["place"]
 
 
-def test_an_interrupted_tool_is_in_doubt(coordinator: Coordinator) -> None:
+@pytest.mark.parametrize("effect", ["once", "idempotent"])
+def test_an_interrupted_tool_is_in_doubt(coordinator: Coordinator, effect: str) -> None:
     error = KeyboardInterrupt()
 
     def place(order: int) -> str:
@@ -64,7 +65,7 @@ def test_an_interrupted_tool_is_in_doubt(coordinator: Coordinator) -> None:
         raise error
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        use(guarded(coordinator, as_tool(place, "sync"), POLICY), order=7)
+        use(guarded(coordinator, as_tool(place, "sync"), POLICY.model_copy(update={"effect": effect})), order=7)
 
     assert caught.value is error
     assert doubts(coordinator) == ["place"] and coordinator.snapshot().leases == ()
@@ -131,6 +132,39 @@ async def test_a_call_cancelled_while_queued_is_withdrawn_and_the_next_waiter_is
 
     assert ran == [1, 3] and doubts(coordinator) == []
     assert len(coordinator.events(types=["call.started"])) == 2
+
+
+async def test_a_waiter_that_gives_up_lets_those_behind_it_in_at_once(coordinator: Coordinator) -> None:
+    inside, release = asyncio.Semaphore(0), asyncio.Event()
+
+    @tool
+    async def look(order: int) -> str:
+        """Look, together with other readers."""
+        inside.release()
+        await release.wait()
+        return "seen"
+
+    @tool
+    async def place(order: int) -> str:
+        """Place an order."""
+        return "placed"
+
+    reader = guarded(coordinator, look, ToolPolicy(effect="read", locks=["inventory/1"]))
+    first = calling(reader)
+    await inside.acquire()
+    writer = calling(guarded(coordinator, place, POLICY))
+    await await_until(lambda: len(coordinator.snapshot().waiters) == 1)
+    behind = calling(reader)
+    await await_until(lambda: len(coordinator.snapshot().waiters) == 2)
+
+    writer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writer
+
+    assert coordinator.snapshot().waiters == ()
+    await asyncio.wait_for(inside.acquire(), PATIENCE)
+    release.set()
+    assert [answer.content for answer in await asyncio.gather(first, behind)] == ["seen", "seen"]
 
 
 async def test_a_sync_call_cancelled_while_queued_never_starts_its_thread(coordinator: Coordinator) -> None:

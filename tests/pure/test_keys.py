@@ -113,6 +113,7 @@ def test_a_digest_is_128_bits_of_hexadecimal() -> None:
     ("one", "other"),
     [
         (("a", "b"), ("ab",)),
+        (("a", "b"), ("a:b",)),
         (("a", "b"), ("a", "", "b")),
         (("ab", "c"), ("a", "bc")),
         (("1:a",), ("a",)),
