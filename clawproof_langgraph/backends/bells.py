@@ -140,7 +140,8 @@ class _LoopBell:
         _close(self._socket)
 
     def __del__(self) -> None:
-        self._socket.close()  # its loop has ended, and nobody else was there to close it
+        with contextlib.suppress(AttributeError):  # it could not even be opened
+            self._socket.close()  # its loop has ended, and nobody else was there to close it
 
     def _detach(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.remove_reader(self._socket)

@@ -152,7 +152,7 @@ class _Fit:
 
 def _judge(tx: Transaction, ask: Begin) -> _Fit | Replay | Held | Killed | Mismatch:
     if ask.agent and (killed := tx.killed(ask.agent)):
-        tx.append(events.LOCK_DENIED, ask, resources=names_of(ask.wants), data={"reason": "killed", "tool": ask.tool})
+        _deny(tx, ask, "killed")
         return killed
     if not ask.key:
         return _Fit(ask, 0)
@@ -168,16 +168,22 @@ def _adoptable(tx: Transaction, scope: str) -> RecordRow | None:
     return record if record and not _running(tx, record.key) else None
 
 
+def _deny(tx: Transaction, ask: Begin, reason: str) -> None:
+    data = {"reason": reason, "tool": ask.tool, "waited": round(ask.waited, 6)}
+    tx.append(events.LOCK_DENIED, ask, resources=names_of(ask.wants), data=data)
+
+
 def _judge_record(tx: Transaction, ask: Begin, record: RecordRow) -> _Fit | Replay | Held | Mismatch:
     if record.fingerprint != ask.fingerprint:
+        _deny(tx, ask, "other arguments under the same key")
         return Mismatch(ask.key, ask.tool)
     match record.state:
         case State.DONE | State.REJECTED:
-            tx.append(events.CALL_REPLAYED, ask, resources=names_of(ask.wants), data={"tool": ask.tool})
+            data = {"tool": ask.tool, "waited": round(ask.waited, 6)}
+            tx.append(events.CALL_REPLAYED, ask, resources=names_of(ask.wants), data=data)
             return Replay(record.key, record.result, record.state is State.REJECTED)
         case State.IN_DOUBT if _may_not_rerun(tx, ask, record) and not _running(tx, record.key):
-            reason = {"reason": "in doubt", "tool": ask.tool}
-            tx.append(events.LOCK_DENIED, ask, resources=names_of(ask.wants), data=reason)
+            _deny(tx, ask, "in doubt")
             return Held(record.key, record.tool)
         case State.IN_DOUBT | State.SUSPENDED | State.FAILED:
             return _Fit(ask, record.attempt)
@@ -269,8 +275,8 @@ def withdraw(tx: Transaction, leave: Withdraw) -> None:
         held = {"held": round(tx.now - lease.since, 6)}
         tx.append(events.LOCK_RELEASED, lease.ask, resources=names, fence=lease.fence, data=held)
     if leave.reason and ask is not None:
-        reason = {"reason": leave.reason, "tool": ask.tool}
-        tx.append(events.LOCK_DENIED, ask, resources=names_of(ask.wants), data=reason)
+        waited = tx.now - waiter.arrived if waiter else ask.waited
+        _deny(tx, replace(ask, waited=waited), leave.reason)
     hand_on(tx)
 
 
@@ -365,7 +371,9 @@ def snapshot(tx: Transaction) -> Snapshot:
     running = {row.ask.key for row in live}
     dead = [row for row in claimed if row.expires <= tx.now and row.ask.key]
     in_doubt = [row for row in tx.in_doubt() if row.key not in running]
-    in_doubt += [record_of(tx, row, State.IN_DOUBT, row.attempt + 1, None) for row in dead]
+    in_doubt += [
+        replace(record_of(tx, row, State.IN_DOUBT, row.attempt + 1, None), updated_at=row.expires) for row in dead
+    ]
     return Snapshot(
         tuple(_lease_view(tx, row) for row in live),
         tuple(_waiter_view(tx, row) for row in tx.waiters()),

@@ -31,7 +31,10 @@ def open_backend(url: str | None, namespace: str | None) -> Backend:
     """
     url = url or os.environ.get("CLAWPROOF_URL") or _project_url()
     namespace = namespace or os.environ.get("CLAWPROOF_NAMESPACE") or "default"
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise ConfigurationError(f"The store URL cannot be read ({exc}); there are {_SCHEMES}.") from exc
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     match parts.scheme:
         case "memory":
@@ -61,18 +64,25 @@ def _open_sqlite(url: str, path: str, host: str, namespace: str, options: dict[s
     return SqliteBackend(path.removeprefix("/"), namespace, options.get("synchronous", "full"))
 
 
-def _project_url() -> str:
+def default_file() -> Path:
+    """Find where the store of the project is, or would be, which the present folder belongs to."""
     here = Path.cwd()
     root = next((folder for folder in (here, *here.parents) if any((folder / mark).exists() for mark in _MARKS)), here)
-    folder = root / ".clawproof"
+    return root / ".clawproof" / "state.db"
+
+
+def _project_url() -> str:
+    file = default_file()
     try:
-        folder.mkdir(exist_ok=True)
-        ignore = folder / ".gitignore"
+        file.parent.mkdir(exist_ok=True)
+        ignore = file.parent / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n")
     except OSError as exc:
-        raise ConfigurationError(f"Cannot make {folder} for the coordination file: {exc}. Set CLAWPROOF_URL.") from exc
-    return f"sqlite:///{quote(str(folder / 'state.db'))}"
+        raise ConfigurationError(
+            f"Cannot make {file.parent} for the coordination file: {exc}. Set CLAWPROOF_URL."
+        ) from exc
+    return f"sqlite:///{quote(str(file))}"
 
 
 def _shown(parts: SplitResult) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from clawproof_langgraph.backends.urls import _MARKS
+from clawproof_langgraph.backends.urls import default_file
 from clawproof_langgraph.cli.settings import Settings
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.events import Event
@@ -78,10 +78,3 @@ def _check_presence(url: str | None) -> None:
                 f"There is no coordination store {path.absolute()} yet, and none was made: the first guarded call does "
                 f"that. Name another one with --url or CLAWPROOF_URL."
             )
-
-
-def default_file() -> Path:
-    """Find where the store of the project is, or would be, which the present folder belongs to."""
-    here = Path.cwd()
-    root = next((folder for folder in (here, *here.parents) if any((folder / mark).exists() for mark in _MARKS)), here)
-    return root / ".clawproof" / "state.db"

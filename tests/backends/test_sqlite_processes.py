@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from clawproof_langgraph import Coordinator
+from clawproof_langgraph.backends.sqlite import SqliteBackend
 from tests.backends import workers
 from tests.waiting import wait_until
 
@@ -43,6 +45,26 @@ def test_processes_exclude_each_other(url: str, tmp_path: Path) -> None:
 
     assert [process.exitcode for process in processes] == [0] * PROCESSES
     assert counter.read_text() == str(PROCESSES * TIMES)
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_a_new_file_can_be_opened_by_many_at_once(tmp_path: Path, number: int) -> None:
+    """As the workers of a server do when they start together."""
+    path, start, failures = tmp_path / f"{number}.db", threading.Barrier(8), []
+
+    def open_it() -> None:
+        start.wait()
+        try:
+            SqliteBackend(path).close()
+        except Exception as error:  # noqa: BLE001 - shown by the assertion
+            failures.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert failures == []
 
 
 def test_the_lock_of_a_killed_process_passes_on_when_its_lease_ends(url: str, coordinator: Coordinator) -> None:

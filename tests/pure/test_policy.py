@@ -140,7 +140,7 @@ def test_a_lock_keeps_the_mode_that_it_was_given(effect: str) -> None:
     assert modes == [Mode.SHARED, Mode.EXCLUSIVE, Mode.EXCLUSIVE]
 
 
-@pytest.mark.parametrize("arguments", [("a{",), ("",), ("a", "upgrade"), (None,)], ids=repr)
+@pytest.mark.parametrize("arguments", [("a{",), ("",), ("a", "upgrade"), (None,)])
 def test_a_lock_is_checked_when_it_is_made(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(ConfigurationError):
         Lock(*arguments)

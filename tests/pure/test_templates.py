@@ -227,7 +227,7 @@ def test_a_mistake_in_a_template_is_told_when_it_is_written(template: str, told:
     assert template.strip() in str(refused.value)
 
 
-@pytest.mark.parametrize("template", [None, 5, b"x"], ids=repr)
+@pytest.mark.parametrize("template", [None, 5, b"x"])
 def test_what_is_no_text_is_no_template(template: Any) -> None:
     with pytest.raises(ConfigurationError, match="needs a name"):
         parse(template)

@@ -33,10 +33,14 @@ class FlakyStore(MemoryBackend):
         self.down = False
         self.renewals: list[tuple[float, Renew]] = []
         self.bells_out = 0
+        self.before_renewing: Callable[[], object] | None = None
 
     def _step(self, command: Callable[..., T], argument: Any) -> T:
         if isinstance(argument, Renew):
             self.renewals.append((time.monotonic(), argument))
+            hook, self.before_renewing = self.before_renewing, None
+            if hook is not None:
+                hook()
         if self.down or self.failing[type(argument)] > 0:
             self.failing[type(argument)] -= 1
             raise BackendUnavailable(self.name, "the test says so")

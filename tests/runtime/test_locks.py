@@ -42,9 +42,7 @@ async def test_a_lock_holds_its_resources_for_the_block(face: str, coordinator: 
     assert [event.type for event in coordinator.events()] == ["lock.acquired", "lock.released"]
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError("x"), KeyboardInterrupt(), asyncio.CancelledError(), OSError()], ids=repr
-)
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), asyncio.CancelledError(), OSError()], ids=repr)
 async def test_an_error_in_the_block_releases_it_and_goes_on_its_way(
     face: str, coordinator: Coordinator, error: BaseException
 ) -> None:
