@@ -73,7 +73,7 @@ class SafetyMachine(RuleBasedStateMachine):
         self._ask(Begin(f"c{len(self.asked)}", session, wants, ttl, tool="act", key=key))
 
     @precondition(lambda self: self.leases)
-    @rule(index=picks, resource=st.sampled_from("abcd"), mode=modes)
+    @rule(index=picks, resource=st.sampled_from("abc"), mode=modes)
     def begin_nested(self, index: int, resource: str, mode: Mode) -> None:
         """Ask from inside a call."""
         outer = self._request_of(pick(index, list(self.leases)))

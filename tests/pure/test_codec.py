@@ -81,7 +81,6 @@ def test_any_value_of_the_known_types_comes_back(value: Any) -> None:
     "value",
     [object(), object, len, 1j, Point(1, 2), OrderedDict(a=1), Colour.RED, bytearray(b"x"), range(3), {"a": [object()]},
      {object(): 1}, ValueError("x")],
-    ids=repr,
 )  # fmt: skip
 def test_a_type_that_is_not_on_the_list_is_refused_by_name(value: Any) -> None:
     """Also a subclass of a known type: it would come back as something else."""

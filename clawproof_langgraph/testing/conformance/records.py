@@ -181,6 +181,15 @@ class Doubt(Suite):
 
         assert store.begin(call("c", key="k", rerun_within=100.0)) == Held("k", "reserve")
 
+    def test_a_second_run_that_failed_is_free_to_run_again(self, store: Face) -> None:
+        """Only calls whose repetition is safe run twice; what the last run knows is then the whole truth."""
+        doubt_first(store)
+        second = store.granted(call("b", key="k", rerun_within=FOREVER))
+
+        store.settle(settled(second, State.FAILED))
+
+        store.granted(call("c", key="k"))
+
     def test_a_second_run_that_did_not_start_leaves_the_doubt(self, store: Face) -> None:
         doubt_first(store)
         store.granted(call("b", "inventory/1", key="k", rerun_within=FOREVER))
