@@ -64,7 +64,7 @@ def loads(data: bytes) -> Any:
         raise NotStorable("The stored result is damaged, or from a newer version of clawproof-langgraph: upgrade it.")
     try:
         return _unpack(json.loads(data[1:]))
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as exc:
         raise NotStorable(f"The stored result is damaged: {exc!r}.") from exc
 
 
@@ -102,6 +102,6 @@ register(bytes, "bytes", lambda value: base64.b64encode(value).decode(), base64.
 register(datetime, "datetime", datetime.isoformat, datetime.fromisoformat)
 register(date, "date", date.isoformat, date.fromisoformat)
 register(time, "time", time.isoformat, time.fromisoformat)
-register(timedelta, "timedelta", timedelta.total_seconds, lambda value: timedelta(seconds=value))
+register(timedelta, "timedelta", lambda span: [span.days, span.seconds, span.microseconds], lambda v: timedelta(*v))
 register(Decimal, "decimal", str, Decimal)
 register(UUID, "uuid", str, UUID)

@@ -26,7 +26,7 @@ def seconds(value: str | float, name: str) -> float:
         match = _PATTERN.fullmatch(value)
         if match is None:
             raise ConfigurationError(f'{name}="{value}" is not a duration; write, for example, "30s", "2m" or 1.5.')
-        return float(match[1]) * _UNITS[match[2]]
+        value = float(match[1]) * _UNITS[match[2]]
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ConfigurationError(f'{name}={value!r} is not a duration; write, for example, "30s", "2m" or 1.5.')
     return float(value)

@@ -12,6 +12,17 @@ class ClawproofWarning(UserWarning):
 class ClawproofError(Exception):
     """Base of all errors of this package."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The arguments of a subclass are not its message: without this, an error could not leave its process.
+        return _remake, (type(self), self.args, self.__dict__)
+
+
+def _remake(kind: type[ClawproofError], args: tuple[Any, ...], facts: dict[str, Any]) -> ClawproofError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
 
 class ConfigurationError(ClawproofError, ValueError):
     """Says that a policy, a URL or a call of this package is wrong, before any tool runs."""

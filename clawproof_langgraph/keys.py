@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any, Final
 
 from clawproof_langgraph.errors import ConfigurationError
@@ -13,9 +14,7 @@ from clawproof_langgraph.errors import ConfigurationError
 _SIZE: Final = 32
 """Hexadecimal digits of a key: 128 bits, so that 10**12 keys collide with a chance of 1 in 10**15."""
 
-_encode: Final = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=lambda v: _plain(v)
-)
+_encode: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 
 
 def digest(*parts: str) -> str:
@@ -30,28 +29,53 @@ def fingerprint(values: Mapping[str, Any]) -> str:
     Raises:
         ConfigurationError: an argument has no canonical form.
     """
-    return digest(_encode.encode(values))
+    return digest(_encode(_canonical(values)))
+
+
+def _canonical(value: Any) -> Any:
+    """Give the JSON form of a value; what JSON does not know carries its type, so that no two types are the same."""
+    kind = type(value)
+    if value is None or kind in (str, int, bool, float):
+        return value
+    if kind is list:
+        return [_canonical(element) for element in value]
+    if isinstance(value, Mapping):
+        return _canonical_mapping(value)
+    if isinstance(value, Enum):
+        return _typed(kind, _canonical(value.value))
+    if isinstance(value, tuple):
+        return _typed(kind, [_canonical(element) for element in value])
+    if isinstance(value, set | frozenset):
+        return _typed(kind, sorted(_encode(_canonical(element)) for element in value))
+    return _typed(kind, _plain(value))
+
+
+def _canonical_mapping(value: Mapping[Any, Any]) -> Any:
+    if all(type(key) is str for key in value):
+        return {key: _canonical(element) for key, element in value.items()}
+    pairs = [[_encode(_canonical(key)), _canonical(element)] for key, element in value.items()]
+    return _typed(type(value), sorted(pairs, key=lambda pair: pair[0]))
+
+
+def _typed(kind: type, form: Any) -> dict[str, Any]:
+    return {f"{kind.__module__}.{kind.__qualname__}": form}
 
 
 def _plain(value: Any) -> Any:
-    """Give a JSON form, with its type, of a value that has none of its own."""
     kind = type(value)
-    name = f"{kind.__module__}.{kind.__qualname__}"
     if hasattr(value, "model_dump"):
-        return {name: value.model_dump()}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: asdict(value)}
-    if isinstance(value, set | frozenset):
-        return {name: sorted(_encode.encode(element) for element in value)}
+        return _canonical(value.model_dump())
+    if is_dataclass(value):
+        return {field.name: _canonical(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, str | int | float):  # a subclass of its own
+        return _canonical(value.__str__() if isinstance(value, str) else value + 0)
     if isinstance(value, bytes | bytearray):
-        return {name: bytes(value).hex()}
+        return bytes(value).hex()
     if hasattr(value, "isoformat"):
-        return {name: value.isoformat()}
-    if kind.__module__ in ("decimal", "uuid", "pathlib", "fractions", "ipaddress") or isinstance(value, complex):
-        return {name: str(value)}
-    if hasattr(value, "value") and hasattr(value, "name"):
-        return {name: value.value}
+        return value.isoformat()
+    if kind.__module__ in ("decimal", "uuid", "pathlib", "fractions", "ipaddress", "datetime") or kind is complex:
+        return str(value)
     raise ConfigurationError(
-        f"An argument of type {name} cannot be part of a fingerprint. Name in `key_fields` the arguments that make "
-        f"the call the same, without this one."
+        f"An argument of type {kind.__module__}.{kind.__qualname__} cannot be part of a fingerprint. Name in "
+        f"`key_fields` the arguments that make the call the same, without this one."
     )

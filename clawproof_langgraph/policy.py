@@ -73,7 +73,10 @@ class Retry(_Checked):
     """
 
     max_retries: int = Field(default=2, ge=0)
-    retry_on: tuple[type[BaseException], ...] | Callable[[BaseException], bool] = (ConnectionError, TimeoutError)
+    retry_on: Annotated[
+        type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool],
+        AfterValidator(lambda value: (value,) if isinstance(value, type) else value),
+    ] = (ConnectionError, TimeoutError)
     initial_delay: _duration("initial_delay") = 0.5  # type: ignore[valid-type]
     backoff_factor: float = Field(default=2.0, ge=0)
     max_delay: _duration("max_delay") = 8.0  # type: ignore[valid-type]
@@ -82,7 +85,7 @@ class Retry(_Checked):
 
     def admits(self, error: BaseException) -> bool:
         """Tell whether an error may be retried."""
-        if isinstance(self.retry_on, tuple):
+        if isinstance(self.retry_on, tuple | type):
             return isinstance(error, self.retry_on)
         return bool(self.retry_on(error))
 

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from functools import lru_cache
 from itertools import product
 from typing import Any, Final
@@ -175,6 +176,8 @@ def _declared_fields(kind: type) -> frozenset[str]:
 
 
 def _text(value: Any, template: Template, field: Field) -> str:
+    if isinstance(value, Enum):
+        value = value.value
     if isinstance(value, bool) or not isinstance(value, str | int):
         value = _plain(value, template, field)
     text = str(value).strip()
@@ -186,10 +189,7 @@ def _text(value: Any, template: Template, field: Field) -> str:
 
 
 def _plain(value: Any, template: Template, field: Field) -> Any:
-    """Give the text of values with one obvious text: UUID, Decimal, date, path, enum of texts."""
-    inner = getattr(value, "value", value)
-    if isinstance(inner, str | int) and not isinstance(inner, bool):
-        return inner
+    """Give the text of values that have one obvious text: UUID, Decimal, date, path."""
     if type(value).__module__ in ("uuid", "decimal", "datetime", "pathlib"):
         return str(value)
     raise _missing(template, field, f"a {type(value).__name__} does not name a resource")

@@ -121,7 +121,7 @@ class GrantingMachine(RuleBasedStateMachine):
         session=sessions,
         key=st.sampled_from(["k1", "k2"]),
         rerun_within=st.sampled_from([0.0, 7.0, float("inf")]),
-        fingerprint=st.sampled_from(["same", "same", "same", "other"]),
+        fingerprint=st.sampled_from(["same"] * 7 + ["other"]),
     )
     def begin_keyed(self, wants: tuple[Want, ...], session: str, key: str, **how: Any) -> None:
         """Ask for a call that may run again."""
@@ -155,6 +155,12 @@ class GrantingMachine(RuleBasedStateMachine):
     def settle(self, index: int, state: State) -> None:
         """End a lease that is alive."""
         self._settle(pick(index, self._holders()), state)
+
+    @precondition(lambda self: self._contended())
+    @rule(index=picks, state=st.sampled_from([State.DONE, State.FAILED, State.SUSPENDED]))
+    def release(self, index: int, state: State) -> None:
+        """End a lease that others wait for."""
+        self._settle(pick(index, self._contended()), state)
 
     @precondition(lambda self: self.leases)
     @rule(index=picks, state=st.sampled_from([State.DONE, State.DONE, State.FAILED, State.IN_DOUBT, State.REJECTED]))
@@ -280,6 +286,10 @@ class GrantingMachine(RuleBasedStateMachine):
 
     def _holders(self) -> list[Begin]:
         return [lease.ask for lease in self.model.leases.values() if lease.claimed]
+
+    def _contended(self) -> list[Begin]:
+        waiters = self.model.waiters.values()
+        return [ask for ask in self._holders() if any(in_conflict(ask, waiter) for waiter in waiters)]
 
     def _turns(self) -> list[Begin]:
         return [lease.ask for lease in self.model.leases.values() if not lease.claimed]

@@ -112,6 +112,21 @@ def test_a_steady_stream_of_calls_keeps_every_table_bounded(
     assert most.get("sessions", 0) <= 5
 
 
+def test_what_is_young_does_not_hide_what_is_old(store: SqliteBackend, clock: ManualClock, path: Path) -> None:
+    """A step looks at a few rows; the next goes on where it ended."""
+    for age, names in ((11 * DAY, "wxyz"), (0, "abcde")):
+        for name in names:
+            lease = store.begin(call(name, name, key=name))
+            assert isinstance(lease, Granted)
+            store.settle(settled(lease))
+        clock.advance(age)
+
+    for _ in range(10):
+        store.sweep(Sweep(limit=2, keep_results=10 * DAY))
+
+    assert (rows(path)["versions"], rows(path)["records"]) == (5, 5)
+
+
 def test_events_beyond_the_most_are_deleted_however_young(store: SqliteBackend, clock: ManualClock, path: Path) -> None:
     for number in range(500):
         store.record(Note(f"n{number}"))

@@ -22,7 +22,7 @@ from clawproof_langgraph.testing.machine import granting_machine
 from clawproof_langgraph.testing.safety import safety_machine
 
 # A slow machine is no failure, and neither is a rule that is seldom in force.
-PATIENT = settings(stateful_step_count=40, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+PATIENT = settings(stateful_step_count=50, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
 
 
 def memory(clock: ManualClock) -> Backend:
@@ -43,7 +43,7 @@ class SqliteInFolder(SqliteBackend):
 
 BACKENDS = pytest.mark.parametrize(
     ("make_backend", "face", "examples"),
-    [(memory, SyncFace, 150), (memory, AsyncFace, 40), (SqliteInFolder, SyncFace, 50), (SqliteInFolder, AsyncFace, 20)],
+    [(memory, SyncFace, 300), (memory, AsyncFace, 50), (SqliteInFolder, SyncFace, 80), (SqliteInFolder, AsyncFace, 20)],
     ids=["memory", "memory async", "sqlite", "sqlite async"],
 )
 MakeBackend = Callable[[ManualClock], Backend]

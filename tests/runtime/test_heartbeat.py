@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 from itertools import pairwise
@@ -226,7 +227,7 @@ def test_what_is_settled_while_its_renewal_is_under_way_is_not_lost(
 ) -> None:
     told: list[int] = []
     lock = coordinator.lock("a", ttl=TTL)
-    lease = lock.__enter__()
+    lease = contextvars.Context().run(lock.__enter__)
     lease.on_lost(lambda: told.append(1))
     store.before_renewing = lambda: lock.__exit__(None, None, None)
     wait_until(lambda: store.renewals)
