@@ -110,7 +110,8 @@ class Guard:
             UnmappedTool: some have none, and `unmapped` is `error`.
         """
         if self._unmapped == "error":
-            missing = [tool.name for tool in tools if self._policy_of(tool) is None and not self._passes(tool)]
+            unguarded = [tool for tool in tools if not is_guarded(tool)]
+            missing = [tool.name for tool in unguarded if self._policy_of(tool) is None and not self._passes(tool)]
             if missing:
                 raise UnmappedTool(missing)
 

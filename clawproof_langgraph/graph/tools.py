@@ -20,6 +20,9 @@ from clawproof_langgraph.graph.identity import CallSite, site_of_config
 _CALLS: Final = "_clawproof_calls"
 _NEVER_FINGERPRINTED: Final = frozenset({"run_manager", "callbacks", "config"})
 
+_SINGLE_INPUT: Final = "tool_input"
+"""What LangChain calls the argument of a tool that has but one."""
+
 site_from_hook: ContextVar[CallSite | None] = ContextVar("clawproof_site", default=None)
 """What a ToolNode hook knows of the call that it passes on."""
 
@@ -56,6 +59,8 @@ def is_guarded(tool: BaseTool) -> bool:
 
 def model_arguments(tool: BaseTool) -> frozenset[str] | None:
     """List the arguments that the model gives, None where the tool's schema does not tell."""
+    if isinstance(tool, Tool) and tool.args_schema is None:
+        return frozenset({_SINGLE_INPUT})
     schema = tool.tool_call_schema
     if isinstance(schema, dict):
         properties = schema.get("properties")
@@ -189,7 +194,7 @@ def _values(invocation: _Invocation, args: tuple[Any, ...], kwargs: dict[str, An
         and (value is None or value is not invocation.config)  # a config parameter may have any name
     }
     if args:
-        values.update(zip(sorted(names or ("input",)), args, strict=False))
+        values.update(zip(sorted(names or (_SINGLE_INPUT,)), args, strict=False))
     return values
 
 

@@ -112,6 +112,8 @@ class Heartbeat:
             self._sweep_if_due()
         except ClawproofError as exc:
             _log.warning("could not renew %d leases: %s", len(leases), exc)
+        except Exception:  # noqa: BLE001 - a defect of a backend must not end the thread that all leases hang on
+            _log.exception("could not renew %d leases", len(leases))
         self._report_losses(leases)
         self._plan()
 

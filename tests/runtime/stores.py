@@ -6,8 +6,8 @@ import asyncio
 import inspect
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -143,3 +143,19 @@ def held(store: MemoryBackend, resource: str = "inventory/1", owner: str = "othe
     lease = store.begin(call(owner, resource, session="elsewhere", agent="rival", **fields))
     yield
     store.settle(Settle(lease.owner, lease.fence, None))  # type: ignore[union-attr]
+
+
+@asynccontextmanager
+async def locked(face: str, coordinator: Coordinator, *names: str, **options: Any) -> AsyncIterator[Lease]:
+    """Hold a lock by one of the faces."""
+    if face == "sync":
+        with coordinator.lock(*names, **options) as lease:
+            yield lease
+    else:
+        async with coordinator.lock(*names, **options) as lease:
+            yield lease
+
+
+def holdings(coordinator: Coordinator) -> list[str]:
+    """Name what is held."""
+    return [want.resource for lease in coordinator.snapshot().leases for want in lease.wants]

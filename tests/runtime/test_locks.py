@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from clawproof_langgraph import AgentKilled, ConfigurationError, Coordinator, Lease, WaitTimeout
+from clawproof_langgraph import AgentKilled, ConfigurationError, Coordinator, WaitTimeout
 from clawproof_langgraph.model import Mode
-from tests.runtime.stores import FlakyStore, held
-
-
-@asynccontextmanager
-async def locked(face: str, coordinator: Coordinator, *names: str, **options: Any) -> AsyncIterator[Lease]:
-    """Hold a lock by one of the faces."""
-    if face == "sync":
-        with coordinator.lock(*names, **options) as lease:
-            yield lease
-    else:
-        async with coordinator.lock(*names, **options) as lease:
-            yield lease
-
-
-def holdings(coordinator: Coordinator) -> list[str]:
-    """Name what is held."""
-    return [want.resource for lease in coordinator.snapshot().leases for want in lease.wants]
+from tests.runtime.stores import FlakyStore, held, holdings, locked
 
 
 async def test_a_lock_holds_its_resources_for_the_block(face: str, coordinator: Coordinator) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from clawproof_langgraph import Coordinator, LockOrderError, WaitTimeout
-from tests.runtime.stores import FlakyStore, held
-from tests.runtime.test_locks import holdings, locked
+from tests.runtime.stores import FlakyStore, held, holdings, locked
 
 
 async def test_what_sorts_later_may_be_nested(face: str, coordinator: Coordinator) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import sqlite3
 import threading
 import time
@@ -15,19 +14,15 @@ from typing import Any, Final, TypeVar
 from clawproof_langgraph.backends.bells import Bells
 from clawproof_langgraph.backends.embedded import EmbeddedBackend
 from clawproof_langgraph.backends.sqlite.connection import check_place, open_connection
+from clawproof_langgraph.backends.sqlite.patience import patiently
 from clawproof_langgraph.backends.sqlite.transaction import SqliteTransaction
 from clawproof_langgraph.backends.store import Transaction
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError
 
 T = TypeVar("T")
 
-_LOCK_PATIENCE: Final = 10.0
-"""Seconds to wait for other processes' writes, each of which takes less than a millisecond."""
-_YIELDS: Final = 25
-"""How often to look for the write lock without a pause."""
 _THREADS: Final = 4
 """Threads that run the commands of event loops."""
-_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 # Connections that a fork has copied. SQLite must not use them in the child, not even to close them.
 _inherited: list[object] = []
@@ -94,28 +89,11 @@ class SqliteBackend(EmbeddedBackend):
         find = "SELECT ns FROM namespaces WHERE name = ?"
         row = connection.execute(find, (self._namespace,)).fetchone()
         if row is None:
-            self._begin(connection)
+            patiently(connection, "BEGIN IMMEDIATE")
             connection.execute("INSERT OR IGNORE INTO namespaces (name) VALUES (?)", (self._namespace,))
             connection.execute("COMMIT")
             row = connection.execute(find, (self._namespace,)).fetchone()
         return int(row[0])
-
-    def _begin(self, connection: sqlite3.Connection) -> None:
-        """Take SQLite's write lock, trying again with growing, jittered pauses while another process has it.
-
-        SQLite's own busy handler is off: its pauses are too long and cannot be interrupted.
-        """
-        give_up, tries = time.monotonic() + _LOCK_PATIENCE, 0
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as exc:
-                if (exc.sqlite_errorcode & 0xFF) not in _BUSY or time.monotonic() > give_up:
-                    raise
-            else:
-                return
-            tries += 1
-            time.sleep(_pause(tries, random.random()))
 
     def _step(self, command: Callable[[Transaction, Any], T], argument: Any) -> T:
         self._check_process()
@@ -132,7 +110,7 @@ class SqliteBackend(EmbeddedBackend):
         self, connection: sqlite3.Connection, command: Callable[[Transaction, Any], T], argument: Any
     ) -> tuple[T, Transaction]:
         try:
-            self._begin(connection)
+            patiently(connection, "BEGIN IMMEDIATE")
             tx = SqliteTransaction(connection, self._ns, self._clock(), self._places)
             answer = command(tx, argument)
             tx.flush()
@@ -206,13 +184,6 @@ class SqliteBackend(EmbeddedBackend):
                 connection.close()
             self._readers, self._writer = [], None
         self._bells.close()
-
-
-def _pause(tries: int, chance: float) -> float:
-    """Tell how many seconds to pause: at first only to yield, since a step takes less time than a timer needs."""
-    if tries <= _YIELDS:
-        return 0.0
-    return min(20e-6 * 1.5 ** min(tries - _YIELDS, 12), 2e-3) * (0.5 + chance / 2)
 
 
 async def _finish(job: asyncio.Future[Any]) -> None:

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from clawproof_langgraph.backends.sqlite.patience import patiently
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError
 
 _APPLICATION_ID: Final = 0x434C4157  # "CLAW"
@@ -90,8 +91,8 @@ def _set_up(connection: sqlite3.Connection, path: str, synchronous: str) -> None
 def _check_or_create(connection: sqlite3.Connection, path: str) -> None:
     if _is_current(connection, path):
         return
-    connection.execute("PRAGMA journal_mode = wal")
-    connection.execute("BEGIN IMMEDIATE")
+    patiently(connection, "PRAGMA journal_mode = wal")
+    patiently(connection, "BEGIN IMMEDIATE")
     try:
         if not _is_current(connection, path):  # else another process was faster
             for statement in _schema():

@@ -50,7 +50,7 @@ _GET_UNSETTLED: Final = (
     "WHERE ns = ? AND scope = ? AND state = 'in_doubt' ORDER BY first_at LIMIT 1"
 )
 _QUEUE_COLUMNS: Final = ", ".join(f"waiters.{column}" for column in _WAITER_COLUMNS.split(", "))
-_FIRST_EXCLUSIVE: Final = "SELECT owner, place FROM queue WHERE ns = ? AND resource = ? AND exclusive = ? LIMIT 1"
+_FIRST: Final = "SELECT place, owner FROM queue WHERE ns = ? AND resource = ? AND exclusive = ? AND place > ? ORDER BY place LIMIT 1"
 _BEHIND: Final = (
     "SELECT place, owner FROM queue WHERE ns = ? AND resource = ? AND exclusive = {} AND place > ? "
     "ORDER BY place LIMIT ?"
@@ -209,15 +209,23 @@ class SqliteTransaction(Transaction):
         return [rows.waiter_of(row) for row in found.fetchall()]
 
     def queue(self, resource: str, *, after: int, limit: int) -> list[WaiterRow]:
+        if limit == 1:  # the head alone, with which every hand-off begins: two seeks are half the price
+            firsts = [row for exclusive in (0, 1) if (row := self._first(resource, exclusive, after))]
+            return [waiter for _, owner in sorted(firsts)[:1] if (waiter := self.waiter(owner))]
         behind = (self._ns, resource, after, limit)
         return [rows.waiter_of(row) for row in self._run(_QUEUE, (*behind, *behind, limit, self._ns)).fetchall()]
 
     def ahead(self, resource: str, mode: Mode, place: int) -> WaiterRow | None:
         for exclusive in (1, 0) if mode is Mode.EXCLUSIVE else (1,):
-            first = self._run(_FIRST_EXCLUSIVE, (self._ns, resource, exclusive)).fetchone()
-            if first and first[1] < place:
-                return self.waiter(first[0])
+            first = self._first(resource, exclusive, -2 * LAST_PLACE)
+            if first and first[0] < place:
+                return self.waiter(first[1])
         return None
+
+    def _first(self, resource: str, exclusive: int, after: int) -> tuple[int, str] | None:
+        """Read the place and the owner of the first waiter of a kind behind a place."""
+        row: tuple[int, str] | None = self._run(_FIRST, (self._ns, resource, exclusive, after)).fetchone()
+        return row
 
     def last_ticket(self, names: Sequence[str]) -> int:
         # Order matters among those who wait for the same thing, so there is no need for an index of all places.
