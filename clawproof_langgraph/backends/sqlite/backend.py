@@ -99,26 +99,25 @@ class SqliteBackend(EmbeddedBackend):
         self._check_process()
         try:
             with self._lock:
-                answer, tx = self._transact(self._writing(), command, argument)
+                return self._transact(self._writing(), command, argument)
         except sqlite3.DatabaseError as exc:
             raise self._mapped(exc) from exc
-        for bell, owner in tx.rings:
-            self.ring(bell, owner)
-        return answer
 
-    def _transact(
-        self, connection: sqlite3.Connection, command: Callable[[Transaction, Any], T], argument: Any
-    ) -> tuple[T, Transaction]:
+    def _transact(self, connection: sqlite3.Connection, command: Callable[[Transaction, Any], T], argument: Any) -> T:
         try:
             patiently(connection, "BEGIN IMMEDIATE")
             tx = SqliteTransaction(connection, self._ns, self._clock(), self._places)
             answer = command(tx, argument)
             tx.flush()
+            # Rung before the commit, so that waking up and committing go on at the same time: who is awake too early
+            # waits for the write lock, and should the commit fail, it was a false alarm.
+            for bell, owner in tx.rings:
+                self.ring(bell, owner)
             connection.execute("COMMIT")
         except BaseException as exc:  # also an interrupt: a write lock that is kept would stop every process
             self._abandon(connection, broken=isinstance(exc, sqlite3.Error))
             raise
-        return answer, tx
+        return answer
 
     def _abandon(self, connection: sqlite3.Connection, *, broken: bool) -> None:
         try:

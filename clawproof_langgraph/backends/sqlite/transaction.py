@@ -50,7 +50,10 @@ _GET_UNSETTLED: Final = (
     "WHERE ns = ? AND scope = ? AND state = 'in_doubt' ORDER BY first_at LIMIT 1"
 )
 _QUEUE_COLUMNS: Final = ", ".join(f"waiters.{column}" for column in _WAITER_COLUMNS.split(", "))
-_FIRST: Final = "SELECT place, owner FROM queue WHERE ns = ? AND resource = ? AND exclusive = ? AND place > ? ORDER BY place LIMIT 1"
+_FIRST: Final = (
+    "SELECT place, owner FROM queue WHERE ns = ? AND resource = ? AND exclusive = ? AND place > ? "
+    "ORDER BY place LIMIT 1"
+)
 _BEHIND: Final = (
     "SELECT place, owner FROM queue WHERE ns = ? AND resource = ? AND exclusive = {} AND place > ? "
     "ORDER BY place LIMIT ?"
