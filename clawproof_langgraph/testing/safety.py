@@ -34,10 +34,13 @@ from clawproof_langgraph.model import (
 from clawproof_langgraph.testing.builders import again, settled
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.faces import Face, SyncFace
-from clawproof_langgraph.testing.machine import RECENT, keys, modes, pick, picks, sessions, wants
+from clawproof_langgraph.testing.machine import RECENT, modes, pick, picks, sessions, wants
 from clawproof_langgraph.testing.reference import in_conflict
 
 FREE_AFTER = (State.FAILED, State.SUSPENDED)
+
+calls = st.sampled_from([("", ""), ("k1", "same"), ("k2", "same"), ("k3", "")])
+"""Keys and scopes: when `k1` is in doubt, a call under `k2` is taken to be that call, and held."""
 
 
 class SafetyMachine(RuleBasedStateMachine):
@@ -59,6 +62,8 @@ class SafetyMachine(RuleBasedStateMachine):
         """Every grant, by fence."""
         self.used: dict[str, str] = {}
         """The owner of the last execution of a call that may have had an effect, by key."""
+        self.settled: set[str] = set()
+        """Keys with a record that is not in doubt."""
         self.results: dict[str, bytes] = {}
 
     def teardown(self) -> None:
@@ -67,10 +72,10 @@ class SafetyMachine(RuleBasedStateMachine):
         self.store.close()
         self.store.backend.close()
 
-    @rule(wants=wants, session=sessions, key=keys, ttl=st.sampled_from([2.0, 5.0]))
-    def begin(self, wants: tuple[Want, ...], session: str, key: str, ttl: float) -> None:
+    @rule(wants=wants, session=sessions, call=calls, ttl=st.sampled_from([2.0, 5.0]))
+    def begin(self, wants: tuple[Want, ...], session: str, call: tuple[str, str], ttl: float) -> None:
         """Ask for resources, with or without a key."""
-        self._ask(Begin(f"c{len(self.asked)}", session, wants, ttl, tool="act", key=key))
+        self._ask(Begin(f"c{len(self.asked)}", session, wants, ttl, tool="act", key=call[0], scope=call[1]))
 
     @precondition(lambda self: self.leases)
     @rule(index=picks, resource=st.sampled_from("abc"), mode=modes)
@@ -101,6 +106,8 @@ class SafetyMachine(RuleBasedStateMachine):
             return
         if state in FREE_AFTER and self.used.get(lease.key) == lease.owner:
             del self.used[lease.key]
+        if state in (State.DONE, State.REJECTED, State.SUSPENDED):
+            self.settled.add(lease.key)
         if state is State.DONE:
             self.results[lease.key] = result
 
@@ -152,12 +159,19 @@ class SafetyMachine(RuleBasedStateMachine):
         if mine is None or mine.fence != lease.fence:
             assert not self.grants or lease.fence > self.grants[-1][0], "fences grow"
             assert ask.key not in self.used, f"{ask.key} may have had its effect, and runs again"
+            assert ask.key in self.settled or not self._in_doubt(ask.scope), f"{ask.owner} may do it a second time"
             self.grants.append((lease.fence, ask))
         self._check_promise(ask, lease.fence)
         self.leases[ask.owner] = lease
         self.promised[ask.owner] = self.clock() + lease.ttl
         if ask.key:
             self.used[ask.key] = ask.owner
+
+    def _in_doubt(self, scope: str) -> list[str]:
+        """List the owners of a scope who may have had their effect without telling."""
+        unsettled = [self._request_of(owner) for key, owner in self.used.items() if key not in self.settled]
+        same = [ask.owner for ask in unsettled if scope and ask.scope == scope]
+        return [owner for owner in same if self.promised.get(owner, 0) <= self.clock()]
 
     def _check_promise(self, ask: Begin, fence: int) -> None:
         for owner, until in self.promised.items():
@@ -191,7 +205,7 @@ class SafetyMachine(RuleBasedStateMachine):
         assert not waiting, "they ask again and again, and nobody holds anything"
 
     def _again_as_new(self, ask: Begin) -> Begin:
-        fresh = replace(ask, owner=f"c{len(self.asked)}", key="", ancestors=())
+        fresh = replace(ask, owner=f"c{len(self.asked)}", key="", scope="", ancestors=())
         self._end_if_granted(fresh)
         return again(fresh)
 

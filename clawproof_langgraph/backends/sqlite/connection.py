@@ -89,7 +89,12 @@ def _set_up(connection: sqlite3.Connection, path: str, synchronous: str) -> None
 
 
 def _check_or_create(connection: sqlite3.Connection, path: str) -> None:
-    if _is_current(connection, path):
+    connection.execute("BEGIN")  # one view of the file: another process may be making the tables
+    try:
+        current = _is_current(connection, path)
+    finally:
+        connection.execute("ROLLBACK")
+    if current:
         return
     patiently(connection, "PRAGMA journal_mode = wal")
     patiently(connection, "BEGIN IMMEDIATE")

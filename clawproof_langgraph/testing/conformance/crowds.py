@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +14,8 @@ from dataclasses import replace
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.model import Begin, BeginReply, Granted, Mode, Queued, Replay, Want, Withdraw
 from clawproof_langgraph.testing.builders import again, ask, call, reading, released, settled
-from clawproof_langgraph.testing.conformance.suite import Suite
+from clawproof_langgraph.testing.clock import ManualClock
+from clawproof_langgraph.testing.conformance.suite import MakeBackend, Suite
 from clawproof_langgraph.testing.faces import SyncFace
 
 THREADS = 6
@@ -92,24 +93,38 @@ def run_threads(work: Callable[[], None], *, threads: int = THREADS) -> None:
         sys.setswitchinterval(usual)
 
 
+def work_in_turns(backend: Backend, floor: Floor, numbers: Iterator[int]) -> None:
+    """Take a lock, work and let go, a few times; the numbers name the requests."""
+    for n in itertools.islice(numbers, TURNS):
+        request = ask(f"c{n}", *wants(n), session=threading.current_thread().name)
+        lease = turn(backend, request)
+        assert isinstance(lease, Granted)
+        floor.enter(lease, writes=writes(request))
+        floor.leave(writes=writes(request))
+        backend.settle(released(lease))
+
+
 class Crowds(Suite):
     """Real threads and loops; the store's clock stands still, so that nothing expires however slow the machine is."""
 
     def test_threads_never_overlap(self, backend: Backend) -> None:
         floor, numbers = Floor(), itertools.count()
+        run_threads(lambda: work_in_turns(backend, floor, numbers))
+        self._check(floor, backend)
 
-        def work() -> None:
-            for _ in range(TURNS):
-                n = next(numbers)
-                request = ask(f"c{n}", *wants(n))
-                lease = turn(backend, request)
-                assert isinstance(lease, Granted)
-                floor.enter(lease, writes=writes(request))
-                floor.leave(writes=writes(request))
-                backend.settle(released(lease))
+    def test_coordinators_never_overlap(self, make_backend: MakeBackend, clock: ManualClock) -> None:
+        """Each thread has connections of its own, as another process would."""
+        floor, numbers = Floor(), itertools.count()
+        backends = [make_backend(clock) for _ in range(THREADS)]
+        each = iter(backends)
+        try:
+            run_threads(lambda: work_in_turns(next(each), floor, numbers))
+            self._check(floor, backends[0])
+        finally:
+            for backend in backends:
+                backend.close()
 
-        run_threads(work)
-
+    def _check(self, floor: Floor, backend: Backend) -> None:
         assert floor.overlaps == 0
         assert len(set(floor.fences)) == THREADS * TURNS, "no fence is given twice"
         assert backend.snapshot().leases == ()

@@ -67,6 +67,14 @@ class Queueing(Suite):
         store.settle(released(store.granted(again(writer))))
         assert store.turns() == {"r2"}
 
+    def test_a_writer_does_not_pass_a_waiting_reader(self, store: Face) -> None:
+        lease = store.granted(ask("a", "inventory/2"))
+        store.queued(ask("r", reading("inventory/1"), "inventory/2"))
+
+        assert store.queued(ask("w", "inventory/1")).resource == "inventory/1"
+        store.settle(released(lease))
+        assert store.turns() == {"r"}
+
     def test_all_readers_at_the_head_of_the_queue_go_together(self, store: Face) -> None:
         lease = store.granted(ask("w1", "inventory/1"))
         for owner in ("r1", "r2", "r3"):
