@@ -6,8 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import PurePath
 from typing import Any, Final
+from uuid import UUID
 
 from clawproof_langgraph.errors import ConfigurationError
 
@@ -15,6 +21,9 @@ _SIZE: Final = 32
 """Hexadecimal digits of a key: 128 bits, so that 10**12 keys collide with a chance of 1 in 10**15."""
 
 _encode: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+_ADDRESSES: Final = (IPv4Address, IPv6Address, IPv4Network, IPv6Network)
+_TEXTUAL: Final = (datetime, date, time, timedelta, Decimal, UUID, PurePath, Fraction, complex, *_ADDRESSES)
 
 
 def digest(*parts: str) -> str:
@@ -47,6 +56,9 @@ def _canonical(value: Any) -> Any:
         return _typed(kind, [_canonical(element) for element in value])
     if isinstance(value, set | frozenset):
         return _typed(kind, sorted(_encode(_canonical(element)) for element in value))
+    for known in _TEXTUAL:
+        if isinstance(value, known):  # by this name in every version of Python
+            return {known.__name__: str(value)}
     return _typed(kind, _plain(value))
 
 
@@ -71,10 +83,6 @@ def _plain(value: Any) -> Any:
         return _canonical(value.__str__() if isinstance(value, str) else value + 0)
     if isinstance(value, bytes | bytearray):
         return bytes(value).hex()
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if kind.__module__ in ("decimal", "uuid", "pathlib", "fractions", "ipaddress", "datetime") or kind is complex:
-        return str(value)
     raise ConfigurationError(
         f"An argument of type {kind.__module__}.{kind.__qualname__} cannot be part of a fingerprint. Name in "
         f"`key_fields` the arguments that make the call the same, without this one."

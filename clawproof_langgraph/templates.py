@@ -11,10 +11,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, time
+from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from itertools import product
+from pathlib import PurePath
 from typing import Any, Final
+from uuid import UUID
 
 from clawproof_langgraph.errors import ConfigurationError
 
@@ -23,6 +27,7 @@ _INDEX: Final = re.compile(r"\[(\*|\d+)\]")
 _FILTERS: Final[Mapping[str, Callable[[str], str]]] = {"lower": str.lower, "realpath": os.path.realpath}
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff\U0010fffe\U0010ffff]")
 _EVERY: Final = "*"
+_TEXTUAL: Final = (UUID, Decimal, date, time, PurePath)
 
 Part = str | int
 """A step of a path: the name of a field, an index, or `*` for every element (which is no name)."""
@@ -190,7 +195,7 @@ def _text(value: Any, template: Template, field: Field) -> str:
 
 def _plain(value: Any, template: Template, field: Field) -> Any:
     """Give the text of values that have one obvious text: UUID, Decimal, date, path."""
-    if type(value).__module__ in ("uuid", "decimal", "datetime", "pathlib"):
+    if isinstance(value, _TEXTUAL):
         return str(value)
     raise _missing(template, field, f"a {type(value).__name__} does not name a resource")
 
