@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterable
 from contextvars import Token
 from types import TracebackType
@@ -40,6 +41,8 @@ from clawproof_langgraph.templates import canonical
 
 _log = logging.getLogger("clawproof_langgraph")
 
+_CONFIRMED = "An operator confirmed that this call took effect; what it returned is not known. Do not repeat it."
+
 Modes = Literal["exclusive", "shared"]
 
 
@@ -63,6 +66,10 @@ class Coordinator:
         keep_events: str | float = "7d",
         max_events: int = 100_000,
     ) -> None:
+        if isinstance(backend, str | os.PathLike):
+            raise ConfigurationError(
+                f"Coordinator() takes a backend; for a URL write Coordinator.from_url({backend!r})."
+            )
         self._backend = backend
         self._terms = Sweep(
             keep_results=seconds(keep_results, "keep_results"),
@@ -110,7 +117,7 @@ class Coordinator:
             BackendUnavailable: the coordinator was closed.
         """
         if self._closed:
-            raise BackendUnavailable(self.store, "the coordinator was closed")
+            raise BackendUnavailable(self.store, "this coordinator was closed", remedy="open a new one")
         if self._pid != os.getpid():  # a fork: the leases of the parent are not this process's
             self._start()
         return Driver(self._backend, self._heartbeat, body, pulse)
@@ -285,9 +292,13 @@ class HeldLock:
 
     def __init__(self, coordinator: Coordinator, wants: tuple[Want, ...], agent: str, ttl: float, wait: float) -> None:
         self._coordinator, self._wants, self._agent, self._ttl, self._wait = coordinator, wants, agent, ttl, wait
-        self._pid = os.getpid()
+        self._pid, self._unused = os.getpid(), threading.Lock()
         self._held: tuple[Begin, Granted, Driver] | None = None
         self._link: Token[Frame | None] | None = None
+
+    def _check_unused(self) -> None:
+        if not self._unused.acquire(blocking=False):
+            raise ConfigurationError("A lock object is for one use: call coordinator.lock(...) for each `with`.")
 
     def _ask(self, bell: Callable[[], str]) -> Begin:
         coordinator, wants = self._coordinator, self._wants
@@ -315,6 +326,7 @@ class HeldLock:
         return Note(events.DEADLOCK_PREVENTED, self._agent, resources=names, data=data)
 
     def __enter__(self) -> Lease:
+        self._check_unused()
         driver = self._coordinator.driver()
         try:
             ask = self._ask(driver.take_bell)
@@ -333,6 +345,7 @@ class HeldLock:
             driver.let_go()
 
     async def __aenter__(self) -> Lease:
+        self._check_unused()
         driver = self._coordinator.driver()
         try:
             ask = self._ask(driver.use_loop_bell)
@@ -378,4 +391,5 @@ def _filter(after: int, types: Iterable[str], limit: int, about: dict[str, str])
 def _resolution(key: str, outcome: str, result: Any, by: str) -> Resolve:
     if outcome not in ("applied", "not_applied"):
         raise ConfigurationError(f'outcome="{outcome}" is not known; say "applied" or "not_applied".')
-    return Resolve(key, outcome == "applied", None if result is None else codec.dumps(result), by)
+    told = _CONFIRMED if result is None else result
+    return Resolve(key, outcome == "applied", codec.dumps(told) if outcome == "applied" else None, by)

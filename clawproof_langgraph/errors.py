@@ -207,14 +207,12 @@ class BackendUnavailable(ClawproofError):
     Args:
         store: the store, without credentials.
         why: what failed.
+        remedy: what to do.
     """
 
-    def __init__(self, store: str, why: str) -> None:
+    def __init__(self, store: str, why: str, *, remedy: str = "repair the store, then try again") -> None:
         self.store = store
-        super().__init__(
-            f"The coordination store {store} is unavailable: {why}. "
-            f"No tool runs without it; repair the store, then try again."
-        )
+        super().__init__(f"The coordination store {store} is unavailable: {why}. No tool runs without it; {remedy}.")
 
 
 class NotApplied(ClawproofError):

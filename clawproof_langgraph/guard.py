@@ -59,6 +59,10 @@ class Guard:
     ) -> None:
         if unmapped not in ("error", "allow", "serialize"):
             raise ConfigurationError(f'unmapped="{unmapped}" is not known; there are "error", "allow", "serialize".')
+        if not isinstance(coordinator, Coordinator):
+            raise ConfigurationError(
+                f"Guard() takes a Coordinator, not {coordinator!r}; see Coordinator.from_url(...)."
+            )
         self.coordinator, self.agent, self._unmapped = coordinator, agent or "", unmapped
         self._policies = _checked(tools)
         self._resources = tuple(_terms(pattern, terms) for pattern, terms in (resources or {}).items())
@@ -119,7 +123,7 @@ class Guard:
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
         """Coordinate a tool call: the hook `wrap_tool_call` of a ToolNode. Give it together with `awrap_tool_call`."""
-        token = site_from_hook.set(site_of_request(request))
+        token = site_from_hook.set(None)
         try:
             return handler(self._with_guarded_tool(request))
         finally:
@@ -129,7 +133,7 @@ class Guard:
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
         """Do what `wrap_tool_call` does, from an event loop: the hook `awrap_tool_call` of a ToolNode."""
-        token = site_from_hook.set(site_of_request(request))
+        token = site_from_hook.set(None)
         try:
             return await handler(self._with_guarded_tool(request))
         finally:
@@ -138,7 +142,13 @@ class Guard:
     def _with_guarded_tool(self, request: ToolCallRequest) -> ToolCallRequest:
         if request.tool is None:
             return _AwaitingTool.of(request, self)
-        return request.override(tool=self._guarded(request.tool))
+        return request.override(tool=self.supplied(request, request.tool))
+
+    def supplied(self, request: ToolCallRequest, tool: BaseTool) -> BaseTool:
+        """Give the guarded copy of a tool for a request, and note which call the request is."""
+        copy = self._guarded(tool)
+        site_from_hook.set((copy, site_of_request(request)))
+        return copy
 
     # --- copies -------------------------------------------------------------------------------------------------
 
@@ -193,7 +203,7 @@ class _AwaitingTool(ToolCallRequest):
     def override(self, **overrides: Any) -> ToolCallRequest:
         guard: Guard = self.__dict__["guard"]
         if overrides.get("tool") is not None:
-            overrides["tool"] = guard._guarded(overrides["tool"])
+            overrides["tool"] = guard.supplied(self, overrides["tool"])
         made = super().override(**overrides)
         made.__dict__["guard"] = guard
         return made
@@ -204,6 +214,10 @@ def _is_langgraphs_own(name: str) -> bool:
 
 
 def _checked(tools: Mapping[str, ToolPolicy] | Sequence[tuple[str, ToolPolicy]]) -> dict[str, ToolPolicy]:
+    if isinstance(tools, str) or not isinstance(tools, Mapping | Sequence):
+        raise ConfigurationError('tools is a mapping: write tools={"name": ToolPolicy(...)}.')
+    if not isinstance(tools, Mapping) and not all(isinstance(pair, tuple) and len(pair) == 2 for pair in tools):
+        raise ConfigurationError('tools is a mapping: write tools={"name": ToolPolicy(...)}.')
     policies: dict[str, ToolPolicy] = {}
     for name, policy in tools.items() if isinstance(tools, Mapping) else tools:
         if not isinstance(policy, ToolPolicy):

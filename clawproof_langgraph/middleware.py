@@ -7,6 +7,7 @@ from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware
 
+from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.guard import Guard
 
 
@@ -22,6 +23,8 @@ class CoordinationMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def __init__(self, guard: Guard) -> None:
         super().__init__()
+        if not isinstance(guard, Guard):
+            raise ConfigurationError(f"CoordinationMiddleware() takes a Guard, not {guard!r}.")
         self.guard = guard
 
     def wrap_tool_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:

@@ -123,7 +123,8 @@ class _LoopBell:
             return True
         sleeper = self._sleepers[owner] = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait_for(sleeper, timeout)
+            async with asyncio.timeout(timeout):  # wait_for of Python 3.11 may swallow a cancellation
+                await sleeper
         except TimeoutError:
             return False
         else:

@@ -157,7 +157,12 @@ def _judge(tx: Transaction, ask: Begin) -> _Fit | Replay | Held | Killed | Misma
     if not ask.key:
         return _Fit(ask, 0)
     record = tx.record(ask.key)
-    if record is None and ask.scope and (record := _adoptable(tx, ask.scope)):
+    if record and record.same_as:
+        ask = replace(ask, key=record.same_as)
+        record = tx.record(ask.key)
+    elif record is None and ask.scope and (record := _adoptable(tx, ask.scope)):
+        # It is that call, whatever its own key, and stays it: when it is asked again, and when it is resolved.
+        tx.put_record(replace(record, key=ask.key, state=State.DONE, owner="", result=None, same_as=record.key))
         ask = replace(ask, key=record.key)
     return _Fit(ask, 0) if record is None else _judge_record(tx, ask, record)
 
@@ -340,6 +345,9 @@ def record(tx: Transaction, fact: Fact) -> None:
 
 def _resolve(tx: Transaction, fact: Resolve) -> None:
     row = tx.record(fact.key) or _expired_call(tx, fact.key)
+    if row and row.same_as:
+        fact = replace(fact, key=row.same_as)
+        row = tx.record(fact.key)
     if row is None:
         raise ConfigurationError(
             f'No call is recorded under key "{fact.key}"; `clawproof locks` lists the calls in doubt with their keys.'

@@ -61,7 +61,7 @@ class WaiterRow:
 
 @dataclass(frozen=True, slots=True)
 class RecordRow:
-    """What is known of a call by its idempotency key."""
+    """What is known of a call by its idempotency key; `same_as` is the key of the call that it has turned out to be."""
 
     key: str
     state: State
@@ -76,6 +76,7 @@ class RecordRow:
     result: bytes | None
     first_at: float
     updated_at: float
+    same_as: str = ""
 
 
 class Transaction(ABC):

@@ -29,6 +29,8 @@ def open_backend(url: str | None, namespace: str | None) -> Backend:
     Raises:
         ConfigurationError: the URL is not known, or its file cannot be used.
     """
+    if url is not None and not isinstance(url, str):
+        raise ConfigurationError(f"A store URL is a text, not {url!r}; there are {_SCHEMES}.")
     url = url or os.environ.get("CLAWPROOF_URL") or _project_url()
     namespace = namespace or os.environ.get("CLAWPROOF_NAMESPACE") or "default"
     try:

@@ -14,7 +14,14 @@ from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.core.call import Ended, Terms, guarded_call
 from clawproof_langgraph.core.outcome import state_after
 from clawproof_langgraph.core.steps import Raised, Returned
-from clawproof_langgraph.errors import ClawproofError, ConfigurationError, LockOrderError, Rejected, WaitTimeout
+from clawproof_langgraph.errors import (
+    AgentKilled,
+    ClawproofError,
+    ConfigurationError,
+    LockOrderError,
+    Rejected,
+    WaitTimeout,
+)
 from clawproof_langgraph.graph import results
 from clawproof_langgraph.graph.body import ToolBody, ToolTraits
 from clawproof_langgraph.graph.identity import CallSite, derive_key
@@ -77,7 +84,7 @@ class GuardedCalls:
         except LockOrderError as exc:
             self._coordinator.tell(self._prevented(exc))
             raise
-        except WaitTimeout as exc:
+        except (WaitTimeout, AgentKilled) as exc:
             return self._refuse(exc, tool_call_id)
         return self._conclude(ended, tool_call_id)
 
@@ -97,7 +104,7 @@ class GuardedCalls:
         except LockOrderError as exc:
             await self._coordinator.atell(self._prevented(exc))
             raise
-        except WaitTimeout as exc:
+        except (WaitTimeout, AgentKilled) as exc:
             return self._refuse(exc, tool_call_id)
         return self._conclude(ended, tool_call_id)
 
@@ -114,7 +121,8 @@ class GuardedCalls:
         ttl, expected = self._times(wants)
         key = scope = fingerprint = ""
         if self._policy.effect is not Effect.READ:
-            fingerprint = keys.fingerprint(self._fingerprinted(values))
+            # The tool is part of it, so that a business key that two tools share is refused, not answered.
+            fingerprint = keys.digest(self._tool, keys.fingerprint(self._fingerprinted(values)))
             key = self._business_key(values) or derive_key(site, self._tool, fingerprint, current_call(), owner)
             scope = keys.digest("scope", site.thread, self._tool, fingerprint) if site.thread else ""
         return Begin(
@@ -216,4 +224,6 @@ class GuardedCalls:
 
 
 def _loggable(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    if isinstance(value, int | float | bool | None):
+        return value
+    return str(value).encode("utf-8", "replace").decode()  # a model may send half a surrogate pair

@@ -42,7 +42,7 @@ class CallSite:
 def site_of_request(request: Any) -> CallSite:
     """Read the site of a call from a ToolNode's request."""
     config = request.runtime.config or {} if request.runtime is not None else {}
-    found = _emitting_message(request.state, request.tool_call)
+    found = _emitting_message(request.state, request.tool_call, config)
     message, ordinal = (found[0].id or "", found[1]) if found else ("", "")
     site = site_of_config(config, request.tool_call.get("id"))
     return CallSite(
@@ -106,19 +106,24 @@ class _Executions:
 _executions = _Executions()
 
 
-def _emitting_message(state: Any, tool_call: Mapping[str, Any]) -> tuple[AIMessage, str] | None:
+def _emitting_message(
+    state: Any, tool_call: Mapping[str, Any], config: Mapping[str, Any]
+) -> tuple[AIMessage, str] | None:
     for message in reversed(_messages(state)):
         if isinstance(message, AIMessage):
             same = [call for call in message.tool_calls if call["id"] == tool_call.get("id")]
             if same:
-                return message, _ordinal(same, tool_call)
+                return message, _ordinal(same, tool_call, config)
     return None
 
 
-def _ordinal(same: Sequence[Mapping[str, Any]], tool_call: Mapping[str, Any]) -> str:
+def _ordinal(same: Sequence[Mapping[str, Any]], tool_call: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     # Two calls of one message may carry the same id, or none, and both are meant.
     if len(same) == 1:
         return ""
+    path = (config.get("metadata") or {}).get("langgraph_path") or ()
+    if path and path[0] == "__pregel_push":  # each has a task of its own, at the same place in every repetition
+        return f"#{path}"
     index = next((at for at, call in enumerate(same) if call is tool_call), None)
     if index is None:
         index = next((at for at, call in enumerate(same) if call == tool_call), 0)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, ToolException
 from langgraph.errors import GraphBubbleUp, ParentCommand
 
-from clawproof_langgraph import codec
 from clawproof_langgraph.core.steps import Ending, Raised, Returned
 from clawproof_langgraph.errors import NotApplied, Rejected
 from clawproof_langgraph.graph import results
-from clawproof_langgraph.policy import Effect, ToolPolicy
+from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
 
 try:
     from langgraph.errors import is_invalid_resume
@@ -22,6 +22,8 @@ except ImportError:  # older versions never mark such errors
     def is_invalid_resume(error: BaseException) -> bool:
         return False
 
+
+_log = logging.getLogger("clawproof_langgraph")
 
 _MCP_MODULES = ("langchain_mcp_adapters", "langchain.mcp")
 
@@ -95,12 +97,20 @@ def _retryable(error: BaseException, ending: Ending, policy: ToolPolicy) -> bool
     if ending is Ending.NOT_APPLIED:
         return True
     repeatable = policy.effect in (Effect.READ, Effect.IDEMPOTENT, Effect.KEYED, Effect.TRANSACTIONAL)
-    return ending is Ending.UNKNOWN and repeatable and policy.retry.admits(error)
+    return ending is Ending.UNKNOWN and repeatable and _admits(policy.retry, error)
+
+
+def _admits(retry: Retry, error: BaseException) -> bool:
+    try:
+        return retry.admits(error)
+    except Exception:  # noqa: BLE001 - a faulty predicate must not hide what the tool raised
+        _log.exception("retry_on failed; the call is not retried")
+        return False
 
 
 def _stored(error: BaseException, ending: Ending) -> bytes | None:
     if ending is Ending.HANDED_OFF:
         return results.encode(error)
     if ending is Ending.REJECTED:
-        return codec.dumps(str(error))
+        return results.encode(str(error))
     return None

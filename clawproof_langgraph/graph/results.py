@@ -28,7 +28,7 @@ def encode(value: Any) -> bytes | None:
     """Encode a result; None if it has no stored form, and then a replay can only say so."""
     try:
         return codec.dumps(value)
-    except codec.NotStorable as exc:
+    except Exception as exc:  # noqa: BLE001 - what cannot be stored, for whatever reason, is still a result
         _log.info("a result is not stored: %s", exc)
         return None
 

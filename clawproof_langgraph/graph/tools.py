@@ -23,8 +23,8 @@ _NEVER_FINGERPRINTED: Final = frozenset({"run_manager", "callbacks", "config"})
 _SINGLE_INPUT: Final = "tool_input"
 """What LangChain calls the argument of a tool that has but one."""
 
-site_from_hook: ContextVar[CallSite | None] = ContextVar("clawproof_site", default=None)
-"""What a ToolNode hook knows of the call that it passes on."""
+site_from_hook: ContextVar[tuple[BaseTool, CallSite] | None] = ContextVar("clawproof_site", default=None)
+"""What a ToolNode hook knows of the call that it passes on, and for which guarded copy: not for what that calls."""
 
 
 class _AsyncOnly(ConfigurationError, NotImplementedError):
@@ -38,7 +38,8 @@ class _Invocation:
 
     def __init__(self, tool: BaseTool, tool_call_id: str | None, config: Any) -> None:
         self.tool, self.tool_call_id, self.config, self.taken = tool, tool_call_id, config, False
-        self.site = site_from_hook.get() or site_of_config(config, tool_call_id)
+        known = site_from_hook.get()
+        self.site = known[1] if known and known[0] is tool else site_of_config(config, tool_call_id)
 
 
 _invocation: ContextVar[_Invocation | None] = ContextVar("clawproof_invocation", default=None)
@@ -111,7 +112,7 @@ def _aentering(arun: Callable[..., Any]) -> Callable[..., Any]:
     return entering
 
 
-_Entry = tuple[Token[_Invocation | None], Token[CallSite | None]]
+_Entry = tuple[Token[_Invocation | None], Token[tuple[BaseTool, CallSite] | None]]
 
 
 def _enter(tool: BaseTool, kwargs: dict[str, Any]) -> _Entry:

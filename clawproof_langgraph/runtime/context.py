@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -28,7 +29,7 @@ class CallContext:
         self._lease = lease
         self.attempt = attempt
         self.effect_begun = False
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, itertools.count[int]] = {}
 
     @property
     def idempotency_key(self) -> str:
@@ -83,9 +84,7 @@ class CallContext:
 
     def count(self, name: str) -> int:
         """Count the identical calls made inside this one, from 0."""
-        number = self._counts.get(name, 0)
-        self._counts[name] = number + 1
-        return number
+        return next(self._counts.setdefault(name, itertools.count()))  # atomic: siblings may run in parallel
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ class Driver:
                 return reply
             case Run(lease=_, attempt=attempt):
                 assert self._body is not None and self.lease is not None
+                self.lease.check()  # an attempt must not begin on a lost lease, or for a killed agent
                 return self._body.run(self.lease, attempt)
             case Now():
                 return time.monotonic()
@@ -188,6 +189,7 @@ class Driver:
                 return reply
             case Run(lease=_, attempt=attempt):
                 assert self._body is not None and self.lease is not None
+                self.lease.check()
                 return await self._body.arun(self.lease, attempt)
             case Wait():
                 return await self._await(step)

@@ -133,9 +133,7 @@ class Heartbeat:
             lease.mark_renewed(asked_at)
         elif lease.owner in self._leases:  # else it was settled while the request was under way
             lease.mark_lost("the store has no such lease any more: it was not renewed in time")
-        for killed in found.killed:
-            if killed.agent == lease.agent:
-                lease.mark_killed(killed)
+        lease.mark_killed(next((killed for killed in found.killed if killed.agent == lease.agent), None))
 
     def _sweep_if_due(self) -> None:
         now = time.monotonic()

@@ -92,8 +92,8 @@ class Lease:
         """Note a renewal that was asked for at `at`."""
         self.renewed_at = at
 
-    def mark_killed(self, killed: Killed) -> None:
-        """Note that the agent was stopped."""
+    def mark_killed(self, killed: Killed | None) -> None:
+        """Note that the agent is stopped, or is not."""
         self._killed = killed
 
     def mark_lost(self, why: str) -> None:

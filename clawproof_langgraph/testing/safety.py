@@ -34,7 +34,7 @@ from clawproof_langgraph.model import (
 from clawproof_langgraph.testing.builders import again, settled
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.faces import Face, SyncFace
-from clawproof_langgraph.testing.machine import RECENT, modes, pick, picks, sessions, wants
+from clawproof_langgraph.testing.machine import RECENT, modes, outcomes, pick, picks, sessions, wants
 from clawproof_langgraph.testing.reference import in_conflict
 
 FREE_AFTER = (State.FAILED, State.SUSPENDED)
@@ -94,7 +94,7 @@ class SafetyMachine(RuleBasedStateMachine):
         self._ask(again(pick(index, self.asked[-RECENT:])))
 
     @precondition(lambda self: self.leases)
-    @rule(index=picks, state=st.sampled_from(State))
+    @rule(index=picks, state=outcomes)
     def settle(self, index: int, state: State) -> None:
         """End a lease, in time or not."""
         lease = self.leases.pop(pick(index, list(self.leases)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clawproof_langgraph.backends.memory import MemoryBackend
+from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.conformance import BackendConformance
 from clawproof_langgraph.testing.conformance.suite import MakeBackend
 
@@ -16,7 +17,7 @@ class TestMemory(BackendConformance):
     def make_backend(self) -> MakeBackend:
         made: list[MemoryBackend] = []
 
-        def make(clock):
+        def make(clock: ManualClock) -> MemoryBackend:
             if not made:
                 made.append(MemoryBackend(clock=clock))
             return made[0]

@@ -76,7 +76,7 @@ class SqliteBackend(EmbeddedBackend):
             self._bells = Bells()
             self._start()
         if self._closed:
-            raise BackendUnavailable(self.name, "the coordinator was closed")
+            raise BackendUnavailable(self.name, "this coordinator was closed", remedy="open a new one")
 
     def _writing(self) -> sqlite3.Connection:
         if self._writer is None:

@@ -76,7 +76,7 @@ def of_record(row: RecordRow) -> tuple[Any, ...]:
     """Give a record's columns."""
     return (
         row.key, row.state.value, row.agent, row.thread, row.tool, row.scope, row.fingerprint, row.owner, row.fence,
-        row.attempt, row.result, row.first_at, row.updated_at,
+        row.attempt, row.result, row.first_at, row.updated_at, row.same_as,
     )  # fmt: skip
 
 

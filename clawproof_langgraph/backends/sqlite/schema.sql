@@ -99,6 +99,7 @@ CREATE TABLE records (
     result      BLOB,
     first_at    REAL NOT NULL,
     updated_at  REAL NOT NULL,
+    same_as     TEXT NOT NULL,          -- the key of the call that this one has turned out to be
     PRIMARY KEY (ns, key)
 ) WITHOUT ROWID;
 

@@ -25,7 +25,7 @@ _WAITER_COLUMNS: Final = (
     "expected"
 )
 _RECORD_COLUMNS: Final = (
-    "key, state, agent, thread, tool, scope, fingerprint, owner, fence, attempt, result, first_at, updated_at"
+    "key, state, agent, thread, tool, scope, fingerprint, owner, fence, attempt, result, first_at, updated_at, same_as"
 )
 _EVENT_COLUMNS: Final = "cursor, time, type, agent, thread, call, key, resources, fence, data"
 
@@ -71,7 +71,8 @@ _FORESEE: Final = (
     "SELECT (SELECT max(cursor) FROM events), EXISTS (SELECT 1 FROM queue WHERE ns = ?1), "
     "EXISTS (SELECT 1 FROM killed WHERE ns = ?1 AND agent = ?2), "
     "EXISTS (SELECT 1 FROM records WHERE ns = ?1 AND key = ?3), "
-    "EXISTS (SELECT 1 FROM records INDEXED BY records_in_doubt WHERE ns = ?1 AND scope = ?4 AND state = 'in_doubt')"
+    "EXISTS (SELECT 1 FROM records INDEXED BY records_in_doubt "
+    "WHERE ns = ?1 AND scope = ?4 AND state = 'in_doubt')"
 )
 
 
@@ -263,7 +264,9 @@ class SqliteTransaction(Transaction):
 
     def in_doubt(self) -> list[RecordRow]:
         found = self._run(
-            f"SELECT {_RECORD_COLUMNS} FROM records WHERE ns = ? AND state = 'in_doubt' ORDER BY first_at", (self._ns,)
+            f"SELECT {_RECORD_COLUMNS} FROM records INDEXED BY records_in_doubt "
+            "WHERE ns = ? AND state = 'in_doubt' ORDER BY first_at",
+            (self._ns,),
         )
         return [rows.record_of(row) for row in found.fetchall()]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clawproof_langgraph.model import Held, Renew, Replay, SettleReply, State, Sweep
+from clawproof_langgraph.model import Held, Renew, Replay, Resolve, SettleReply, State, Sweep
 from clawproof_langgraph.testing.builders import again, ask, call, settled
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.conformance.suite import Suite
@@ -55,6 +55,36 @@ class Adoption(Suite):
         """The model may want the same thing once more; only what has not settled is taken over."""
         store.settle(settled(store.granted(call("a", key="old", scope="same")), result=b"42"))
         assert store.granted(call("b", key="new", scope="same")).key == "new"
+
+    def test_what_an_operator_resolved_answers_who_was_refused_and_nobody_else(self, store: Face) -> None:
+        """A call that was told to be in doubt is that call for good; one that comes later is another."""
+        doubt_first(store, "old")
+        assert store.begin(call("b", key="new", scope="same")) == Held("old", "reserve")
+        store.record(Resolve("old", applied=True, result=b"by hand"))
+
+        assert store.begin(call("b2", key="new", scope="same")) == Replay("old", b"by hand")
+        assert store.granted(call("c", key="newer", scope="same")).key == "newer"
+
+    def test_an_adopted_call_stays_that_call_when_it_is_asked_again(self, store: Face) -> None:
+        """Otherwise a second key would reach the service behind the tool."""
+        doubt_first(store, "old")
+        lease = store.granted(call("b", key="new", scope="same", rerun_within=FOREVER))
+        store.settle(settled(lease, result=b"42"))
+
+        assert store.begin(call("b2", key="new", scope="same", rerun_within=FOREVER)) == Replay("old", b"42")
+
+    def test_what_was_resolved_and_answered_is_not_adopted(self, store: Face) -> None:
+        doubt_first(store, "old")
+        store.record(Resolve("old", applied=True, result=b"by hand"))
+
+        assert store.begin(call("b", key="old", scope="same")) == Replay("old", b"by hand")
+
+        assert store.granted(call("c", key="new", scope="same")).key == "new"
+
+    def test_what_was_resolved_as_not_applied_is_not_adopted(self, store: Face) -> None:
+        doubt_first(store, "old")
+        store.record(Resolve("old", applied=False))
+        store.granted(call("b", key="new", scope="same"))
 
     def test_a_record_of_its_own_goes_first(self, store: Face) -> None:
         store.settle(settled(store.granted(call("a", key="mine", scope="same")), result=b"42"))
