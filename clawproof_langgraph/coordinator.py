@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable
-from contextvars import Token
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -33,7 +33,7 @@ from clawproof_langgraph.model import (
     Sweep,
     Want,
 )
-from clawproof_langgraph.runtime.context import Frame, current_frame, pop, push
+from clawproof_langgraph.runtime.context import Frame, Link, current_frame, pop, push
 from clawproof_langgraph.runtime.drive import Body, Driver
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
 from clawproof_langgraph.runtime.lease import Lease
@@ -272,7 +272,7 @@ class Coordinator:
 
     async def aclose(self) -> None:
         """Do what `close` does, from an event loop."""
-        self.close()
+        await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Self:
         return self
@@ -294,7 +294,7 @@ class HeldLock:
         self._coordinator, self._wants, self._agent, self._ttl, self._wait = coordinator, wants, agent, ttl, wait
         self._pid, self._unused = os.getpid(), threading.Lock()
         self._held: tuple[Begin, Granted, Driver] | None = None
-        self._link: Token[Frame | None] | None = None
+        self._link: Link | None = None
 
     def _check_unused(self) -> None:
         if not self._unused.acquire(blocking=False):

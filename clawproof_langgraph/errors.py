@@ -144,7 +144,7 @@ class LeaseLost(ClawproofError):
 
 
 class FingerprintMismatch(ClawproofError):
-    """Says that an idempotency key was used before with other arguments.
+    """Says that an idempotency key was used before with other arguments, or by another tool.
 
     Args:
         key: the idempotency key.
@@ -154,7 +154,7 @@ class FingerprintMismatch(ClawproofError):
     def __init__(self, key: str, tool: str) -> None:
         self.key, self.tool = key, tool
         super().__init__(
-            f'Key "{key}" of tool "{tool}" was used before with other arguments; nothing was run. '
+            f'Key "{key}" of tool "{tool}" was used before with other arguments, or by another tool; nothing was run. '
             f"Use a new key for a new intent, or name in `key_fields` the arguments that make the call the same."
         )
 

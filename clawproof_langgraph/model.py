@@ -145,7 +145,7 @@ class Sweep:
         max_events: the most events that are kept, whatever their age.
     """
 
-    limit: int = 200
+    limit: int = 500
     keep_results: float = 30 * 86400.0
     keep_events: float = 7 * 86400.0
     max_events: int = 100_000

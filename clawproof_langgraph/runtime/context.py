@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
@@ -87,24 +88,38 @@ class CallContext:
         return next(self._counts.setdefault(name, itertools.count()))  # atomic: siblings may run in parallel
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
-    """One link of the call chain: who holds what here, in which coordinator, inside which other link."""
+    """One link of the call chain: who holds what here, in which coordinator, inside which other link.
+
+    A context that was copied may outlive the link, and so may a forked process, which holds nothing of its parent's.
+    """
 
     owner: str
     wants: tuple[Want, ...]
     coordinator: object
     outer: Frame | None
+    pid: int
+    ended: bool = False
+
+    @property
+    def links(self) -> Iterator[Frame]:
+        """This link and those around it that still hold, innermost first."""
+        frame: Frame | None = self
+        while frame is not None:
+            if not frame.ended and frame.pid == os.getpid():
+                yield frame
+            frame = frame.outer
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """The owners of this link and of all around it, innermost last."""
-        return (*(self.outer.chain if self.outer else ()), self.owner)
+        """The owners of this link and of all around it."""
+        return tuple(frame.owner for frame in self.links)
 
     @property
     def held(self) -> tuple[Want, ...]:
         """What this link and all around it hold."""
-        return (*(self.outer.held if self.outer else ()), *self.wants)
+        return tuple(want for frame in self.links for want in frame.wants)
 
 
 _frame: ContextVar[Frame | None] = ContextVar("clawproof_frame", default=None)
@@ -117,21 +132,26 @@ def current_call() -> CallContext | None:
 
 
 def current_frame() -> Frame | None:
-    """Give the innermost link of the call chain, None at its top."""
-    return _frame.get()
+    """Give the innermost live link of the call chain, None at its top."""
+    frame = _frame.get()
+    return None if frame is None else next(frame.links, None)
 
 
-def push(lease: Lease, coordinator: object) -> Token[Frame | None]:
+Link = tuple[Frame, Token[Frame | None]]
+
+
+def push(lease: Lease, coordinator: object) -> Link:
     """Add a link to the call chain."""
-    return _frame.set(Frame(lease.owner, lease.wants, coordinator, _frame.get()))
+    frame = Frame(lease.owner, lease.wants, coordinator, _frame.get(), os.getpid())
+    return frame, _frame.set(frame)
 
 
-def pop(token: Token[Frame | None]) -> None:
-    """Take the innermost link off the call chain."""
-    try:
+def pop(link: Link) -> None:
+    """Take a link off the call chain."""
+    frame, token = link
+    frame.ended = True
+    with suppress(ValueError):  # given back in another context than it was taken in, such as a fixture's
         _frame.reset(token)
-    except ValueError:  # given back in another context than it was taken in, such as a fixture's
-        _frame.set(None)
 
 
 @contextmanager

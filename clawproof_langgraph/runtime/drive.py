@@ -88,6 +88,9 @@ class Driver:
                     step = program.send(answer)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+        except BaseException:  # whoever asked for the lease does not get it
+            self._drop_lease()
+            raise
         finally:
             self._clean_up()
 
@@ -153,6 +156,10 @@ class Driver:
                     step = program.send(answer)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+        except BaseException:
+            if not self._in_thread:
+                self._drop_lease()
+            raise
         finally:
             if not self._in_thread:
                 self._clean_up()

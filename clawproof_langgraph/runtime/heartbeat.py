@@ -20,6 +20,8 @@ _log = logging.getLogger("clawproof_langgraph.heartbeat")
 _WAITER_BEAT: Final = 0.5
 """Seconds between two beats while somebody waits."""
 _SWEEP_EVERY: Final = 10.0
+_NEXT_STEP: Final = 0.05
+"""Seconds between two steps of a sweep that has more to do."""
 _IDLE: Final = 3600.0
 _SHARE: Final = 3.0
 """A lease is renewed when one third of its TTL has passed."""
@@ -40,7 +42,7 @@ class Heartbeat:
         self._bells: dict[str, str] = {}
         self._wake = threading.Condition()
         self._next = float("inf")
-        self._swept = time.monotonic()
+        self._swept, self._more = time.monotonic(), False
         self._thread: threading.Thread | None = None
         self._stopped = False
 
@@ -138,12 +140,10 @@ class Heartbeat:
     def _sweep_if_due(self) -> None:
         now = time.monotonic()
         every = _WAITER_BEAT if self._bells else _SWEEP_EVERY
-        if now - self._swept < every:
+        if now - self._swept < every and not self._more:
             return
         self._swept = now
-        while self._backend.sweep(self._terms).more:
-            if self._stopped:
-                return
+        self._more = self._backend.sweep(self._terms).more  # one step, so that the renewals never wait for long
 
     def _report_losses(self, leases: list[Lease]) -> None:
         for lease in leases:
@@ -159,6 +159,8 @@ class Heartbeat:
         ]
         if self._bells:
             dues.append(now + _WAITER_BEAT)
+        if self._more:
+            dues.append(now + _NEXT_STEP)
         dues.append(max(self._swept + _SWEEP_EVERY, now + 1.0) if self._leases else now + _IDLE)
         with self._wake:
             self._next = min(self._next, *dues)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+from clawproof_langgraph.backends.base import AsyncBell, Bell
 from clawproof_langgraph.backends.bells import Bells
 from clawproof_langgraph.backends.embedded import EmbeddedBackend
 from clawproof_langgraph.backends.sqlite.connection import check_place, open_connection
@@ -150,6 +151,14 @@ class SqliteBackend(EmbeddedBackend):
         if isinstance(exc, sqlite3.ProgrammingError | sqlite3.IntegrityError):
             return exc
         return BackendUnavailable(self.name, str(exc))
+
+    def take_bell(self) -> Bell:
+        self._check_process()
+        return super().take_bell()
+
+    def loop_bell(self) -> AsyncBell:
+        self._check_process()
+        return super().loop_bell()
 
     async def _astep(self, command: Callable[[Transaction, Any], T], argument: Any) -> T:
         return await self._in_thread(self._step, command, argument)
