@@ -94,10 +94,8 @@ def measure_waiters(folder: Path, shop: Shop, plan: Plan, *, waiters: int) -> Ta
         for count in (_FEW, waiters):
             ratio = begins[count].median / begins[_FEW].median
             goal = Goal(ratio, _WAITERS_AT_MOST) if count == waiters else ratio
-            left = leaves[count].median
-            table.add(
-                store, count, goal, left / leaves[_FEW].median, begins[count].median, begins[count].p99, left
-            )  # fmt: skip
+            begun, left = begins[count], leaves[count].median
+            table.add(store, count, goal, left / leaves[_FEW].median, begun.median, begun.p99, left)
     return table
 
 

@@ -54,7 +54,7 @@ def main(quick: bool, stores: tuple[str, ...], turns: int | None, folder: Path |
         broken = 0
         for store in stores or (NORMAL, FULL):
             found = _run(Path(made), store, rounds, each)
-            broken += sum(_violations(turns) for parts in found.values() for turns in parts)
+            broken += sum(_violations(taken) for parts in found.values() for taken in parts)
             report.show(_table(store, found))
         report.conclude(file)
     if broken:

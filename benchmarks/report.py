@@ -8,6 +8,7 @@ import platform
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,9 @@ class Table:
         return {"title": self.title, "note": self.note, "rows": rows}
 
     def goals(self) -> Iterator[tuple[str, Goal]]:
-        """Give each figure that has a goal, named by its row and column."""
+        """Give each figure that has a goal, named by its row's first cells and its column."""
         for row in self.rows:
-            name = " ".join(str(figure) for figure in row if isinstance(figure, str | int))
+            name = " ".join(map(str, takewhile(lambda figure: isinstance(figure, str | int), row)))
             for column, figure in zip(self.columns, row, strict=True):
                 if isinstance(figure, Goal):
                     yield f"{self.title}: {name}: {column}", figure
