@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -23,6 +22,8 @@ _RECORDS_AT_MOST: Final = 1.4
 _WAITERS_AT_MOST: Final = 1.5
 _FEW: Final = 10
 _RESULT: Final = b"r" * 300
+_FILLED: Final = {"key": ":key", "scope": ":other", "fingerprint": ":other", "owner": ":other", "result": ":result"}
+"""What is not the same in all records that a file is filled with."""
 
 
 def measure_records(folder: Path, shop: Shop, plan: Plan, *, records: int) -> Table:
@@ -33,8 +34,8 @@ def measure_records(folder: Path, shop: Shop, plan: Plan, *, records: int) -> Ta
     )
     with ExitStack() as stack:
         empty = stack.enter_context(_opened(NORMAL, folder, "empty"))
-        _fill(folder / "filled-normal.db", folder, records)
         filled = stack.enter_context(_opened(NORMAL, folder, "filled"))
+        _fill(folder / "filled-normal.db", filled, shop, records)
         found = interleave({0: shop.case(empty, 1), records: shop.case(filled, 1)}, plan)
     for count, name in ((0, "empty"), (records, "filled")):
         ratio = found[count].median / found[0].median
@@ -50,23 +51,19 @@ def _opened(store: str, folder: Path, name: str) -> Iterator[Backend]:
         yield backend
 
 
-def _fill(path: Path, folder: Path, records: int) -> None:
-    """Write records straight into the table, since so many calls would take a minute."""
-    with _opened(NORMAL, folder, path.stem.removesuffix("-normal")):
-        pass  # which makes the tables
-    now = time.time()
-    rows = (
-        (key, digest("scope", key), digest("arguments", key), f"0123456789ab-{key[:6]}", 1, _RESULT, now, now)
-        for key in sorted(digest("call", "filled", str(number)) for number in range(records))
-    )
+def _fill(path: Path, backend: Backend, shop: Shop, records: int) -> None:
+    """Copy the record of one real call straight into the table, since so many calls would take a minute."""
+    call = shop.case(backend, 1)
+    call.burst(call.prepare(1))
+    keys = sorted(digest("call", "filled", str(number)) for number in range(records))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        ns = connection.execute("SELECT ns FROM namespaces").fetchone()[0]
+        columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(records)")]
+        values = ", ".join(_FILLED.get(name, name) for name in columns)
+        connection.execute("CREATE TEMP TABLE model AS SELECT * FROM records LIMIT 1")
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(
-            "INSERT INTO records (ns, state, agent, thread, tool, fence, key, scope, fingerprint, owner, attempt, "
-            f"result, first_at, updated_at) VALUES ({ns}, 'done', 'orders', 'thread-1', 'place_order', 1, "
-            "?, ?, ?, ?, ?, ?, ?, ?)",
-            rows,
+            f"INSERT INTO records ({', '.join(columns)}) SELECT {values} FROM model",
+            ({"key": key, "other": digest("other", key), "result": _RESULT} for key in keys),
         )
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import ConfigurationError
+from clawproof_langgraph.events import BUILT_IN
 from clawproof_langgraph.model import Mode
 from clawproof_langgraph.templates import parse
 
@@ -164,6 +165,10 @@ class ToolPolicy(_Checked):
             parse(self.key)
         if self.ttl <= 0:
             raise ValueError('ttl must be more than zero: a lease that ends at once protects nothing. Try "30s".')
+        if self.emits in BUILT_IN:
+            raise ValueError(
+                f'emits="{self.emits}" is an event type of the library; name the domain event differently.'
+            )
         if self.effect is Effect.READ and self.key is not None:
             raise ValueError('a tool with effect="read" changes nothing and needs no key; remove `key`.')
         return self

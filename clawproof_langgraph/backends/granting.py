@@ -139,7 +139,7 @@ def grant(
     if names:
         tx.append(events.LOCK_ACQUIRED, ask, resources=names, fence=fence, data={"waited": round(since, 6)})
     if ask.tool:
-        data = {"tool": ask.tool, "attempt": attempt + 1, "waited": round(since, 6), **ask.data}
+        data = {**ask.data, "tool": ask.tool, "attempt": attempt + 1, "waited": round(since, 6)}
         tx.append(events.CALL_STARTED, ask, resources=names, fence=fence, data=data)
     return Granted(ask.owner, fence, ask.ttl, ask.key, attempt)
 

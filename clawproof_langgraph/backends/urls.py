@@ -76,7 +76,7 @@ def default_file() -> Path:
 def _project_url() -> str:
     file = default_file()
     try:
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(mode=0o700, exist_ok=True)  # results of tools are in it
         ignore = file.parent / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n")

@@ -133,7 +133,7 @@ class SqliteBackend(EmbeddedBackend):
     def _read(self, query: Callable[[Transaction, Any], T], argument: Any) -> T:
         self._check_process()
         try:
-            connection = self._readers.pop() if self._readers else open_connection(self._path, self._synchronous)
+            connection = self._reading()
             try:
                 connection.execute("BEGIN")  # one snapshot for all that the query reads
                 answer = query(SqliteTransaction(connection, self._ns, self._clock(), {}), argument)
@@ -159,6 +159,12 @@ class SqliteBackend(EmbeddedBackend):
     def loop_bell(self) -> AsyncBell:
         self._check_process()
         return super().loop_bell()
+
+    def _reading(self) -> sqlite3.Connection:
+        try:
+            return self._readers.pop()
+        except IndexError:  # all are in use
+            return open_connection(self._path, self._synchronous)
 
     async def _astep(self, command: Callable[[Transaction, Any], T], argument: Any) -> T:
         return await self._in_thread(self._step, command, argument)
