@@ -43,12 +43,12 @@ Rounds = dict[int, list[list[Turn]]]
 @click.command()
 @click.option("--quick", is_flag=True, help="A small run, in under 15 seconds.")
 @click.option("--store", "stores", type=click.Choice((NORMAL, FULL)), multiple=True, help="Only this mode of SQLite.")
-@click.option("--turns", type=click.IntRange(min=50), help="Turns of each process; the default is 500, quick 100.")
+@click.option("--turns", type=click.IntRange(min=50), help="Turns of each process; the default is 500, quick 60.")
 @click.option("--folder", type=click.Path(path_type=Path, exists=True), help="Where the files go; on the disk to test.")
 @click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures there, too.")
 def main(quick: bool, stores: tuple[str, ...], turns: int | None, folder: Path | None, file: Path | None) -> None:
     """Measure how a contended resource goes from process to process."""
-    rounds, each = (1, turns or 100) if quick else (3, turns or 500)
+    rounds, each = (1, turns or 60) if quick else (3, turns or 500)
     with tempfile.TemporaryDirectory(dir=folder, prefix="clawproof-") as made:
         report = Report({"rounds": rounds, "turns": each, "section": "1ms", "folder": made})
         broken = 0
