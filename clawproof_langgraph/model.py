@@ -358,7 +358,16 @@ class WaiterView:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """A call in doubt as `coordinator.snapshot()` shows it; `since` is seconds since the epoch."""
+    """A call in doubt as `coordinator.snapshot()` shows it.
+
+    Args:
+        key: its idempotency key, for `coordinator.resolve`.
+        agent, thread, tool: who called what.
+        attempt: how often it was executed.
+        since: seconds since the epoch.
+        resources: what it held.
+        reason: why it is in doubt: the type of the error, or that its lease expired.
+    """
 
     key: str
     agent: str
@@ -366,6 +375,8 @@ class InDoubt:
     tool: str
     attempt: int
     since: float
+    resources: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
