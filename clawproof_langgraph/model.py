@@ -234,12 +234,14 @@ class Queued:
         holder: who holds it, or waits for it before you, in words.
         look_again: seconds after which to ask again if no bell rings.
         on_key: whether it is the idempotency key: the same call runs elsewhere.
+        alive: whether the holder is known to live: it has shown life since the request came.
     """
 
     resource: str
     holder: str
     look_again: float
     on_key: bool = False
+    alive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from clawproof_langgraph.backends import engine
 from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
 from clawproof_langgraph.backends.bells import Bells
+from clawproof_langgraph.backends.snapshot import snapshot
 from clawproof_langgraph.backends.store import Transaction
 from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import (
@@ -111,4 +112,4 @@ def _events(tx: Transaction, wanted: EventFilter) -> list[Event]:
 
 
 def _snapshot(tx: Transaction, _: None) -> Snapshot:
-    return engine.snapshot(tx)
+    return snapshot(tx)

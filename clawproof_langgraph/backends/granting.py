@@ -11,21 +11,23 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from clawproof_langgraph import events
-from clawproof_langgraph.backends.store import LAST_PLACE, Holding, LeaseRow, RecordRow, Transaction, WaiterRow
-from clawproof_langgraph.model import Begin, Granted, Mode, State, Want
+from clawproof_langgraph.backends.records import EXPIRED, doubt_of
+from clawproof_langgraph.backends.store import (
+    CLAIM_WITHIN,
+    LAST_PLACE,
+    WAITER_LIFE,
+    Holding,
+    LeaseRow,
+    Transaction,
+    WaiterRow,
+)
+from clawproof_langgraph.backends.wants import is_key, is_scope, is_users, names_of
+from clawproof_langgraph.model import Begin, Granted, Mode, Want
 
-CLAIM_WITHIN: Final = 1.0
-"""Seconds that a waiter has to take up a grant, before it passes on."""
-WAITER_LIFE: Final = 3.0
-"""Seconds that a waiter counts as alive after its session's last sign of life."""
 _LIFE_STEP: Final = 0.25
 """Seconds by which a session's life may fall short of that, to spare most writes of it."""
 STEP: Final = 64
 """The most waiters of one resource looked at in one step; each claim continues where a step has ended."""
-
-# The key and the scope of a call are two more exclusive resources. Noncharacters, refused in names, put them last.
-_SCOPE: Final = "\U0010fffe"
-_KEY: Final = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +48,12 @@ class Obstacle:
     @property
     def on_key(self) -> bool:
         """Whether it is the idempotency key."""
-        return self.resource.startswith(_KEY)
+        return is_key(self.resource)
 
     @property
     def on_scope(self) -> bool:
         """Whether it is the scope."""
-        return self.resource.startswith(_SCOPE)
-
-
-def all_wants(ask: Begin) -> tuple[Want, ...]:
-    """List the resources of a request with those that stand for its scope and its key."""
-    wants = ask.wants
-    if ask.scope:
-        wants += (Want(_SCOPE + ask.scope, Mode.EXCLUSIVE),)
-    if ask.key:
-        wants += (Want(_KEY + ask.key, Mode.EXCLUSIVE),)
-    return wants
-
-
-def user_wants(wants: tuple[Want, ...]) -> tuple[Want, ...]:
-    """List the wants of a request without those that stand for its scope and its key."""
-    end = len(wants)
-    while end and wants[end - 1].resource >= _SCOPE:
-        end -= 1
-    return wants[:end]
-
-
-def names_of(wants: tuple[Want, ...]) -> tuple[str, ...]:
-    """List the names of resources that a user knows."""
-    return tuple([want.resource for want in wants if want.resource < _SCOPE])
+        return is_scope(self.resource)
 
 
 def find_obstacle(
@@ -109,19 +88,24 @@ def _conflicting_holder(tx: Transaction, ask: Begin, holding: Holding, mode: Mod
     if (held is Mode.SHARED and mode is Mode.SHARED) or owner == ask.owner or owner in ask.ancestors:
         return None
     lease = tx.lease(owner)
-    # The scope keeps out the heir of a call that may have died. A holder that has shown life since the heir came is
-    # not its dead predecessor but a running sibling, and no reason to wait.
-    if lease is None or (resource.startswith(_SCOPE) and lease.seen > arrived):
+    # The scope keeps out the heir of a call that may have died. A holder that is alive is not its dead predecessor
+    # but a running sibling, and no reason to wait.
+    if lease is None or (is_scope(resource) and not tx.is_over(lease) and has_shown_life(lease, ask, arrived)):
         return None
     return lease
 
 
+def has_shown_life(lease: LeaseRow, ask: Begin, arrived: float) -> bool:
+    """Tell whether a holder is known to live, to somebody who came at `arrived`."""
+    return lease.seen > arrived or lease.ask.session == ask.session
+
+
 def end_if_dead(tx: Transaction, obstacle: Obstacle) -> bool:
     """End an obstacle that has expired; tell whether it had."""
-    if obstacle.holder is not None and obstacle.holder.expires <= tx.now:
+    if obstacle.holder is not None and tx.is_over(obstacle.holder):
         expire(tx, obstacle.holder)
         return True
-    if obstacle.waiter is not None and tx.session_until(obstacle.waiter.ask.session) <= tx.now:
+    if obstacle.waiter is not None and not tx.is_alive(obstacle.waiter.ask.session):
         leave_queue(tx, obstacle.waiter)
         return True
     return False
@@ -134,9 +118,9 @@ def grant(
     if not held:
         tx.hold(ask.owner, wants)
     fence = tx.next_cursor()
-    tx.put_lease(LeaseRow(ask, wants, fence, tx.now + ask.ttl, tx.now, tx.now, True, attempt))
+    tx.put_lease(LeaseRow(ask, wants, fence, tx.ticks + ask.ttl, tx.now, tx.ticks, True, attempt))
     names = names_of(wants)
-    if names:
+    if names or not ask.tool:  # an entry in any case: the fence is its cursor
         tx.append(events.LOCK_ACQUIRED, ask, resources=names, fence=fence, data={"waited": round(since, 6)})
     if ask.tool:
         data = {**ask.data, "tool": ask.tool, "attempt": attempt + 1, "waited": round(since, 6)}
@@ -150,7 +134,7 @@ def release(tx: Transaction, lease: LeaseRow, *, touched: bool) -> None:
     tx.unhold(lease.ask.owner, lease.wants)
     names = [want.resource for want in lease.wants]
     if touched:
-        changed = [name for name, mode in lease.wants if mode is Mode.EXCLUSIVE and name < _SCOPE]
+        changed = [name for name, mode in lease.wants if mode is Mode.EXCLUSIVE and is_users(name)]
         tx.put_versions(changed, lease.fence)
     tx.freed.extend(tx.contended(names))
 
@@ -165,44 +149,23 @@ def expire(tx: Transaction, lease: LeaseRow) -> None:
         held = {"held": round(tx.now - lease.since, 6)}
         tx.append(events.LOCK_EXPIRED, ask, resources=names, fence=lease.fence, data=held)
     if ask.key:
-        tx.put_record(record_of(tx, lease, State.IN_DOUBT, lease.attempt + 1, None))
-        why = {"tool": ask.tool, "reason": "the lease expired"}
+        tx.put_record(doubt_of(tx, lease))
+        why = {"tool": ask.tool, "reason": EXPIRED}
         tx.append(events.CALL_IN_DOUBT, ask, resources=names, fence=lease.fence, data=why)
-
-
-def record_of(tx: Transaction, lease: LeaseRow, state: State, attempt: int, result: bytes | None) -> RecordRow:
-    """Make the record of a lease's call as of now."""
-    ask = lease.ask
-    earlier = tx.record(ask.key) if lease.attempt else None
-    return RecordRow(
-        key=ask.key,
-        state=state,
-        agent=ask.agent,
-        thread=ask.thread,
-        tool=ask.tool,
-        scope=ask.scope,
-        fingerprint=ask.fingerprint,
-        owner=ask.owner,
-        fence=lease.fence,
-        attempt=attempt,
-        result=result,
-        first_at=earlier.first_at if earlier else lease.since,
-        updated_at=tx.now,
-    )
 
 
 def enqueue(tx: Transaction, ask: Begin, wants: tuple[Want, ...]) -> None:
     """Put a request at the end of the queues of its resources; a nested one goes before all that are not."""
     ticket = max(tx.last_ticket([want.resource for want in wants]) + 1, int(tx.now * 1_000_000))
     place = ticket - LAST_PLACE if ask.ancestors else ticket
-    tx.put_waiter(WaiterRow(ask, wants, place, tx.now))
+    tx.put_waiter(WaiterRow(ask, wants, place, tx.ticks))
     show_life(tx, ask.session)
 
 
 def show_life(tx: Transaction, session: str) -> None:
     """Note that a session's waiters are alive, unless that was noted a moment ago."""
-    if tx.session_until(session) < tx.now + WAITER_LIFE - _LIFE_STEP:
-        tx.put_session(session, tx.now + WAITER_LIFE)
+    if not 0 <= tx.ticks + WAITER_LIFE - tx.session_until(session) <= _LIFE_STEP:
+        tx.put_session(session, tx.ticks + WAITER_LIFE)
 
 
 def leave_queue(tx: Transaction, waiter: WaiterRow) -> None:
@@ -231,7 +194,7 @@ def _serve(tx: Transaction, resource: str) -> None:
 
 def _serve_one(tx: Transaction, waiter: WaiterRow, resource: str) -> bool:
     """Hand a waiter its grant if its turn has come; tell whether nobody behind it can be next."""
-    if tx.session_until(waiter.ask.session) <= tx.now:
+    if not tx.is_alive(waiter.ask.session):
         leave_queue(tx, waiter)
         return False
     blocked = find_obstacle(tx, waiter.ask, waiter.wants, place=waiter.place, arrived=waiter.arrived)
@@ -244,7 +207,7 @@ def _serve_one(tx: Transaction, waiter: WaiterRow, resource: str) -> bool:
 def _hand_over(tx: Transaction, waiter: WaiterRow) -> None:
     tx.drop_waiter(waiter)
     tx.hold(waiter.ask.owner, waiter.wants)
-    tx.put_lease(LeaseRow(waiter.ask, waiter.wants, 0, tx.now + CLAIM_WITHIN, tx.now, tx.now, False))
+    tx.put_lease(LeaseRow(waiter.ask, waiter.wants, 0, tx.ticks + CLAIM_WITHIN, tx.now, tx.ticks, False))
     if waiter.ask.bell:
         tx.rings.append((waiter.ask.bell, waiter.ask.owner))
 

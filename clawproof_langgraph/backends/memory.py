@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from clawproof_langgraph.backends.bells import Bells
+from clawproof_langgraph.backends.clocks import Clock, SystemClock
 from clawproof_langgraph.backends.embedded import EmbeddedBackend
 from clawproof_langgraph.backends.store import LAST_PLACE, Holding, LeaseRow, RecordRow, Transaction, WaiterRow
 from clawproof_langgraph.events import Event, EventFilter
@@ -48,8 +48,8 @@ class _Tables:
 class _MemoryTransaction(Transaction):
     """Writes at once and keeps what undoes it, so that a step that fails leaves nothing behind."""
 
-    def __init__(self, tables: _Tables, now: float) -> None:
-        super().__init__(now)
+    def __init__(self, tables: _Tables, clock: Clock) -> None:
+        super().__init__(clock.time(), clock.ticks())
         self._tables = tables
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
         self._queue_undo: list[tuple[Callable[[WaiterRow], None], WaiterRow]] = []
@@ -93,7 +93,7 @@ class _MemoryTransaction(Transaction):
         rows = [
             row
             for row in self._tables.leases.values()
-            if (not expired or row.expires <= self.now) and (not session or row.ask.session == session)
+            if (not expired or self.is_over(row)) and (not session or row.ask.session == session)
         ]
         return rows if limit < 0 else rows[:limit]
 
@@ -157,7 +157,7 @@ class _MemoryTransaction(Transaction):
     def waiters(self, *, dead: bool = False, limit: int = -1) -> list[WaiterRow]:
         rows = sorted(self._tables.waiters.values(), key=lambda row: row.place)
         if dead:
-            rows = [row for row in rows if self.session_until(row.ask.session) <= self.now]
+            rows = [row for row in rows if not self.is_alive(row.ask.session)]
         return rows if limit < 0 else rows[:limit]
 
     def queue(self, resource: str, *, after: int, limit: int) -> list[WaiterRow]:
@@ -186,10 +186,8 @@ class _MemoryTransaction(Transaction):
     def record(self, key: str) -> RecordRow | None:
         return self._tables.records.get(key)
 
-    def unsettled(self, scope: str) -> RecordRow | None:
-        for key in self._tables.doubts.get(scope, ()):
-            return self._tables.records[key]
-        return None
+    def unsettled(self, scope: str) -> list[RecordRow]:
+        return [self._tables.records[key] for key in self._tables.doubts.get(scope, ())]
 
     def put_record(self, row: RecordRow) -> None:
         self.drop_record(row.key)  # so that the newest is last
@@ -239,7 +237,7 @@ class _MemoryTransaction(Transaction):
         events = self._retire_events(terms)
         records = self._retire_records(terms)
         for session, until in list(self._tables.sessions.items()):
-            if until <= self.now:
+            if until <= self.ticks:
                 self._drop(self._tables.sessions, session)
         self._retire_versions(terms)
         return Swept(records=records, events=events, more=terms.limit in (records, events))
@@ -274,20 +272,18 @@ class MemoryBackend(EmbeddedBackend):
     Args:
         name: how the store is called in messages.
         shared: whether others use it by its name, so that closing it ends nothing.
-        clock: gives the time in seconds since the epoch.
+        clock: what the store goes by.
     """
 
-    def __init__(
-        self, name: str = "memory://", *, shared: bool = False, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, name: str = "memory://", *, shared: bool = False, clock: Clock | None = None) -> None:
         super().__init__(name, Bells())
-        self._clock, self._shared = clock, shared
+        self._clock, self._shared = clock or SystemClock(), shared
         self._tables = _Tables()
         self._lock = threading.Lock()
 
     def _step(self, command: Callable[[Transaction, Any], T], argument: Any) -> T:
         with self._lock:
-            tx = _MemoryTransaction(self._tables, self._clock())
+            tx = _MemoryTransaction(self._tables, self._clock)
             try:
                 answer = command(tx, argument)
             except BaseException:  # also an interrupt from the keyboard: half a step must not stay

@@ -14,6 +14,14 @@ LAST_PLACE: Final = 2**62
 """The place of a request that is not queued: behind every waiter."""
 
 
+CLAIM_WITHIN: Final = 1.0
+"""Seconds that a waiter has to take up a grant, before it passes on."""
+WAITER_LIFE: Final = 3.0
+"""Seconds that a waiter counts as alive after its session's last sign of life."""
+SLACK: Final = 1.0
+"""Seconds by which an end may be further away than it should, for whatever rounding."""
+
+
 class Holding(NamedTuple):
     """One resource in the hands of one owner."""
 
@@ -30,9 +38,9 @@ class LeaseRow:
         ask: the request that it was granted to.
         wants: the resources of the request, with those that stand for its key and its scope.
         fence: the fencing token; 0 until the grant is claimed.
-        expires: when it ends.
-        since: when it was granted.
-        seen: the holder's last sign of life.
+        expires: when it ends, in ticks.
+        since: when it was granted, in seconds since the epoch.
+        seen: the holder's last sign of life, in ticks.
         claimed: whether the tool may have started.
         attempt: how often the call was executed before.
         suspected: whether its overdue holder was already reported.
@@ -51,7 +59,7 @@ class LeaseRow:
 
 @dataclass(frozen=True, slots=True)
 class WaiterRow:
-    """A waiter: its request, its resources, its place in the queue (lower is earlier), and when it came."""
+    """A waiter: its request, its resources, its place in the queue (lower is earlier), and when it came, in ticks."""
 
     ask: Begin
     wants: tuple[Want, ...]
@@ -61,7 +69,14 @@ class WaiterRow:
 
 @dataclass(frozen=True, slots=True)
 class RecordRow:
-    """What is known of a call by its idempotency key; `same_as` is the key of the call that it has turned out to be."""
+    """What is known of a call by its idempotency key.
+
+    Args:
+        same_as: the key of the call that it has turned out to be; empty for a call of its own.
+        resources: what a call in doubt held.
+        reason: why it is in doubt.
+        doubted_before: whether it was in doubt when its last execution began.
+    """
 
     key: str
     state: State
@@ -77,16 +92,23 @@ class RecordRow:
     first_at: float
     updated_at: float
     same_as: str = ""
+    resources: tuple[str, ...] = ()
+    reason: str = ""
+    doubted_before: bool = False
 
 
 class Transaction(ABC):
     """One atomic step over a namespace; all of it happens, or nothing.
 
-    Reads see the writes of the same step. `now` is the store's time in seconds since the epoch.
+    Reads see the writes of the same step.
+
+    Args:
+        now: the date, in seconds since the epoch.
+        ticks: the seconds passed on a clock that nobody sets; what lives for a time lives by it.
     """
 
-    def __init__(self, now: float) -> None:
-        self.now = now
+    def __init__(self, now: float, ticks: float) -> None:
+        self.now, self.ticks = now, ticks
         self.rings: list[tuple[str, str]] = []
         """(bell, owner) of those to wake once the step is durable."""
         self.freed: list[str] = []
@@ -94,7 +116,17 @@ class Transaction(ABC):
         self._appended: list[Event] = []
         self._cursor = 0
 
-    # The log is also the clock: a fence is the cursor of the event that tells of its grant.
+    # An end that lies further ahead than it ever can was written before the machine was started anew, and its ticks.
+
+    def is_over(self, lease: LeaseRow) -> bool:
+        """Tell whether a lease has expired."""
+        return not self.ticks < lease.expires <= self.ticks + max(lease.ask.ttl, CLAIM_WITHIN) + SLACK
+
+    def is_alive(self, session: str) -> bool:
+        """Tell whether a session's waiters count as alive."""
+        return self.ticks < self.session_until(session) <= self.ticks + WAITER_LIFE + SLACK
+
+    # The log is also the clock of fences: a fence is the cursor of the event that tells of its grant.
 
     def next_cursor(self) -> int:
         """Tell the cursor that the next event will get: beyond all before, and not before the time in µs."""
@@ -205,19 +237,19 @@ class Transaction(ABC):
 
     @abstractmethod
     def session_until(self, session: str) -> float:
-        """Read until when a session's waiters count as alive."""
+        """Read until when a session's waiters count as alive, in ticks."""
 
     @abstractmethod
     def put_session(self, session: str, until: float) -> None:
-        """Write until when a session's waiters count as alive."""
+        """Write until when a session's waiters count as alive, in ticks."""
 
     @abstractmethod
     def record(self, key: str) -> RecordRow | None:
         """Read a record."""
 
     @abstractmethod
-    def unsettled(self, scope: str) -> RecordRow | None:
-        """Read the oldest record in doubt of a scope."""
+    def unsettled(self, scope: str) -> list[RecordRow]:
+        """Read the records in doubt of a scope, the oldest first."""
 
     @abstractmethod
     def put_record(self, row: RecordRow) -> None:

@@ -43,7 +43,10 @@ def _ask_until_answered(ask: Begin, wait: float) -> Program[Verdict]:
     started = yield Now()
     waited = 0.0
     while isinstance(reply, Queued):
-        if waited >= wait:
+        # Keys stand outside the order of locks, so calls that nest could wait for each other's in a circle. A dead
+        # holder is waited for, since it ends; a living one is not.
+        never = reply.on_key and reply.alive and bool(ask.ancestors)
+        if never or waited >= wait:
             kind = CallInProgress if reply.on_key else WaitTimeout
             raise kind(reply.resource, reply.holder, waited)
         yield Wait(ask.owner, max(min(wait - waited, reply.look_again), 0.0))

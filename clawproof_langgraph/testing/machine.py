@@ -176,7 +176,7 @@ class GrantingMachine(RuleBasedStateMachine):
         owner = pick(index, self.asked[-RECENT:]).owner
         self._tick()
         self.store.withdraw(Withdraw(owner))
-        self.model.withdraw(owner, self.clock())
+        self.model.withdraw(owner, self.clock.ticks())
 
     # --- time and operators
 
@@ -193,7 +193,7 @@ class GrantingMachine(RuleBasedStateMachine):
         mine = [ask for ask in self.asked if ask.session == session and ask.owner in self.leases]
         beat = Renew(session, tuple((ask.owner, ask.ttl) for ask in mine), waiting, ("p", "q", "r"))
         renewed = self.store.renew(beat)
-        lost, turns = self.model.renew(beat, self.clock())
+        lost, turns = self.model.renew(beat, self.clock.ticks())
         assert (set(renewed.lost), set(renewed.turns)) == (lost, turns)
         assert {killed.agent for killed in renewed.killed} == self.model.killed
 
@@ -251,7 +251,7 @@ class GrantingMachine(RuleBasedStateMachine):
     def _tick(self) -> None:
         self.clock.advance(0.001)
         self.store.sweep()
-        self.model.expire(self.clock())
+        self.model.expire(self.clock.ticks())
 
     def _ask(self, ask: Begin) -> None:
         self._tick()
@@ -259,7 +259,7 @@ class GrantingMachine(RuleBasedStateMachine):
             self.asked.append(ask)
         held = self.model.leases.get(ask.owner)
         reply = self.store.begin(ask)
-        expected = self.model.begin(replace(ask, repeated=False), self.clock())
+        expected = self.model.begin(replace(ask, repeated=False), self.clock.ticks())
         event(f"begin: {gist(expected)[0]}")
         assert gist(reply) == gist(expected), f"{ask.owner} got {reply}"
         if isinstance(reply, Granted):
@@ -270,18 +270,18 @@ class GrantingMachine(RuleBasedStateMachine):
             assert lease.fence == self.leases[ask.owner].fence
         else:
             assert lease.fence > self.last_fence
-            assert lease.fence >= int(self.clock() * 1_000_000)
+            assert lease.fence >= int(self.clock.time() * 1_000_000)
             self.last_fence = lease.fence
         self.leases[ask.owner] = lease
         # A repaired lease may be extended or not, as long as the reply tells the truth.
         assert 0 < lease.ttl <= ask.ttl
-        self.model.leases[ask.owner].until = self.clock() + lease.ttl
+        self.model.leases[ask.owner].until = self.clock.ticks() + lease.ttl
 
     def _settle(self, ask: Begin, state: State) -> None:
         self._tick()
         end = settled(self.leases[ask.owner], state, result=f"{ask.owner} {state}".encode())
         reply = self.store.settle(end)
-        expected = self.model.settle(end, self.clock())
+        expected = self.model.settle(end, self.clock.ticks())
         event(f"settle: {expected}")
         assert reply is expected
 

@@ -28,6 +28,8 @@ from clawproof_langgraph.model import (
     Want,
 )
 
+FREE = (State.FAILED, State.SUSPENDED)
+"""How a call ends that may run again; one that was in doubt before stays in doubt."""
 CLAIM_WITHIN = 1.0
 WAITER_LIFE = 3.0
 
@@ -45,7 +47,11 @@ class Lease:
 
 @dataclass
 class Record:
-    """What is known of a call by its key; `first` is when it was first executed."""
+    """What is known of a call by its key.
+
+    `first` is when it was first executed; `unheard` says that its lease expired, `doubted_before` that it was in doubt
+    already when its last execution began.
+    """
 
     state: State
     ask: Begin
@@ -53,6 +59,8 @@ class Record:
     attempt: int
     first: float
     result: bytes | None = None
+    unheard: bool = False
+    doubted_before: bool = False
 
 
 def all_wants(ask: Begin) -> tuple[Want, ...]:
@@ -104,8 +112,10 @@ class Reference:
         if not self._is_claimed(end.owner):
             return self._settle_late(end)
         lease = self.leases.pop(end.owner)
-        key = lease.ask.key
-        if key and end.state is State.FAILED:
+        key, earlier = lease.ask.key, self.records.get(lease.ask.key)
+        if key and end.state in FREE and earlier and earlier.state is State.IN_DOUBT:
+            self.records[key] = self._record(lease, State.IN_DOUBT, end.attempt, end.result)
+        elif key and end.state is State.FAILED:
             self.records.pop(key, None)
         elif key and end.state:
             self.records[key] = self._record(lease, end.state, end.attempt, end.result)
@@ -140,7 +150,9 @@ class Reference:
             if lease.until <= now:
                 del self.leases[owner]
                 if lease.claimed and lease.ask.key:
-                    self.records[lease.ask.key] = self._record(lease, State.IN_DOUBT, lease.attempt + 1, None)
+                    self.records[lease.ask.key] = self._record(
+                        lease, State.IN_DOUBT, lease.attempt + 1, None, unheard=True
+                    )
         for owner, ask in list(self.waiters.items()):
             if self.sessions[ask.session] <= now:
                 del self.waiters[owner]
@@ -201,20 +213,24 @@ class Reference:
         self.leases[ask.owner] = Lease(ask, now + ask.ttl, now, claimed=True, attempt=attempt)
         return Granted(ask.owner, 0, ask.ttl, ask.key, attempt)
 
-    def _record(self, lease: Lease, state: State, attempt: int, result: bytes | None) -> Record:
+    def _record(
+        self, lease: Lease, state: State, attempt: int, result: bytes | None, *, unheard: bool = False
+    ) -> Record:
         earlier = self.records.get(lease.ask.key)
         first = earlier.first if earlier else lease.since
-        return Record(state, lease.ask, lease.ask.owner, attempt, first, result)
+        doubted = earlier is not None and earlier.state is State.IN_DOUBT
+        return Record(state, lease.ask, lease.ask.owner, attempt, first, result, unheard, doubted)
 
     def _settle_late(self, end: Settle) -> SettleReply:
         record = self.records.get(end.key)
         if record is None or record.owner != end.owner:
             return SettleReply.GONE
-        if record.state is end.state:
+        state = State.IN_DOUBT if end.state in FREE and record.doubted_before else end.state
+        if record.state is state and not record.unheard:
             return SettleReply.SETTLED
-        if record.state is not State.IN_DOUBT or self.runs(end.key) or end.state is None:
+        if record.state is not State.IN_DOUBT or self.runs(end.key) or state is None:
             return SettleReply.GONE
-        record.state, record.result = end.state, end.result
-        if end.state is State.FAILED:
+        record.state, record.result, record.unheard = state, end.result, False
+        if state is State.FAILED:
             del self.records[end.key]
         return SettleReply.LATE

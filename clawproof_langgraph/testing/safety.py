@@ -100,7 +100,7 @@ class SafetyMachine(RuleBasedStateMachine):
         lease = self.leases.pop(pick(index, list(self.leases)))
         result = lease.owner.encode()
         reply = self.store.settle(settled(lease, state, result=result))
-        if self.promised.pop(lease.owner) > self.clock():
+        if self.promised.pop(lease.owner) > self.clock.ticks():
             assert reply is SettleReply.SETTLED, f"{lease.owner} was promised its lease until later"
         if not lease.key or reply is SettleReply.GONE:
             return
@@ -124,10 +124,10 @@ class SafetyMachine(RuleBasedStateMachine):
         renewed = self.store.renew(Renew(session, tuple((ask.owner, ask.ttl) for ask in mine), waiting))
         for ask in mine:
             if ask.owner in renewed.lost:
-                assert self.promised[ask.owner] <= self.clock(), f"{ask.owner} lost its lease before the end"
+                assert self.promised[ask.owner] <= self.clock.ticks(), f"{ask.owner} lost its lease before the end"
             else:
                 self._check_promise(ask, self.leases[ask.owner].fence)
-                self.promised[ask.owner] = self.clock() + ask.ttl
+                self.promised[ask.owner] = self.clock.ticks() + ask.ttl
 
     @rule(seconds=st.sampled_from([0.001, 0.3, 0.6, 1.1, 1.9, 3.4]))
     def advance(self, seconds: float) -> None:
@@ -158,24 +158,25 @@ class SafetyMachine(RuleBasedStateMachine):
         mine = self.leases.get(ask.owner)
         if mine is None or mine.fence != lease.fence:
             assert not self.grants or lease.fence > self.grants[-1][0], "fences grow"
-            assert ask.key not in self.used, f"{ask.key} may have had its effect, and runs again"
-            assert ask.key in self.settled or not self._in_doubt(ask.scope), f"{ask.owner} may do it a second time"
+            assert lease.key not in self.used, f"{lease.key} may have had its effect, and runs again"
+            assert lease.key in self.settled or not self._in_doubt(ask.scope), f"{ask.owner} may do it a second time"
             self.grants.append((lease.fence, ask))
         self._check_promise(ask, lease.fence)
         self.leases[ask.owner] = lease
-        self.promised[ask.owner] = self.clock() + lease.ttl
-        if ask.key:
-            self.used[ask.key] = ask.owner
+        self.promised[ask.owner] = self.clock.ticks() + lease.ttl
+        if lease.key:  # that of another call, if the request has turned out to be that call
+            self.used[lease.key] = ask.owner
 
     def _in_doubt(self, scope: str) -> list[str]:
         """List the owners of a scope who may have had their effect without telling."""
         unsettled = [self._request_of(owner) for key, owner in self.used.items() if key not in self.settled]
         same = [ask.owner for ask in unsettled if scope and ask.scope == scope]
-        return [owner for owner in same if self.promised.get(owner, 0) <= self.clock()]
+        return [owner for owner in same if self.promised.get(owner, 0) <= self.clock.ticks()]
 
     def _check_promise(self, ask: Begin, fence: int) -> None:
+        now = self.clock.ticks()
         for owner, until in self.promised.items():
-            assert until <= self.clock() or not self._rivals(ask, self._request_of(owner)), f"{owner} is still promised"
+            assert until <= now or not self._rivals(ask, self._request_of(owner)), f"{owner} is still promised"
         for other_fence, other in self.grants:
             assert other_fence <= fence or not self._rivals(ask, other), (
                 f"{other.owner} came later and may have written"
@@ -188,10 +189,10 @@ class SafetyMachine(RuleBasedStateMachine):
 
     def _withdraw(self, ask: Begin) -> None:
         self.store.withdraw(Withdraw(ask.owner))
-        if self.leases.pop(ask.owner, None):
+        if lease := self.leases.pop(ask.owner, None):
             self.promised.pop(ask.owner)
-            if self.used.get(ask.key) == ask.owner:
-                del self.used[ask.key]
+            if self.used.get(lease.key) == ask.owner:
+                del self.used[lease.key]
 
     def _let_everybody_in(self) -> None:
         """End all leases; then those who ask for the same things again, as new calls, are through in a few rounds."""

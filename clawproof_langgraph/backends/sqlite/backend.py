@@ -6,13 +6,13 @@ import asyncio
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from clawproof_langgraph.backends.base import AsyncBell, Bell
 from clawproof_langgraph.backends.bells import Bells
+from clawproof_langgraph.backends.clocks import Clock, SystemClock
 from clawproof_langgraph.backends.embedded import EmbeddedBackend
 from clawproof_langgraph.backends.sqlite.connection import check_place, open_connection
 from clawproof_langgraph.backends.sqlite.patience import patiently
@@ -36,7 +36,7 @@ class SqliteBackend(EmbeddedBackend):
         path: the file; it is made if it does not exist, in a folder that does.
         namespace: nothing is shared between namespaces of the same file.
         synchronous: `full`: what was acknowledged survives a power failure; `normal`: a crash of the process.
-        clock: gives the time in seconds since the epoch.
+        clock: what the store goes by.
 
     Raises:
         ConfigurationError: the file cannot be used, is not ours, or is from a newer version.
@@ -48,14 +48,14 @@ class SqliteBackend(EmbeddedBackend):
         namespace: str = "default",
         synchronous: str = "full",
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
     ) -> None:
         if synchronous not in ("full", "normal"):
             raise ConfigurationError(f'synchronous="{synchronous}" is not known; use "full" or "normal".')
         self._path = os.path.abspath(path)
         super().__init__(f"sqlite:///{self._path}", Bells())
         check_place(self._path)
-        self._namespace, self._synchronous, self._clock = namespace, synchronous, clock
+        self._namespace, self._synchronous, self._clock = namespace, synchronous, clock or SystemClock()
         self._closed = False
         self._start()
         try:
@@ -107,7 +107,7 @@ class SqliteBackend(EmbeddedBackend):
     def _transact(self, connection: sqlite3.Connection, command: Callable[[Transaction, Any], T], argument: Any) -> T:
         try:
             patiently(connection, "BEGIN IMMEDIATE")
-            tx = SqliteTransaction(connection, self._ns, self._clock(), self._places)
+            tx = SqliteTransaction(connection, self._ns, self._clock, self._places)
             answer = command(tx, argument)
             tx.flush()
             # Rung before the commit, so that waking up and committing go on at the same time: who is awake too early
@@ -136,7 +136,7 @@ class SqliteBackend(EmbeddedBackend):
             connection = self._reading()
             try:
                 connection.execute("BEGIN")  # one snapshot for all that the query reads
-                answer = query(SqliteTransaction(connection, self._ns, self._clock(), {}), argument)
+                answer = query(SqliteTransaction(connection, self._ns, self._clock, {}), argument)
                 connection.execute("COMMIT")
             except BaseException:
                 connection.close()

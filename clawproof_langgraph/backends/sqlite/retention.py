@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, Final
 
+from clawproof_langgraph.backends.store import Transaction
 from clawproof_langgraph.model import Sweep, Swept
 
 Run = Callable[..., sqlite3.Cursor]
@@ -18,12 +19,25 @@ _COUNT_EVERY: Final = 30.0
 """Seconds between two counts of the log, each of which reads as many rows as may be kept."""
 
 
-def retire(run: Run, ns: int, now: float, terms: Sweep, places: dict[str, Any]) -> Swept:
-    """Delete what is past its retention; `places` remembers how far the steps of this process have come."""
-    run("DELETE FROM sessions WHERE ns = ? AND until <= ?", (ns, now - 60))
-    records, more_records = _retire_records(run, ns, now, terms, places)
-    events = _retire_events(run, ns, now, terms, places)
-    _retire_versions(run, ns, now, terms, places)
+def retire(run: Run, ns: int, at: Transaction, terms: Sweep, places: dict[str, Any]) -> Swept:
+    """Delete what is past its retention.
+
+    Args:
+        run: executes a statement.
+        ns: the namespace's number.
+        at: tells the time.
+        terms: what is kept.
+        places: how far the steps of this process have come.
+    """
+    # As long as a dead session has waiters, its row is what a sweep finds them by.
+    run(
+        "DELETE FROM sessions WHERE ns = ? AND (until <= ? OR until > ?) AND session NOT IN "
+        "(SELECT session FROM waiters WHERE waiters.ns = sessions.ns)",
+        (ns, at.ticks - 60, at.ticks + 60),
+    )
+    records, more_records = _retire_records(run, ns, at.now, terms, places)
+    events = _retire_events(run, ns, at.now, terms, places)
+    _retire_versions(run, ns, at.now, terms, places)
     return Swept(records=records, events=events, more=more_records or events >= terms.limit)
 
 

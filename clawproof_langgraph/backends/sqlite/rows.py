@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from clawproof_langgraph.backends.granting import user_wants
 from clawproof_langgraph.backends.store import LeaseRow, RecordRow, WaiterRow
+from clawproof_langgraph.backends.wants import user_wants
 from clawproof_langgraph.model import Begin, Mode, State, Want
 
 _LETTER = {Mode.EXCLUSIVE: "x", Mode.SHARED: "s"}
@@ -76,11 +76,15 @@ def of_record(row: RecordRow) -> tuple[Any, ...]:
     """Give a record's columns."""
     return (
         row.key, row.state.value, row.agent, row.thread, row.tool, row.scope, row.fingerprint, row.owner, row.fence,
-        row.attempt, row.result, row.first_at, row.updated_at, row.same_as,
+        row.attempt, row.result, row.first_at, row.updated_at, row.same_as, "\n".join(row.resources), row.reason,
+        row.doubted_before,
     )  # fmt: skip
 
 
 def record_of(columns: tuple[Any, ...]) -> RecordRow:
     """Make a record of its columns."""
-    key, state, *rest = columns
-    return RecordRow(key, State(state), *rest)
+    fields: list[Any] = [*columns]
+    fields[1] = State(columns[1])
+    fields[-3] = tuple(columns[-3].split("\n")) if columns[-3] else ()
+    fields[-1] = bool(columns[-1])
+    return RecordRow(*fields)

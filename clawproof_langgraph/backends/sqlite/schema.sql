@@ -1,5 +1,6 @@
 -- The tables of a coordination file. Several namespaces may share one file; `ns` is a namespace's number.
--- Times are seconds since the epoch. Modes are one letter: x exclusive, s shared.
+-- Times are seconds since the epoch, but for `expires`, `seen`, `arrived` and `until`: these are seconds on a clock that
+-- nobody can set, and mean nothing once the machine was started anew. Modes are one letter: x exclusive, s shared.
 
 CREATE TABLE namespaces (
     ns   INTEGER PRIMARY KEY,
@@ -100,6 +101,9 @@ CREATE TABLE records (
     first_at    REAL NOT NULL,
     updated_at  REAL NOT NULL,
     same_as     TEXT NOT NULL,          -- the key of the call that this one has turned out to be
+    resources   TEXT NOT NULL,          -- what a call in doubt held: names, separated by line feeds
+    reason      TEXT NOT NULL,          -- why it is in doubt
+    doubted_before INTEGER NOT NULL,    -- whether it was in doubt when its last execution began
     PRIMARY KEY (ns, key)
 ) WITHOUT ROWID;
 

@@ -8,9 +8,20 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from clawproof_langgraph.backends.clocks import Clock
 from clawproof_langgraph.backends.sqlite import rows
 from clawproof_langgraph.backends.sqlite.retention import retire
-from clawproof_langgraph.backends.store import LAST_PLACE, Holding, LeaseRow, RecordRow, Transaction, WaiterRow
+from clawproof_langgraph.backends.store import (
+    CLAIM_WITHIN,
+    LAST_PLACE,
+    SLACK,
+    WAITER_LIFE,
+    Holding,
+    LeaseRow,
+    RecordRow,
+    Transaction,
+    WaiterRow,
+)
 from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import Begin, Killed, Mode, Sweep, Swept, Want
 
@@ -25,7 +36,8 @@ _WAITER_COLUMNS: Final = (
     "expected"
 )
 _RECORD_COLUMNS: Final = (
-    "key, state, agent, thread, tool, scope, fingerprint, owner, fence, attempt, result, first_at, updated_at, same_as"
+    "key, state, agent, thread, tool, scope, fingerprint, owner, fence, attempt, result, first_at, updated_at, "
+    "same_as, resources, reason, doubted_before"
 )
 _EVENT_COLUMNS: Final = "cursor, time, type, agent, thread, call, key, resources, fence, data"
 
@@ -47,7 +59,7 @@ _GET_WAITER: Final = f"SELECT {_WAITER_COLUMNS} FROM waiters WHERE ns = ? AND ow
 _GET_RECORD: Final = f"SELECT {_RECORD_COLUMNS} FROM records WHERE ns = ? AND key = ?"
 _GET_UNSETTLED: Final = (
     f"SELECT {_RECORD_COLUMNS} FROM records INDEXED BY records_in_doubt "
-    "WHERE ns = ? AND scope = ? AND state = 'in_doubt' ORDER BY first_at LIMIT 1"
+    "WHERE ns = ? AND scope = ? AND state = 'in_doubt' ORDER BY first_at"
 )
 _QUEUE_COLUMNS: Final = ", ".join(f"waiters.{column}" for column in _WAITER_COLUMNS.split(", "))
 _FIRST: Final = (
@@ -101,12 +113,12 @@ class SqliteTransaction(Transaction):
     Args:
         connection: in a transaction that its user ends.
         ns: the namespace's number.
-        now: seconds since the epoch.
+        clock: what the store goes by.
         places: where the retention of this process has come to; kept between its steps.
     """
 
-    def __init__(self, connection: sqlite3.Connection, ns: int, now: float, places: dict[str, Any]) -> None:
-        super().__init__(now)
+    def __init__(self, connection: sqlite3.Connection, ns: int, clock: Clock, places: dict[str, Any]) -> None:
+        super().__init__(clock.time(), clock.ticks())
         self._run = connection.execute
         self._run_many = connection.executemany
         self._ns = ns
@@ -144,7 +156,8 @@ class SqliteTransaction(Transaction):
     def leases(self, *, expired: bool = False, session: str = "", limit: int = -1) -> list[LeaseRow]:
         where, values = "ns = ? AND resource = ''", [self._ns]  # type: tuple[str, list[Any]]
         if expired:
-            where, values = where + " AND expires <= ?", [*values, self.now]
+            where += " AND NOT (expires > ? AND expires <= ? + max(ttl, ?))"
+            values += [self.ticks, self.ticks + SLACK, CLAIM_WITHIN]
         if session:
             where, values = where + " AND session = ?", [*values, session]
         found = self._run(f"SELECT {_LEASE_COLUMNS} FROM live WHERE {where} LIMIT ?", (*values, limit))
@@ -205,12 +218,22 @@ class SqliteTransaction(Transaction):
         )
 
     def waiters(self, *, dead: bool = False, limit: int = -1) -> list[WaiterRow]:
-        dead_only = "AND session IN (SELECT session FROM sessions WHERE ns = waiters.ns AND until <= ?)" if dead else ""
-        values = (self._ns, self.now, limit) if dead else (self._ns, limit)
+        sessions = self._dead_sessions() if dead else []
+        if dead and not sessions:
+            return []
+        dead_only = f"AND session IN ({_marks(len(sessions))})" if dead else ""
         found = self._run(
-            f"SELECT {_WAITER_COLUMNS} FROM waiters WHERE ns = ? {dead_only} ORDER BY place LIMIT ?", values
+            f"SELECT {_WAITER_COLUMNS} FROM waiters WHERE ns = ? {dead_only} ORDER BY place LIMIT ?",
+            (self._ns, *sessions, limit),
         )
         return [rows.waiter_of(row) for row in found.fetchall()]
+
+    def _dead_sessions(self) -> list[str]:
+        found = self._run(
+            "SELECT session FROM sessions WHERE ns = ? AND NOT (until > ? AND until <= ?) LIMIT 500",
+            (self._ns, self.ticks, self.ticks + WAITER_LIFE + SLACK),
+        )
+        return [session for (session,) in found.fetchall()]
 
     def queue(self, resource: str, *, after: int, limit: int) -> list[WaiterRow]:
         if limit == 1:  # the head alone, with which every hand-off begins: two seeks are half the price
@@ -249,11 +272,10 @@ class SqliteTransaction(Transaction):
         row = self._run(_GET_RECORD, (self._ns, key)).fetchone()
         return row and rows.record_of(row)
 
-    def unsettled(self, scope: str) -> RecordRow | None:
+    def unsettled(self, scope: str) -> list[RecordRow]:
         if ("unsettled", scope) in self._absent:
-            return None
-        row = self._run(_GET_UNSETTLED, (self._ns, scope)).fetchone()
-        return row and rows.record_of(row)
+            return []
+        return [rows.record_of(row) for row in self._run(_GET_UNSETTLED, (self._ns, scope)).fetchall()]
 
     def put_record(self, row: RecordRow) -> None:
         self._absent.clear()
@@ -307,7 +329,7 @@ class SqliteTransaction(Transaction):
         return [_event_of(row) for row in self._run(query, (*values, wanted.limit)).fetchall()]
 
     def retire(self, terms: Sweep) -> Swept:
-        return retire(self._run, self._ns, self.now, terms, self._places)
+        return retire(self._run, self._ns, self, terms, self._places)
 
 
 def _event_row(ns: int, event: Event) -> tuple[Any, ...]:

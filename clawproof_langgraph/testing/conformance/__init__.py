@@ -7,8 +7,8 @@ A backend is tested by one subclass, in a file that pytest collects:
         def make_backend(self, tmp_path):
             return lambda clock: MyBackend(tmp_path / "store", clock=clock)
 
-`make_backend(clock)` opens a namespace that is empty at the start of each test; `clock` tells the seconds since the
-epoch and takes the place of the server's. Called again in the same test, it opens the same namespace once more, as
+`make_backend(clock)` opens a namespace that is empty at the start of each test; `clock` takes the place of the
+store's own clocks. Called again in the same test, it opens the same namespace once more, as
 another process would (a store that lives in one process returns the same backend).
 """
 

@@ -91,7 +91,7 @@ class KillSwitch(Suite):
         (killed,) = store.snapshot().killed
 
         assert (killed.agent, killed.reason, killed.by) == ("orders", "why", "ops")
-        assert killed.at == pytest.approx(clock(), abs=0.01)
+        assert killed.at == pytest.approx(clock.time(), abs=0.01)
 
     def test_stopping_twice_is_stopping(self, store: Face) -> None:
         store.record(Kill("orders", reason="first"))
@@ -208,7 +208,7 @@ class Looking(Suite):
         (doubt,) = store.snapshot().in_doubt
 
         assert (doubt.key, doubt.agent, doubt.thread, doubt.tool, doubt.attempt) == ("k", "stock", "t1", "reserve", 1)
-        assert clock() - 107.01 <= doubt.since <= clock() - 99.99
+        assert clock.time() - 107.01 <= doubt.since <= clock.time() - 99.99
 
 
 class Peers(Suite):

@@ -93,7 +93,7 @@ class Adoption(Suite):
 
     def test_a_silent_holder_is_waited_for(self, store: Face, clock: ManualClock) -> None:
         """Its process may have died: until its lease ends, this may be the same call."""
-        store.granted(call("a", "inventory/1", key="old", scope="same", ttl=5))
+        store.granted(call("a", "inventory/1", key="old", scope="same", ttl=5, session="s0"))
         clock.advance(1)
         rival = call("b", "inventory/2", key="new", scope="same")
         store.queued(rival)
@@ -104,7 +104,7 @@ class Adoption(Suite):
         assert store.begin(again(rival)) == Held("old", "reserve")
 
     def test_a_silent_holder_that_settles_lets_the_other_go(self, store: Face, clock: ManualClock) -> None:
-        lease = store.granted(call("a", "inventory/1", key="old", scope="same"))
+        lease = store.granted(call("a", "inventory/1", key="old", scope="same", session="s0"))
         clock.advance(1)
         rival = call("b", "inventory/2", key="new", scope="same")
         store.queued(rival)
@@ -115,24 +115,38 @@ class Adoption(Suite):
 
     def test_a_living_holder_is_not_waited_for(self, store: Face, clock: ManualClock) -> None:
         """The model asked twice for the same thing, in parallel: both are meant."""
-        store.granted(call("a", "inventory/1", key="old", scope="same"))
+        store.granted(call("a", "inventory/1", key="old", scope="same", session="s0"))
         clock.advance(1)
         rival = call("b", "inventory/2", key="new", scope="same")
         store.queued(rival)
         clock.advance(1)
 
-        store.renew(Renew("s1", leases=(("a", 30.0),), waiting=True))
+        store.renew(Renew("s0", leases=(("a", 30.0),)))
         clock.advance(1)
 
         assert store.granted(again(rival)).key == "new"
 
+    def test_a_holder_of_the_same_session_is_alive(self, store: Face, clock: ManualClock) -> None:
+        """Its process is the one that asks."""
+        store.granted(call("a", "inventory/1", key="old", scope="same"))
+        clock.advance(1)
+
+        assert store.granted(call("b", "inventory/2", key="new", scope="same")).key == "new"
+
+    def test_the_second_of_two_doubts_is_adopted_while_the_first_runs_again(self, store: Face) -> None:
+        for lease in [store.granted(call(key, key=key, scope="same")) for key in ("one", "two")]:
+            store.settle(settled(lease, State.IN_DOUBT))
+        store.granted(call("b", key="one", scope="same", rerun_within=FOREVER))
+
+        assert store.granted(call("c", key="three", scope="same", rerun_within=FOREVER)).key == "two"
+
     def test_two_living_calls_still_exclude_each_other_by_resource(self, store: Face, clock: ManualClock) -> None:
-        lease = store.granted(call("a", "inventory/1", key="old", scope="same"))
+        lease = store.granted(call("a", "inventory/1", key="old", scope="same", session="s0"))
         clock.advance(1)
         rival = call("b", "inventory/1", key="new", scope="same")
         store.queued(rival)
         clock.advance(1)
-        store.renew(Renew("s1", leases=(("a", 30.0),), waiting=True))
+        store.renew(Renew("s0", leases=(("a", 30.0),)))
         clock.advance(1)
 
         assert store.queued(again(rival)).resource == "inventory/1"
@@ -141,9 +155,9 @@ class Adoption(Suite):
         assert store.granted(again(rival)).key == "new"
 
     def test_a_sign_of_life_from_before_is_none(self, store: Face, clock: ManualClock) -> None:
-        store.granted(call("a", key="old", scope="same", ttl=10))
+        store.granted(call("a", key="old", scope="same", ttl=10, session="s0"))
         clock.advance(1)
-        store.renew(Renew("s1", leases=(("a", 10.0),)))
+        store.renew(Renew("s0", leases=(("a", 10.0),)))
         clock.advance(1)
 
         rival = call("b", key="new", scope="same")
@@ -154,13 +168,13 @@ class Adoption(Suite):
     def test_a_call_that_is_running_again_is_not_adopted(self, store: Face, clock: ManualClock) -> None:
         """Its own run will settle it; another call of the same kind, while that is alive, is meant as another."""
         doubt_first(store, "old")
-        store.granted(call("b", key="newer", scope="same", rerun_within=FOREVER))
+        store.granted(call("b", key="newer", scope="same", rerun_within=FOREVER, session="s0"))
         clock.advance(1)
         rival = call("c", key="newest", scope="same", rerun_within=FOREVER)
         store.queued(rival)
         clock.advance(1)
 
-        store.renew(Renew("s1", leases=(("b", 30.0),), waiting=True))
+        store.renew(Renew("s0", leases=(("b", 30.0),)))
         clock.advance(1)
 
         assert store.granted(again(rival)).key == "newest"

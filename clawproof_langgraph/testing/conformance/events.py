@@ -46,7 +46,7 @@ class CallEvents(Suite):
 
         (acquired,), (freed,) = store.log("lock.acquired"), store.log("lock.released")
 
-        assert freed.time == pytest.approx(clock(), abs=0.01)
+        assert freed.time == pytest.approx(clock.time(), abs=0.01)
         assert freed.time - acquired.time == pytest.approx(2, abs=0.01)
         assert freed.data["held"] == pytest.approx(2, abs=0.01)
         assert acquired.data["waited"] == pytest.approx(0, abs=0.01)

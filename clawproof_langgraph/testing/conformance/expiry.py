@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from clawproof_langgraph.model import Granted, Held, Queued, Renew, Replay, Resolve, SettleReply, State
 from clawproof_langgraph.testing.builders import again, ask, call, reading, released, settled
 from clawproof_langgraph.testing.clock import ManualClock
@@ -84,6 +86,7 @@ class Expiry(Suite):
 
         (doubt,) = store.snapshot().in_doubt
         assert (doubt.key, doubt.agent, doubt.thread, doubt.tool, doubt.attempt) == ("k", "stock", "t1", "reserve", 1)
+        assert (doubt.resources, doubt.reason) == (("inventory/1",), "the lease expired")
 
     def test_doubt_comes_to_light_whoever_meets_the_lock(self, store: Face, clock: ManualClock) -> None:
         store.granted(call("a", "inventory/1", key="k", ttl=5))
@@ -91,6 +94,27 @@ class Expiry(Suite):
         store.granted(ask("b", "inventory/1"))
 
         assert [doubt.key for doubt in store.snapshot().in_doubt] == ["k"]
+
+    @pytest.mark.parametrize("seconds", [3600.0, -3600.0], ids=["forward", "back"])
+    def test_a_lease_does_not_live_by_the_date(self, store: Face, clock: ManualClock, seconds: float) -> None:
+        """Somebody who sets the date ends no lease, and keeps no dead one alive."""
+        store.granted(ask("a", "inventory/1", ttl=10))
+        clock.set_date(seconds)
+        clock.advance(9.9)
+        store.queued(ask("b", "inventory/1"))
+        assert store.sweep().expired == 0
+        clock.advance(0.2)
+
+        assert store.sweep().expired == 1
+
+    def test_a_waiter_does_not_live_by_the_date(self, store: Face, clock: ManualClock) -> None:
+        lease = store.granted(ask("a", "inventory/1"))
+        store.queued(ask("b", "inventory/1"))
+        clock.set_date(3600.0)
+        store.sweep()
+        store.settle(released(lease))
+
+        assert store.turns() == {"b"}
 
     def test_a_lock_that_expired_leaves_no_doubt(self, store: Face, clock: ManualClock) -> None:
         store.granted(ask("a", "inventory/1", ttl=5))
@@ -267,6 +291,8 @@ class LateSettling(Suite):
         store.queued(ask("c", "inventory/1"))
 
     def test_doubt_that_is_settled_late_stays_doubt(self, store: Face, clock: ManualClock) -> None:
+        """Its holder learns that the lease was lost, once."""
         lease = expired_call(store, clock)
-        store.settle(settled(lease, State.IN_DOUBT))
+        assert store.settle(settled(lease, State.IN_DOUBT, error="TimeoutError")) is SettleReply.LATE
+        assert store.settle(settled(lease, State.IN_DOUBT, error="TimeoutError")) is SettleReply.SETTLED
         assert store.begin(call("b", key="k")) == Held("k", "reserve")

@@ -181,14 +181,47 @@ class Doubt(Suite):
 
         assert store.begin(call("c", key="k", rerun_within=100.0)) == Held("k", "reserve")
 
-    def test_a_second_run_that_failed_is_free_to_run_again(self, store: Face) -> None:
-        """Only calls whose repetition is safe run twice; what the last run knows is then the whole truth."""
+    @pytest.mark.parametrize("state", [State.FAILED, State.SUSPENDED])
+    def test_a_second_run_without_an_effect_leaves_the_doubt(self, store: Face, state: State) -> None:
+        """That nothing happened in the second run says nothing of the first."""
         doubt_first(store)
         second = store.granted(call("b", key="k", rerun_within=FOREVER))
 
-        store.settle(settled(second, State.FAILED))
+        assert store.settle(settled(second, state, error="NotApplied")) is SettleReply.SETTLED
+        assert store.settle(settled(second, state, error="NotApplied")) is SettleReply.SETTLED
 
-        store.granted(call("c", key="k"))
+        assert store.begin(call("c", key="k")) == Held("k", "reserve")
+        assert store.granted(call("d", key="k", rerun_within=FOREVER)).attempt == 2
+
+    @pytest.mark.parametrize("state", [State.FAILED, State.SUSPENDED])
+    def test_a_late_word_on_the_second_run_leaves_the_doubt_of_the_first(
+        self, store: Face, clock: ManualClock, state: State
+    ) -> None:
+        doubt_first(store)
+        second = store.granted(call("b", key="k", rerun_within=FOREVER, ttl=5))
+        clock.advance(6)
+        store.sweep()
+
+        assert store.settle(settled(second, state)) is SettleReply.LATE
+
+        assert store.begin(call("c", key="k")) == Held("k", "reserve")
+
+    def test_the_window_counts_from_the_first_run_though_a_later_one_failed(
+        self, store: Face, clock: ManualClock
+    ) -> None:
+        doubt_first(store)
+        clock.advance(60)
+        store.settle(settled(store.granted(call("b", key="k", rerun_within=100.0)), State.FAILED))
+        clock.advance(60)
+
+        assert store.begin(call("c", key="k", rerun_within=100.0)) == Held("k", "reserve")
+
+    def test_doubt_tells_what_was_held_and_why(self, store: Face) -> None:
+        lease = store.granted(call("a", "inventory/1", "inventory/2", key="k", scope="same"))
+        store.settle(settled(lease, State.IN_DOUBT, error="TimeoutError"))
+
+        (doubt,) = store.snapshot().in_doubt
+        assert (doubt.resources, doubt.reason) == (("inventory/1", "inventory/2"), "TimeoutError")
 
     def test_a_second_run_that_did_not_start_leaves_the_doubt(self, store: Face) -> None:
         doubt_first(store)

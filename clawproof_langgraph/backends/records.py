@@ -1,0 +1,185 @@
+"""The rules of records: what is known of a call, and what it means for a request that turns out to be that call.
+
+done, rejected      answered with what is stored
+failed, suspended   free to run again
+in_doubt            run again or held, as the request's policy says; a further run that tells only of itself, because
+                    nothing happened in it or it waits for a human, leaves the doubt as it was
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final, TypeGuard, assert_never
+
+from clawproof_langgraph import events
+from clawproof_langgraph.backends.store import LeaseRow, RecordRow, Transaction
+from clawproof_langgraph.backends.wants import all_wants, names_of, of_key
+from clawproof_langgraph.model import Begin, Held, Killed, Mismatch, Replay, Settle, SettleReply, State
+
+EXPIRED: Final = "the lease expired"
+"""Why a call is in doubt of which nothing more was heard."""
+
+_EVENT_OF: Final = {
+    State.DONE: events.CALL_DONE,
+    State.FAILED: events.CALL_FAILED,
+    State.REJECTED: events.CALL_FAILED,
+    State.SUSPENDED: events.CALL_SUSPENDED,
+    State.IN_DOUBT: events.CALL_IN_DOUBT,
+}
+_FREE: Final = (State.FAILED, State.SUSPENDED)
+"""How a call ends that is free to run again."""
+
+
+# --- judging a request ------------------------------------------------------------------------------------------
+
+
+class Fit:
+    """A request that may be granted: perhaps under the key that it adopts, after so many executions."""
+
+    __slots__ = ("ask", "attempt", "wants")
+
+    def __init__(self, ask: Begin, attempt: int) -> None:
+        self.ask, self.attempt, self.wants = ask, attempt, all_wants(ask)
+
+
+def judge(tx: Transaction, ask: Begin) -> Fit | Replay | Held | Killed | Mismatch:
+    """Say whether a request may be granted, or what answers it."""
+    if ask.agent and (killed := tx.killed(ask.agent)):
+        deny(tx, ask, "killed")
+        return killed
+    if not ask.key:
+        return Fit(ask, 0)
+    record = tx.record(ask.key)
+    if record and record.same_as:
+        ask = replace(ask, key=record.same_as)
+        record = tx.record(ask.key)
+    elif record is None and ask.scope and (record := _adoptable(tx, ask.scope)):
+        # It is that call, whatever its own key, and stays it: when it is asked again, and when it is resolved.
+        tx.put_record(replace(record, key=ask.key, state=State.DONE, owner="", result=None, same_as=record.key))
+        ask = replace(ask, key=record.key)
+    return Fit(ask, 0) if record is None else _judge_record(tx, ask, record)
+
+
+def _adoptable(tx: Transaction, scope: str) -> RecordRow | None:
+    """Read the unsettled call of a scope that nobody runs again already: what is running is another call."""
+    return next((record for record in tx.unsettled(scope) if not is_running(tx, record.key)), None)
+
+
+def _judge_record(tx: Transaction, ask: Begin, record: RecordRow) -> Fit | Replay | Held | Mismatch:
+    if record.fingerprint != ask.fingerprint:
+        deny(tx, ask, "other arguments under the same key")
+        return Mismatch(ask.key, ask.tool)
+    match record.state:
+        case State.DONE | State.REJECTED:
+            data = {"tool": ask.tool, "waited": round(ask.waited, 6)}
+            tx.append(events.CALL_REPLAYED, ask, resources=names_of(ask.wants), data=data)
+            return Replay(record.key, record.result, record.state is State.REJECTED)
+        case State.IN_DOUBT if _may_not_rerun(tx, ask, record) and not is_running(tx, record.key):
+            deny(tx, ask, "in doubt")
+            return Held(record.key, record.tool)
+        case State.IN_DOUBT | State.SUSPENDED | State.FAILED:
+            return Fit(ask, record.attempt)
+        case _:
+            assert_never(record.state)
+
+
+def _may_not_rerun(tx: Transaction, ask: Begin, record: RecordRow) -> bool:
+    return not ask.rerun_within or tx.now - record.first_at > ask.rerun_within
+
+
+def is_running(tx: Transaction, key: str) -> bool:
+    """Tell whether the call of a key is being run, for the first time or again."""
+    leases = [tx.lease(holding.owner) for holding in tx.holdings([of_key(key).resource])]
+    return any(lease and lease.claimed and not tx.is_over(lease) for lease in leases)
+
+
+def deny(tx: Transaction, ask: Begin, reason: str) -> None:
+    """Note that a request was refused, or given up."""
+    data = {"reason": reason, "tool": ask.tool, "waited": round(ask.waited, 6)}
+    tx.append(events.LOCK_DENIED, ask, resources=names_of(ask.wants), data=data)
+
+
+# --- recording an outcome ---------------------------------------------------------------------------------------
+
+
+def record_outcome(tx: Transaction, lease: LeaseRow, end: Settle, state: State) -> None:
+    """Record how the call of a lease came out."""
+    ask, earlier = lease.ask, _earlier(tx, lease)
+    if ask.key and state in _FREE and _is_doubt(earlier):
+        tx.put_record(_record_of(tx, lease, earlier, State.IN_DOUBT, end, reason=earlier.reason))
+    elif ask.key and state is not State.FAILED:
+        tx.put_record(_record_of(tx, lease, earlier, state, end, reason=end.error))
+    elif earlier:
+        tx.drop_record(ask.key)
+    data = {"held": round(tx.now - lease.since, 6)}
+    _tell_outcome(tx, ask, end, state, names_of(lease.wants), data)
+
+
+def settle_late(tx: Transaction, end: Settle) -> SettleReply:
+    """Record the outcome of a call whose lease has ended, unless somebody knows better by now."""
+    record = tx.record(end.key) if end.key else None
+    if record is None or record.owner != end.owner or end.state is None:
+        return SettleReply.GONE
+    state = State.IN_DOUBT if end.state in _FREE and record.doubted_before else end.state
+    unheard = record.state is State.IN_DOUBT and record.reason == EXPIRED
+    if record.state is state and not unheard:  # the reply to an earlier settle was lost
+        return SettleReply.SETTLED
+    if record.state is not State.IN_DOUBT or is_running(tx, record.key):
+        return SettleReply.GONE
+    if state is State.FAILED:
+        tx.drop_record(record.key)
+    else:
+        tx.put_record(replace(record, state=state, result=end.result, reason=end.error, updated_at=tx.now))
+    if end.state is not State.IN_DOUBT:  # that was told when the lease expired
+        ask = Begin(end.owner, "", agent=record.agent, thread=record.thread, tool=record.tool, key=record.key)
+        _tell_outcome(tx, ask, end, end.state, record.resources, {"late": True})
+    return SettleReply.LATE
+
+
+def doubt_of(tx: Transaction, lease: LeaseRow) -> RecordRow:
+    """Make the record of a call whose lease has expired."""
+    unknown = Settle(lease.ask.owner, lease.fence, State.IN_DOUBT, attempt=lease.attempt + 1)
+    return _record_of(tx, lease, _earlier(tx, lease), State.IN_DOUBT, unknown, reason=EXPIRED)
+
+
+def _earlier(tx: Transaction, lease: LeaseRow) -> RecordRow | None:
+    return tx.record(lease.ask.key) if lease.attempt else None
+
+
+def _is_doubt(record: RecordRow | None) -> TypeGuard[RecordRow]:
+    return record is not None and record.state is State.IN_DOUBT
+
+
+def _record_of(
+    tx: Transaction, lease: LeaseRow, earlier: RecordRow | None, state: State, end: Settle, *, reason: str
+) -> RecordRow:
+    ask, in_doubt = lease.ask, state is State.IN_DOUBT
+    return RecordRow(
+        key=ask.key,
+        state=state,
+        agent=ask.agent,
+        thread=ask.thread,
+        tool=ask.tool,
+        scope=ask.scope,
+        fingerprint=ask.fingerprint,
+        owner=ask.owner,
+        fence=lease.fence,
+        attempt=end.attempt,
+        result=end.result,
+        first_at=earlier.first_at if earlier else lease.since,
+        updated_at=tx.now,
+        resources=names_of(lease.wants) if in_doubt else (),
+        reason=reason if in_doubt else "",
+        doubted_before=_is_doubt(earlier),
+    )
+
+
+def _tell_outcome(
+    tx: Transaction, ask: Begin, end: Settle, state: State, names: tuple[str, ...], data: dict[str, Any]
+) -> None:
+    data |= {"tool": ask.tool, "attempt": end.attempt}
+    if end.error:
+        data["error"] = end.error
+    tx.append(_EVENT_OF[state], ask, resources=names, fence=end.fence, data=data)
+    for kind, fields in end.emits:
+        tx.append(kind, ask, resources=names, fence=end.fence, data={**fields, "version": end.fence})

@@ -1,0 +1,45 @@
+"""The namespace at one instant, as an operator sees it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from clawproof_langgraph.backends.records import doubt_of
+from clawproof_langgraph.backends.store import LeaseRow, RecordRow, Transaction, WaiterRow
+from clawproof_langgraph.model import InDoubt, LeaseView, Snapshot, WaiterView
+
+
+def snapshot(tx: Transaction) -> Snapshot:
+    """Read the namespace; what has expired is shown as it will be swept."""
+    claimed = [row for row in tx.leases() if row.claimed]
+    live = [row for row in claimed if not tx.is_over(row)]
+    running = {row.ask.key for row in live}
+    doubts = [row for row in tx.in_doubt() if row.key not in running]
+    doubts += [_coming_doubt(tx, row) for row in claimed if row.ask.key and tx.is_over(row)]
+    return Snapshot(
+        tuple(_lease_view(tx, row) for row in live),
+        tuple(_waiter_view(tx, row) for row in tx.waiters()),
+        tuple(_doubt_view(row) for row in doubts),
+        tuple(tx.all_killed()),
+    )
+
+
+def _coming_doubt(tx: Transaction, lease: LeaseRow) -> RecordRow:
+    return replace(doubt_of(tx, lease), updated_at=tx.now - max(tx.ticks - lease.expires, 0.0))
+
+
+def _doubt_view(row: RecordRow) -> InDoubt:
+    return InDoubt(row.key, row.agent, row.thread, row.tool, row.attempt, row.updated_at, row.resources, row.reason)
+
+
+def _lease_view(tx: Transaction, row: LeaseRow) -> LeaseView:
+    ask = row.ask
+    return LeaseView(
+        ask.owner, ask.agent, ask.thread, ask.tool, ask.key, ask.wants, row.fence, max(tx.now - row.since, 0.0),
+        row.expires - tx.ticks,
+    )  # fmt: skip
+
+
+def _waiter_view(tx: Transaction, row: WaiterRow) -> WaiterView:
+    ask = row.ask
+    return WaiterView(ask.owner, ask.agent, ask.thread, ask.tool, ask.wants, row.place, tx.ticks - row.arrived)
