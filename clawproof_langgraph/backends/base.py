@@ -49,6 +49,11 @@ class Backend(ABC):
     name: str
     """The store for humans, without credentials."""
 
+    @property
+    @abstractmethod
+    def secret(self) -> bytes:
+        """Random bytes of the namespace, the same as long as it exists, with which its fingerprints are keyed."""
+
     @abstractmethod
     def begin(self, ask: Begin) -> BeginReply:
         """Grant, queue or answer a request."""

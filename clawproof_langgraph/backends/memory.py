@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
 import threading
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from clawproof_langgraph.backends.bells import Bells
 from clawproof_langgraph.backends.clocks import Clock, SystemClock
 from clawproof_langgraph.backends.embedded import EmbeddedBackend
+from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.store import LAST_PLACE, Holding, LeaseRow, RecordRow, Transaction, WaiterRow
 from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import Killed, Mode, State, Sweep, Swept, Want
 
 T = TypeVar("T")
+_log = logging.getLogger("clawproof_langgraph")
 
 _SETTLED = frozenset({State.DONE, State.FAILED, State.REJECTED})
 _ABSENT: Any = object()
@@ -129,28 +133,28 @@ class _MemoryTransaction(Transaction):
     def put_waiter(self, row: WaiterRow) -> None:
         self._put(self._tables.waiters, row.ask.owner, row)
         self._tables.last_ticket = row.place if row.place > 0 else row.place + LAST_PLACE
-        self._join(row)
         self._queue_undo.append((self._part, row))
+        self._join(row)
 
     def drop_waiter(self, row: WaiterRow) -> None:
         self._drop(self._tables.waiters, row.ask.owner)
-        self._part(row)
         self._queue_undo.append((self._join, row))
+        self._part(row)
 
     def _join(self, row: WaiterRow) -> None:
         for resource, mode in row.wants:
             queue = self._tables.queues.setdefault(resource, _Queue())
-            insort(queue.every, (row.place, row.ask.owner))
+            _put_in(queue.every, (row.place, row.ask.owner))
             if mode is Mode.EXCLUSIVE:
-                insort(queue.exclusive, (row.place, row.ask.owner))
+                _put_in(queue.exclusive, (row.place, row.ask.owner))
 
     def _part(self, row: WaiterRow) -> None:
         entry = (row.place, row.ask.owner)
         for resource, mode in row.wants:
-            queue = self._tables.queues[resource]
-            del queue.every[bisect_right(queue.every, entry) - 1]
+            queue = self._tables.queues.setdefault(resource, _Queue())
+            _take_out(queue.every, entry)
             if mode is Mode.EXCLUSIVE:
-                del queue.exclusive[bisect_right(queue.exclusive, entry) - 1]
+                _take_out(queue.exclusive, entry)
             if not queue.every:
                 del self._tables.queues[resource]
 
@@ -266,6 +270,21 @@ class _MemoryTransaction(Transaction):
             self._drop(self._tables.versions, name)
 
 
+# Both may be undone at any point, also where an interrupt came before they had done anything.
+
+
+def _put_in(places: list[tuple[int, str]], entry: tuple[int, str]) -> None:
+    at = bisect_left(places, entry)
+    if places[at : at + 1] != [entry]:
+        places.insert(at, entry)
+
+
+def _take_out(places: list[tuple[int, str]], entry: tuple[int, str]) -> None:
+    at = bisect_left(places, entry)
+    if places[at : at + 1] == [entry]:
+        del places[at]
+
+
 class MemoryBackend(EmbeddedBackend):
     """Coordinates the threads and event loops of one process.
 
@@ -279,9 +298,23 @@ class MemoryBackend(EmbeddedBackend):
         super().__init__(name, Bells())
         self._clock, self._shared = clock or SystemClock(), shared
         self._tables = _Tables()
-        self._lock = threading.Lock()
+        self._lock, self._forked = threading.Lock(), False
+        self._secret = secrets.token_bytes(32)
+        start_anew_in_children(self)
+
+    def start_anew(self) -> None:
+        """Forget, in a forked child, what the parent's calls hold; what is known of calls stays known."""
+        old, self._bells, self._lock, self._forked = self._tables, Bells(), threading.Lock(), True
+        self._tables = replace(old, leases={}, holders={}, waiters={}, queues={}, sessions={})
+
+    @property
+    def secret(self) -> bytes:
+        return self._secret
 
     def _step(self, command: Callable[[Transaction, Any], T], argument: Any) -> T:
+        if self._forked:
+            self._forked = False
+            _log.warning("%s was forked: from now on, parent and child do not coordinate with each other", self.name)
         with self._lock:
             tx = _MemoryTransaction(self._tables, self._clock)
             try:

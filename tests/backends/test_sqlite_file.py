@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import pytest
 from clawproof_langgraph import BackendUnavailable, ConfigurationError, Coordinator
 from clawproof_langgraph.backends.sqlite import SqliteBackend, backend
 from clawproof_langgraph.events import EventFilter
-from clawproof_langgraph.model import Note, Settle
+from clawproof_langgraph.model import Granted, Note, Queued, Renew, Settle, Sweep
 from clawproof_langgraph.testing.builders import call, settled
+from clawproof_langgraph.testing.clock import ManualClock
 
 NOBODY = 65534
 
@@ -326,6 +328,48 @@ def test_what_was_acknowledged_is_there_after_reopening(path: Path) -> None:
         first.kill("orders", reason="runaway", by="ops")
     with Coordinator.from_url(f"sqlite:///{path}") as second:
         assert [killed.reason for killed in second.killed()] == ["runaway"]
+
+
+def test_a_new_file_is_private(path: Path) -> None:
+    used(path, 1)
+    keep = SqliteBackend(path)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    keep.close()
+    assert set(modes.values()) == {0o600}, modes
+
+
+def test_a_file_keeps_the_mode_that_its_owner_gave_it(path: Path) -> None:
+    path.touch()
+    path.chmod(0o660)
+    used(path, 1)
+    assert path.stat().st_mode & 0o777 == 0o660
+
+
+def test_what_lived_before_the_machine_was_started_anew_is_dead(path: Path) -> None:
+    """The clock of leases starts from zero with the machine, and their holders are gone."""
+    before = SqliteBackend(path, clock=ManualClock(ticks=900_000.0))
+    assert isinstance(before.begin(call("a", "inventory/1", key="k", ttl=30)), Granted)
+    assert isinstance(before.begin(call("w", "inventory/1", key="w", session="old")), Queued)
+    before.close()
+
+    after = SqliteBackend(path, clock=ManualClock(now=1_800_000_060.0, ticks=20.0))
+
+    assert [doubt.key for doubt in after.snapshot().in_doubt] == ["k"]
+    assert isinstance(after.begin(call("b", "inventory/1", key="b")), Granted)
+    after.sweep(Sweep())
+    assert after.snapshot().waiters == ()
+    after.close()
+
+
+def test_renewals_do_not_queue_up_behind_commands(path: Path) -> None:
+    store = SqliteBackend(path)
+    store.begin(call("a", "inventory/1", ttl=30))
+    with store._commands.lock:  # as a thread has it that waits for the file
+        renewing = threading.Thread(target=store.renew, args=(Renew("s1", (("a", 30.0),)),), daemon=True)
+        renewing.start()
+        renewing.join(5)
+        assert not renewing.is_alive()
+    store.close()
 
 
 def test_two_namespaces_share_nothing(path: Path) -> None:

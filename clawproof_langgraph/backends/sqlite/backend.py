@@ -10,15 +10,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
-from clawproof_langgraph.backends.base import AsyncBell, Bell
+from clawproof_langgraph.backends import engine
 from clawproof_langgraph.backends.bells import Bells
 from clawproof_langgraph.backends.clocks import Clock, SystemClock
 from clawproof_langgraph.backends.embedded import EmbeddedBackend
-from clawproof_langgraph.backends.sqlite.connection import check_place, open_connection
+from clawproof_langgraph.backends.forks import start_anew_in_children
+from clawproof_langgraph.backends.sqlite.connection import check_place, open_connection, open_namespace
 from clawproof_langgraph.backends.sqlite.patience import patiently
 from clawproof_langgraph.backends.sqlite.transaction import SqliteTransaction
 from clawproof_langgraph.backends.store import Transaction
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError
+from clawproof_langgraph.model import Renew, Renewed
 
 T = TypeVar("T")
 
@@ -27,6 +29,14 @@ _THREADS: Final = 4
 
 # Connections that a fork has copied. SQLite must not use them in the child, not even to close them.
 _inherited: list[object] = []
+
+
+class _Writer:
+    """A connection that writes, for one thread at a time."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.connection: sqlite3.Connection | None = None
 
 
 class SqliteBackend(EmbeddedBackend):
@@ -55,59 +65,60 @@ class SqliteBackend(EmbeddedBackend):
         self._path = os.path.abspath(path)
         super().__init__(f"sqlite:///{self._path}", Bells())
         check_place(self._path)
-        self._namespace, self._synchronous, self._clock = namespace, synchronous, clock or SystemClock()
+        self._synchronous, self._clock = synchronous, clock or SystemClock()
         self._closed = False
         self._start()
-        try:
-            self._writing()  # a wrong file is refused now, not at the first tool call
+        try:  # a wrong file is refused now, not at the first tool call
+            with self._commands.lock:
+                self._namespace = open_namespace(self._writing(self._commands), namespace)
         except sqlite3.DatabaseError as exc:
+            self.close()
             raise self._mapped(exc) from exc
+        start_anew_in_children(self)
 
     def _start(self) -> None:
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._writer: sqlite3.Connection | None = None
+        self._commands, self._renewals = _Writer(), _Writer()
         self._readers: list[sqlite3.Connection] = []
         self._places: dict[str, Any] = {}
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="clawproof-store")
 
-    def _check_process(self) -> None:
-        if self._pid != os.getpid():
-            _inherited.append((self._writer, self._readers, self._threads, self._bells))
-            self._bells = Bells()
-            self._start()
+    def start_anew(self) -> None:
+        """Open connections of its own in a forked child."""
+        _inherited.append((self._commands, self._renewals, self._readers, self._threads, self._bells))
+        self._bells = Bells()
+        self._start()
+
+    @property
+    def secret(self) -> bytes:
+        return self._namespace.secret
+
+    def _check_open(self) -> None:
         if self._closed:
             raise BackendUnavailable(self.name, "this coordinator was closed", remedy="open a new one")
 
-    def _writing(self) -> sqlite3.Connection:
-        if self._writer is None:
-            connection = open_connection(self._path, self._synchronous)
-            self._ns = self._namespace_number(connection)
-            self._writer = connection
-        return self._writer
+    def _writing(self, writer: _Writer) -> sqlite3.Connection:
+        self._check_open()
+        if writer.connection is None:
+            writer.connection = open_connection(self._path, self._synchronous)
+        return writer.connection
 
-    def _namespace_number(self, connection: sqlite3.Connection) -> int:
-        find = "SELECT ns FROM namespaces WHERE name = ?"
-        row = connection.execute(find, (self._namespace,)).fetchone()
-        if row is None:
-            patiently(connection, "BEGIN IMMEDIATE")
-            connection.execute("INSERT OR IGNORE INTO namespaces (name) VALUES (?)", (self._namespace,))
-            connection.execute("COMMIT")
-            row = connection.execute(find, (self._namespace,)).fetchone()
-        return int(row[0])
+    def renew(self, beat: Renew) -> Renewed:
+        # On a connection of its own, so that renewals never queue up behind the commands of busy threads.
+        return self._step(engine.renew, beat, self._renewals)
 
-    def _step(self, command: Callable[[Transaction, Any], T], argument: Any) -> T:
-        self._check_process()
+    def _step(self, command: Callable[[Transaction, Any], T], argument: Any, writer: _Writer | None = None) -> T:
+        writer = writer or self._commands
         try:
-            with self._lock:
-                return self._transact(self._writing(), command, argument)
+            with writer.lock:
+                return self._transact(writer, command, argument)
         except sqlite3.DatabaseError as exc:
             raise self._mapped(exc) from exc
 
-    def _transact(self, connection: sqlite3.Connection, command: Callable[[Transaction, Any], T], argument: Any) -> T:
+    def _transact(self, writer: _Writer, command: Callable[[Transaction, Any], T], argument: Any) -> T:
+        connection = self._writing(writer)
         try:
             patiently(connection, "BEGIN IMMEDIATE")
-            tx = SqliteTransaction(connection, self._ns, self._clock, self._places)
+            tx = SqliteTransaction(connection, self._namespace.number, self._clock, self._places)
             answer = command(tx, argument)
             tx.flush()
             # Rung before the commit, so that waking up and committing go on at the same time: who is awake too early
@@ -116,27 +127,17 @@ class SqliteBackend(EmbeddedBackend):
                 self.ring(bell, owner)
             connection.execute("COMMIT")
         except BaseException as exc:  # also an interrupt: a write lock that is kept would stop every process
-            self._abandon(connection, broken=isinstance(exc, sqlite3.Error))
+            _abandon(writer, broken=isinstance(exc, sqlite3.Error))
             raise
         return answer
 
-    def _abandon(self, connection: sqlite3.Connection, *, broken: bool) -> None:
-        try:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            broken = True
-        if broken:  # a file that was repaired or replaced is opened anew
-            self._writer = None
-            connection.close()
-
     def _read(self, query: Callable[[Transaction, Any], T], argument: Any) -> T:
-        self._check_process()
+        self._check_open()
         try:
             connection = self._reading()
             try:
                 connection.execute("BEGIN")  # one snapshot for all that the query reads
-                answer = query(SqliteTransaction(connection, self._ns, self._clock, {}), argument)
+                answer = query(SqliteTransaction(connection, self._namespace.number, self._clock, {}), argument)
                 connection.execute("COMMIT")
             except BaseException:
                 connection.close()
@@ -146,25 +147,17 @@ class SqliteBackend(EmbeddedBackend):
         self._readers.append(connection)
         return answer
 
-    def _mapped(self, exc: sqlite3.DatabaseError) -> Exception:
-        # A wrong statement is a defect of this package, and shall look like one.
-        if isinstance(exc, sqlite3.ProgrammingError | sqlite3.IntegrityError):
-            return exc
-        return BackendUnavailable(self.name, str(exc))
-
-    def take_bell(self) -> Bell:
-        self._check_process()
-        return super().take_bell()
-
-    def loop_bell(self) -> AsyncBell:
-        self._check_process()
-        return super().loop_bell()
-
     def _reading(self) -> sqlite3.Connection:
         try:
             return self._readers.pop()
         except IndexError:  # all are in use
             return open_connection(self._path, self._synchronous)
+
+    def _mapped(self, exc: sqlite3.DatabaseError) -> Exception:
+        # A wrong statement is a defect of this package, and shall look like one.
+        if isinstance(exc, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+            return exc
+        return BackendUnavailable(self.name, str(exc))
 
     async def _astep(self, command: Callable[[Transaction, Any], T], argument: Any) -> T:
         return await self._in_thread(self._step, command, argument)
@@ -173,10 +166,11 @@ class SqliteBackend(EmbeddedBackend):
         return await self._in_thread(self._read, query, argument)
 
     async def _in_thread(self, step: Callable[..., T], *arguments: Any) -> T:
-        self._check_process()
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="clawproof-store")
-        job = asyncio.wrap_future(self._threads.submit(step, *arguments))
+        try:
+            job = asyncio.wrap_future(self._threads.submit(step, *arguments))
+        except RuntimeError:  # the threads were shut down
+            self._check_open()
+            raise
         try:
             return await asyncio.shield(job)
         except asyncio.CancelledError:
@@ -189,15 +183,27 @@ class SqliteBackend(EmbeddedBackend):
         if self._closed:
             return
         self._closed = True
-        if self._pid != os.getpid():
-            return
-        if self._threads is not None:
-            self._threads.shutdown(wait=True)
-        with self._lock:
-            for connection in (*self._readers, *([self._writer] if self._writer else [])):
-                connection.close()
-            self._readers, self._writer = [], None
+        self._threads.shutdown(wait=True)
+        for writer in (self._commands, self._renewals):
+            with writer.lock:
+                if writer.connection is not None:
+                    writer.connection.close()
+        while self._readers:
+            self._readers.pop().close()
         self._bells.close()
+
+
+def _abandon(writer: _Writer, *, broken: bool) -> None:
+    connection = writer.connection
+    assert connection is not None
+    try:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    except sqlite3.Error:
+        broken = True
+    if broken:  # a file that was repaired or replaced is opened anew
+        writer.connection = None
+        connection.close()
 
 
 async def _finish(job: asyncio.Future[Any]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -28,10 +31,11 @@ def open_connection(path: str, synchronous: str) -> sqlite3.Connection:
         BackendUnavailable: SQLite cannot use it.
     """
     try:
+        _make_private(path)
         connection = sqlite3.connect(
             path, timeout=5, isolation_level=None, check_same_thread=False, cached_statements=256
         )
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, OSError) as exc:
         raise BackendUnavailable(path, str(exc)) from exc
     try:
         _set_up(connection, path, synchronous)
@@ -44,6 +48,27 @@ def open_connection(path: str, synchronous: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace of the file: its number, and the secret with which its fingerprints are keyed."""
+
+    number: int
+    secret: bytes
+
+
+def open_namespace(connection: sqlite3.Connection, name: str) -> Namespace:
+    """Find a namespace by its name, or make it."""
+    find = "SELECT ns, secret FROM namespaces WHERE name = ?"
+    row = connection.execute(find, (name,)).fetchone()
+    if row is None:
+        patiently(connection, "BEGIN IMMEDIATE")
+        fresh = (name, secrets.token_bytes(32))
+        connection.execute("INSERT OR IGNORE INTO namespaces (name, secret) VALUES (?, ?)", fresh)
+        connection.execute("COMMIT")
+        row = connection.execute(find, (name,)).fetchone()
+    return Namespace(*row)
 
 
 def check_place(path: str) -> None:
@@ -78,6 +103,12 @@ def _file_system(folder: Path) -> str:
         if (point == folder or point in folder.parents) and len(point.parts) >= longest:
             kind, longest = found, len(point.parts)
     return kind
+
+
+def _make_private(path: str) -> None:
+    """Make a new file that only its owner can read: results of tools are in it. SQLite gives its journal the same."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _set_up(connection: sqlite3.Connection, path: str, synchronous: str) -> None:

@@ -3,8 +3,9 @@
 -- nobody can set, and mean nothing once the machine was started anew. Modes are one letter: x exclusive, s shared.
 
 CREATE TABLE namespaces (
-    ns   INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE
+    ns     INTEGER PRIMARY KEY,
+    name   TEXT NOT NULL UNIQUE,
+    secret BLOB NOT NULL                -- keys the fingerprints of arguments, so that nobody can guess them from these
 );
 
 -- The fence of the last exclusive call on a resource that may have had an effect.

@@ -245,6 +245,17 @@ class Peers(Suite):
         finally:
             there.close()
 
+    def test_the_secret_is_one_for_all_who_share_the_namespace(
+        self, make_backend: MakeBackend, clock: ManualClock
+    ) -> None:
+        here, there = make_backend(clock), make_backend(clock)
+        try:
+            assert len(here.secret) >= 16
+            assert there.secret == here.secret
+        finally:
+            here.close()
+            there.close()
+
     def test_closing_twice_is_closing(self, make_backend: MakeBackend, clock: ManualClock) -> None:
         backend = make_backend(clock)
         SyncFace(backend).granted(ask("a", "inventory/1"))
