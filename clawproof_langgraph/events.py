@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 LOCK_ACQUIRED: Final = "lock.acquired"
 LOCK_RELEASED: Final = "lock.released"
@@ -32,8 +33,7 @@ BUILT_IN: Final = frozenset(
 """All types that the library itself writes; any other type is a domain event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One entry of the log.
 
     Args:
@@ -58,7 +58,7 @@ class Event:
     key: str = ""
     resources: tuple[str, ...] = ()
     fence: int = 0
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

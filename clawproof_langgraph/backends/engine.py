@@ -73,7 +73,7 @@ def begin(tx: Transaction, ask: Begin) -> BeginReply:
     """Grant, queue or answer a request."""
     lease = tx.lease(ask.owner) if ask.repeated else None
     if lease and lease.claimed:  # the reply to an earlier begin was lost; its TTL counts from this one
-        tx.put_lease(replace(lease, expires=tx.ticks + ask.ttl, seen=tx.ticks))
+        tx.put_lease(lease._replace(expires=tx.ticks + ask.ttl, seen=tx.ticks))
         return Granted(ask.owner, lease.fence, ask.ttl, lease.ask.key, lease.attempt)
     reply = _take_turn(tx, ask, lease)
     hand_on(tx)
@@ -153,12 +153,12 @@ def settle(tx: Transaction, end: Settle) -> SettleReply:
     if lease is None or not lease.claimed:
         return settle_late(tx, end)
     release(tx, lease, touched=end.touched)
+    hand_on(tx)  # before the rest is written: who is woken needs a moment, too
     if end.state is not None:
         record_outcome(tx, lease, end, end.state)
     if names := names_of(lease.wants):
         held = {"held": round(tx.now - lease.since, 6)}
         tx.append(events.LOCK_RELEASED, lease.ask, resources=names, fence=lease.fence, data=held)
-    hand_on(tx)
     return SettleReply.SETTLED
 
 
@@ -194,7 +194,7 @@ def _extend(tx: Transaction, owner: str, ttl: float) -> bool:
     lease = tx.lease(owner)
     if lease is None or not lease.claimed:
         return False
-    tx.put_lease(replace(mark_suspected(tx, lease), expires=tx.ticks + ttl, seen=tx.ticks))
+    tx.put_lease(mark_suspected(tx, lease)._replace(expires=tx.ticks + ttl, seen=tx.ticks))
     return True
 
 
@@ -250,7 +250,7 @@ def _resolve(tx: Transaction, fact: Resolve) -> None:
         state_now = "running" if row.state is State.IN_DOUBT else row.state
         raise ConfigurationError(f'The call under key "{fact.key}" is not in doubt: it is {state_now}.')
     # Without its owner, a late settle can no longer overrule what was resolved.
-    tx.put_record(replace(row, state=state, result=fact.result, owner="", updated_at=tx.now))
+    tx.put_record(row._replace(state=state, result=fact.result, owner="", updated_at=tx.now))
     hand_on(tx)
     about = Begin("", "", agent=row.agent, thread=row.thread, tool=row.tool, key=row.key)
     data = {"applied": fact.applied, "by": fact.by, "tool": row.tool}

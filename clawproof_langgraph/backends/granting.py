@@ -7,7 +7,7 @@ waiting for its own chain. A grant handed to a waiter is provisional until the w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from clawproof_langgraph import events
@@ -77,10 +77,8 @@ def first_conflict(
             return Obstacle(holding.resource, holder=lease)
     if ask.ancestors:
         return None
-    for name in tx.contended(names):
-        if waiter := tx.ahead(name, modes[name], place):
-            return Obstacle(name, waiter=waiter)
-    return None
+    ahead = tx.ahead(wants, place)
+    return Obstacle(ahead[0], waiter=ahead[1]) if ahead else None
 
 
 def _conflicting_holder(tx: Transaction, ask: Begin, holding: Holding, mode: Mode, arrived: float) -> LeaseRow | None:
@@ -115,10 +113,12 @@ def grant(
     tx: Transaction, ask: Begin, wants: tuple[Want, ...], *, attempt: int, since: float, held: bool = False
 ) -> Granted:
     """Give a request its lease, claimed; `held` says that its resources are already its own."""
-    if not held:
-        tx.hold(ask.owner, wants)
     fence = tx.next_cursor()
-    tx.put_lease(LeaseRow(ask, wants, fence, tx.ticks + ask.ttl, tx.now, tx.ticks, True, attempt))
+    lease = LeaseRow(ask, wants, fence, tx.ticks + ask.ttl, tx.now, tx.ticks, True, attempt)
+    if held:
+        tx.put_lease(lease)
+    else:
+        tx.take(lease)
     names = names_of(wants)
     if names or not ask.tool:  # an entry in any case: the fence is its cursor
         tx.append(events.LOCK_ACQUIRED, ask, resources=names, fence=fence, data={"waited": round(since, 6)})
@@ -130,8 +130,7 @@ def grant(
 
 def release(tx: Transaction, lease: LeaseRow, *, touched: bool) -> None:
     """End a lease, moving the versions of its exclusive resources if its effect may have happened."""
-    tx.drop_lease(lease.ask.owner)
-    tx.unhold(lease.ask.owner, lease.wants)
+    tx.drop(lease)
     names = [want.resource for want in lease.wants]
     if touched:
         changed = [name for name, mode in lease.wants if mode is Mode.EXCLUSIVE and is_users(name)]
@@ -206,10 +205,9 @@ def _serve_one(tx: Transaction, waiter: WaiterRow, resource: str) -> bool:
 
 def _hand_over(tx: Transaction, waiter: WaiterRow) -> None:
     tx.drop_waiter(waiter)
-    tx.hold(waiter.ask.owner, waiter.wants)
-    tx.put_lease(LeaseRow(waiter.ask, waiter.wants, 0, tx.ticks + CLAIM_WITHIN, tx.now, tx.ticks, False))
+    tx.take(LeaseRow(waiter.ask, waiter.wants, 0, tx.ticks + CLAIM_WITHIN, tx.now, tx.ticks, False))
     if waiter.ask.bell:
-        tx.rings.append((waiter.ask.bell, waiter.ask.owner))
+        tx.ring(waiter.ask.bell, waiter.ask.owner)
 
 
 def mark_suspected(tx: Transaction, lease: LeaseRow) -> LeaseRow:
@@ -219,4 +217,4 @@ def mark_suspected(tx: Transaction, lease: LeaseRow) -> LeaseRow:
         return lease
     data = {"tool": ask.tool, "held": round(tx.now - lease.since, 6), "expected": ask.expected}
     tx.append(events.DEADLOCK_SUSPECTED, ask, resources=names_of(lease.wants), fence=lease.fence, data=data)
-    return replace(lease, suspected=True)
+    return lease._replace(suspected=True)

@@ -53,7 +53,9 @@ class _MemoryTransaction(Transaction):
     """Writes at once and keeps what undoes it, so that a step that fails leaves nothing behind."""
 
     def __init__(self, tables: _Tables, clock: Clock) -> None:
-        super().__init__(clock.time(), clock.ticks())
+        self.rings: list[tuple[str, str]] = []
+        """Who is to be woken, at which bell, once the step is done."""
+        super().__init__(clock.time(), clock.ticks(), lambda bell, owner: self.rings.append((bell, owner)))
         self._tables = tables
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
         self._queue_undo: list[tuple[Callable[[WaiterRow], None], WaiterRow]] = []
@@ -87,10 +89,23 @@ class _MemoryTransaction(Transaction):
     def lease(self, owner: str) -> LeaseRow | None:
         return self._tables.leases.get(owner)
 
+    def take(self, row: LeaseRow) -> None:
+        table, owner = self._tables.holders, row.ask.owner
+        for name, mode in row.wants:
+            self._put(table, name, {**table[name], owner: mode} if name in table else {owner: mode})
+        self.put_lease(row)
+
     def put_lease(self, row: LeaseRow) -> None:
         self._put(self._tables.leases, row.ask.owner, row)
 
-    def drop_lease(self, owner: str) -> None:
+    def drop(self, row: LeaseRow) -> None:
+        table, owner = self._tables.holders, row.ask.owner
+        for name, _ in row.wants:
+            others = {other: mode for other, mode in table[name].items() if other != owner}
+            if others:
+                self._put(table, name, others)
+            else:
+                self._drop(table, name)
         self._drop(self._tables.leases, owner)
 
     def leases(self, *, expired: bool = False, session: str = "", limit: int = -1) -> list[LeaseRow]:
@@ -104,20 +119,6 @@ class _MemoryTransaction(Transaction):
     def holdings(self, names: Sequence[str]) -> list[Holding]:
         table = self._tables.holders
         return [Holding(name, owner, mode) for name in names if name in table for owner, mode in table[name].items()]
-
-    def hold(self, owner: str, wants: tuple[Want, ...]) -> None:
-        table = self._tables.holders
-        for name, mode in wants:
-            self._put(table, name, {**table[name], owner: mode} if name in table else {owner: mode})
-
-    def unhold(self, owner: str, wants: tuple[Want, ...]) -> None:
-        table = self._tables.holders
-        for name, _ in wants:
-            others = {other: mode for other, mode in table[name].items() if other != owner}
-            if others:
-                self._put(table, name, others)
-            else:
-                self._drop(table, name)
 
     def put_versions(self, names: Sequence[str], version: int) -> None:
         for name in names:
@@ -171,12 +172,13 @@ class _MemoryTransaction(Transaction):
         start = bisect_right(queue.every, (after, "\U0010ffff"))
         return [self._tables.waiters[owner] for _, owner in queue.every[start : start + limit]]
 
-    def ahead(self, resource: str, mode: Mode, place: int) -> WaiterRow | None:
-        queue = self._tables.queues.get(resource)
-        if queue is None:
-            return None
-        first = (queue.every if mode is Mode.EXCLUSIVE else queue.exclusive)[:1]
-        return self._tables.waiters[first[0][1]] if first and first[0][0] < place else None
+    def ahead(self, wants: Sequence[Want], place: int) -> tuple[str, WaiterRow] | None:
+        for name, mode in wants if self._tables.queues else ():
+            if queue := self._tables.queues.get(name):
+                first = (queue.every if mode is Mode.EXCLUSIVE else queue.exclusive)[:1]
+                if first and first[0][0] < place:
+                    return name, self._tables.waiters[first[0][1]]
+        return None
 
     def last_ticket(self, names: Sequence[str]) -> int:
         return self._tables.last_ticket

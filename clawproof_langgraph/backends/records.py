@@ -55,7 +55,7 @@ def judge(tx: Transaction, ask: Begin) -> Fit | Replay | Held | Killed | Mismatc
         record = tx.record(ask.key)
     elif record is None and ask.scope and (record := _adoptable(tx, ask.scope)):
         # It is that call, whatever its own key, and stays it: when it is asked again, and when it is resolved.
-        tx.put_record(replace(record, key=ask.key, state=State.DONE, owner="", result=None, same_as=record.key))
+        tx.put_record(record._replace(key=ask.key, state=State.DONE, owner="", result=None, same_as=record.key))
         ask = replace(ask, key=record.key)
     return Fit(ask, 0) if record is None else _judge_record(tx, ask, record)
 
@@ -129,7 +129,7 @@ def settle_late(tx: Transaction, end: Settle) -> SettleReply:
     if state is State.FAILED:
         tx.drop_record(record.key)
     else:
-        tx.put_record(replace(record, state=state, result=end.result, reason=end.error, updated_at=tx.now))
+        tx.put_record(record._replace(state=state, result=end.result, reason=end.error, updated_at=tx.now))
     if end.state is not State.IN_DOUBT:  # that was told when the lease expired
         ask = Begin(end.owner, "", agent=record.agent, thread=record.thread, tool=record.tool, key=record.key)
         _tell_outcome(tx, ask, end, end.state, record.resources, {"late": True})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from clawproof_langgraph.backends.records import doubt_of
 from clawproof_langgraph.backends.store import LeaseRow, RecordRow, Transaction, WaiterRow
 from clawproof_langgraph.model import InDoubt, LeaseView, Snapshot, WaiterView
@@ -25,7 +23,7 @@ def snapshot(tx: Transaction) -> Snapshot:
 
 
 def _coming_doubt(tx: Transaction, lease: LeaseRow) -> RecordRow:
-    return replace(doubt_of(tx, lease), updated_at=tx.now - max(tx.ticks - lease.expires, 0.0))
+    return doubt_of(tx, lease)._replace(updated_at=tx.now - max(tx.ticks - lease.expires, 0.0))
 
 
 def _doubt_view(row: RecordRow) -> InDoubt:

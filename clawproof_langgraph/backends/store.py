@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from clawproof_langgraph.events import Event, EventFilter
@@ -30,8 +29,7 @@ class Holding(NamedTuple):
     mode: Mode
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseRow:
+class LeaseRow(NamedTuple):
     """A live lease.
 
     Args:
@@ -57,8 +55,7 @@ class LeaseRow:
     suspected: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WaiterRow:
+class WaiterRow(NamedTuple):
     """A waiter: its request, its resources, its place in the queue (lower is earlier), and when it came, in ticks."""
 
     ask: Begin
@@ -67,8 +64,7 @@ class WaiterRow:
     arrived: float
 
 
-@dataclass(frozen=True, slots=True)
-class RecordRow:
+class RecordRow(NamedTuple):
     """What is known of a call by its idempotency key.
 
     Args:
@@ -105,16 +101,15 @@ class Transaction(ABC):
     Args:
         now: the date, in seconds since the epoch.
         ticks: the seconds passed on a clock that nobody sets; what lives for a time lives by it.
+        ring: wakes the owner who sleeps at a bell; called with both.
     """
 
-    def __init__(self, now: float, ticks: float) -> None:
-        self.now, self.ticks = now, ticks
-        self.rings: list[tuple[str, str]] = []
-        """(bell, owner) of those to wake once the step is durable."""
+    def __init__(self, now: float, ticks: float, ring: Callable[[str, str], None]) -> None:
+        self.now, self.ticks, self.ring = now, ticks, ring
         self.freed: list[str] = []
         """Resources whose waiters may be granted now."""
         self._appended: list[Event] = []
-        self._cursor = 0
+        self._cursor, self._first_cursor = 0, int(now * 1_000_000)
 
     # An end that lies further ahead than it ever can was written before the machine was started anew, and its ticks.
 
@@ -132,7 +127,7 @@ class Transaction(ABC):
         """Tell the cursor that the next event will get: beyond all before, and not before the time in µs."""
         if not self._cursor:
             self._cursor = self.last_cursor()
-        return max(self._cursor + 1, int(self.now * 1_000_000))
+        return max(self._cursor + 1, self._first_cursor)
 
     def append(
         self,
@@ -145,19 +140,10 @@ class Transaction(ABC):
         data: Mapping[str, Any] | None = None,
     ) -> None:
         """Append an event about a request to the log."""
-        self._cursor = self.next_cursor()
+        self._cursor = cursor = self.next_cursor()
         self._appended.append(
             Event(
-                self._cursor,
-                self.now,
-                kind,
-                ask.agent,
-                ask.thread,
-                ask.owner,
-                key or ask.key,
-                resources,
-                fence,
-                data or {},
+                cursor, self.now, kind, ask.agent, ask.thread, ask.owner, key or ask.key, resources, fence, data or {}
             )
         )
 
@@ -173,12 +159,16 @@ class Transaction(ABC):
         """Read a lease."""
 
     @abstractmethod
-    def put_lease(self, row: LeaseRow) -> None:
-        """Write a lease under its owner."""
+    def take(self, row: LeaseRow) -> None:
+        """Write a new lease under its owner, and that it holds its resources."""
 
     @abstractmethod
-    def drop_lease(self, owner: str) -> None:
-        """Delete a lease."""
+    def put_lease(self, row: LeaseRow) -> None:
+        """Write a lease anew that holds what it held."""
+
+    @abstractmethod
+    def drop(self, row: LeaseRow) -> None:
+        """Delete a lease, and that it holds its resources."""
 
     @abstractmethod
     def leases(self, *, expired: bool = False, session: str = "", limit: int = -1) -> list[LeaseRow]:
@@ -187,14 +177,6 @@ class Transaction(ABC):
     @abstractmethod
     def holdings(self, names: Sequence[str]) -> list[Holding]:
         """Read who holds these resources."""
-
-    @abstractmethod
-    def hold(self, owner: str, wants: tuple[Want, ...]) -> None:
-        """Write that an owner holds resources."""
-
-    @abstractmethod
-    def unhold(self, owner: str, wants: tuple[Want, ...]) -> None:
-        """Delete that an owner holds resources."""
 
     @abstractmethod
     def put_versions(self, names: Sequence[str], version: int) -> None:
@@ -225,8 +207,8 @@ class Transaction(ABC):
         """Read the next waiters for a resource behind a place, in order."""
 
     @abstractmethod
-    def ahead(self, resource: str, mode: Mode, place: int) -> WaiterRow | None:
-        """Read a waiter before a place whose mode is in conflict with `mode`."""
+    def ahead(self, wants: Sequence[Want], place: int) -> tuple[str, WaiterRow] | None:
+        """Read a waiter before a place that is in conflict with one of these wants, and the resource."""
 
     @abstractmethod
     def last_ticket(self, names: Sequence[str]) -> int:

@@ -118,13 +118,11 @@ class SqliteBackend(EmbeddedBackend):
         connection = self._writing(writer)
         try:
             patiently(connection, "BEGIN IMMEDIATE")
-            tx = SqliteTransaction(connection, self._namespace.number, self._clock, self._places)
+            # Bells are rung at once, so that waking up and committing go on at the same time: who is awake too early
+            # waits for the write lock, and should the commit fail, it was a false alarm.
+            tx = SqliteTransaction(connection, self._namespace.number, self._clock, self.ring, self._places)
             answer = command(tx, argument)
             tx.flush()
-            # Rung before the commit, so that waking up and committing go on at the same time: who is awake too early
-            # waits for the write lock, and should the commit fail, it was a false alarm.
-            for bell, owner in tx.rings:
-                self.ring(bell, owner)
             connection.execute("COMMIT")
         except BaseException as exc:  # also an interrupt: a write lock that is kept would stop every process
             _abandon(writer, broken=isinstance(exc, sqlite3.Error))
@@ -137,7 +135,9 @@ class SqliteBackend(EmbeddedBackend):
             connection = self._reading()
             try:
                 connection.execute("BEGIN")  # one snapshot for all that the query reads
-                answer = query(SqliteTransaction(connection, self._namespace.number, self._clock, {}), argument)
+                answer = query(
+                    SqliteTransaction(connection, self._namespace.number, self._clock, self.ring, {}), argument
+                )
                 connection.execute("COMMIT")
             except BaseException:
                 connection.close()

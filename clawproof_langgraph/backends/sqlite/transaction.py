@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -54,7 +54,12 @@ _PUT_LEASE: Final = _insert("REPLACE", "live", "resource, " + _LEASE_COLUMNS)
 _PUT_WAITER: Final = _insert("INSERT", "waiters", _WAITER_COLUMNS)
 _PUT_RECORD: Final = _insert("REPLACE", "records", _RECORD_COLUMNS)
 _APPEND: Final = _insert("INSERT", "events", _EVENT_COLUMNS)
-_GET_LEASE: Final = f"SELECT {_LEASE_COLUMNS} FROM live WHERE ns = ? AND resource = '' AND owner = ?"
+_IS_CROWDED: Final = "EXISTS (SELECT 1 FROM queue WHERE ns = ?1)"
+_LAST_CURSOR: Final = "(SELECT max(cursor) FROM events)"
+# A lease is mostly read to end it, and then the other two are wanted next.
+_GET_LEASE: Final = (
+    f"SELECT {_LAST_CURSOR}, {_IS_CROWDED}, {_LEASE_COLUMNS} FROM live WHERE ns = ?1 AND resource = '' AND owner = ?2"
+)
 _GET_WAITER: Final = f"SELECT {_WAITER_COLUMNS} FROM waiters WHERE ns = ? AND owner = ?"
 _GET_RECORD: Final = f"SELECT {_RECORD_COLUMNS} FROM records WHERE ns = ? AND key = ?"
 _GET_UNSETTLED: Final = (
@@ -76,11 +81,14 @@ _QUEUE: Final = (
 )
 
 
+_AHEAD: Final = (
+    "SELECT resource, owner FROM queue WHERE ns = ? AND exclusive IN ({}) AND place < ? AND resource IN ({}) LIMIT 1"
+)
 _KINDS: Final = ((0, ">"), (1, ">"), (0, "<"), (1, "<"))
 
 # Four questions that almost always have the answer "no", and the clock, in one statement instead of five.
 _FORESEE: Final = (
-    "SELECT (SELECT max(cursor) FROM events), EXISTS (SELECT 1 FROM queue WHERE ns = ?1), "
+    f"SELECT {_LAST_CURSOR}, {_IS_CROWDED}, "
     "EXISTS (SELECT 1 FROM killed WHERE ns = ?1 AND agent = ?2), "
     "EXISTS (SELECT 1 FROM records WHERE ns = ?1 AND key = ?3), "
     "EXISTS (SELECT 1 FROM records INDEXED BY records_in_doubt "
@@ -91,6 +99,16 @@ _FORESEE: Final = (
 @lru_cache(maxsize=64)
 def _select_holdings(count: int) -> str:
     return f"SELECT resource, owner, mode FROM live WHERE ns = ? AND resource IN ({_marks(count)})"
+
+
+@lru_cache(maxsize=64)
+def _select_any_ahead(count: int) -> str:
+    return _AHEAD.format("0, 1", _marks(count))
+
+
+@lru_cache(maxsize=64)
+def _select_exclusive_ahead(count: int) -> str:
+    return _AHEAD.format("1", _marks(count))
 
 
 @lru_cache(maxsize=64)
@@ -114,11 +132,19 @@ class SqliteTransaction(Transaction):
         connection: in a transaction that its user ends.
         ns: the namespace's number.
         clock: what the store goes by.
+        ring: wakes an owner at a bell.
         places: where the retention of this process has come to; kept between its steps.
     """
 
-    def __init__(self, connection: sqlite3.Connection, ns: int, clock: Clock, places: dict[str, Any]) -> None:
-        super().__init__(clock.time(), clock.ticks())
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        ns: int,
+        clock: Clock,
+        ring: Callable[[str, str], None],
+        places: dict[str, Any],
+    ) -> None:
+        super().__init__(clock.time(), clock.ticks(), ring)
         self._run = connection.execute
         self._run_many = connection.executemany
         self._ns = ns
@@ -145,13 +171,29 @@ class SqliteTransaction(Transaction):
 
     def lease(self, owner: str) -> LeaseRow | None:
         row = self._run(_GET_LEASE, (self._ns, owner)).fetchone()
-        return row and rows.lease_of(row)
+        if row is None:
+            return None
+        if self._crowded is None:
+            self._last_cursor, self._crowded = row[0] or 0, bool(row[1])
+        return rows.lease_of(row[2:])
+
+    def take(self, row: LeaseRow) -> None:
+        ns, owner = self._ns, row.ask.owner
+        self._run_many(
+            "INSERT INTO live (ns, resource, owner, mode) VALUES (?,?,?,?)",
+            [(ns, resource, owner, rows.letter_of(mode)) for resource, mode in row.wants],
+        )
+        self.put_lease(row)
 
     def put_lease(self, row: LeaseRow) -> None:
         self._run(_PUT_LEASE, (self._ns, "", *rows.of_lease(row)))
 
-    def drop_lease(self, owner: str) -> None:
-        self._run("DELETE FROM live WHERE ns = ? AND resource = '' AND owner = ?", (self._ns, owner))
+    def drop(self, row: LeaseRow) -> None:
+        ns, owner = self._ns, row.ask.owner
+        self._run_many(
+            "DELETE FROM live WHERE ns = ? AND resource = ? AND owner = ?",
+            [(ns, "", owner), *[(ns, resource, owner) for resource, _ in row.wants]],
+        )
 
     def leases(self, *, expired: bool = False, session: str = "", limit: int = -1) -> list[LeaseRow]:
         where, values = "ns = ? AND resource = ''", [self._ns]  # type: tuple[str, list[Any]]
@@ -167,20 +209,6 @@ class SqliteTransaction(Transaction):
         found = self._run(_select_holdings(len(names)), (self._ns, *names)).fetchall()
         return [Holding(resource, owner, rows.mode_of(letter)) for resource, owner, letter in found]
 
-    def hold(self, owner: str, wants: tuple[Want, ...]) -> None:
-        ns = self._ns
-        self._run_many(
-            "INSERT INTO live (ns, resource, owner, mode) VALUES (?,?,?,?)",
-            [(ns, resource, owner, rows.letter_of(mode)) for resource, mode in wants],
-        )
-
-    def unhold(self, owner: str, wants: tuple[Want, ...]) -> None:
-        ns = self._ns
-        self._run_many(
-            "DELETE FROM live WHERE ns = ? AND resource = ? AND owner = ?",
-            [(ns, resource, owner) for resource, _ in wants],
-        )
-
     def put_versions(self, names: Sequence[str], version: int) -> None:
         ns = self._ns
         self._run_many(
@@ -188,9 +216,7 @@ class SqliteTransaction(Transaction):
         )
 
     def contended(self, names: Sequence[str]) -> list[str]:
-        if self._crowded is None:
-            self._crowded = self._run("SELECT 1 FROM queue WHERE ns = ? LIMIT 1", (self._ns,)).fetchone() is not None
-        if not self._crowded:
+        if not self._is_crowded():
             return []
         found = self._run(_select_contended(len(names)), (self._ns, *names)).fetchall()
         return [name for (name,) in found]
@@ -242,11 +268,20 @@ class SqliteTransaction(Transaction):
         behind = (self._ns, resource, after, limit)
         return [rows.waiter_of(row) for row in self._run(_QUEUE, (*behind, *behind, limit, self._ns)).fetchall()]
 
-    def ahead(self, resource: str, mode: Mode, place: int) -> WaiterRow | None:
-        for exclusive in (1, 0) if mode is Mode.EXCLUSIVE else (1,):
-            first = self._first(resource, exclusive, -2 * LAST_PLACE)
-            if first and first[0] < place:
-                return self.waiter(first[1])
+    def _is_crowded(self) -> bool:
+        """Tell whether anybody waits for anything."""
+        if self._crowded is None:
+            self._crowded = bool(self._run(f"SELECT {_IS_CROWDED}", (self._ns,)).fetchone()[0])
+        return self._crowded
+
+    def ahead(self, wants: Sequence[Want], place: int) -> tuple[str, WaiterRow] | None:
+        if not self._is_crowded():
+            return None
+        for mode, select in ((Mode.EXCLUSIVE, _select_any_ahead), (Mode.SHARED, _select_exclusive_ahead)):
+            names = [want.resource for want in wants if want.mode is mode]
+            found = names and self._run(select(len(names)), (self._ns, place, *names)).fetchone()
+            if found and (waiter := self.waiter(found[1])):
+                return found[0], waiter
         return None
 
     def _first(self, resource: str, exclusive: int, after: int) -> tuple[int, str] | None:
@@ -333,10 +368,8 @@ class SqliteTransaction(Transaction):
 
 
 def _event_row(ns: int, event: Event) -> tuple[Any, ...]:
-    return (
-        ns, event.cursor, event.time, event.type, event.agent, event.thread, event.call, event.key,
-        "\n".join(event.resources), event.fence, _encode(event.data),
-    )  # fmt: skip
+    *plain, resources, fence, data = event
+    return (ns, *plain, "\n".join(resources), fence, _encode(data))
 
 
 def _event_of(row: tuple[Any, ...]) -> Event:
