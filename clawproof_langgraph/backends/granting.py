@@ -56,28 +56,27 @@ class Obstacle:
         return is_scope(self.resource)
 
 
-def find_obstacle(
-    tx: Transaction, ask: Begin, wants: tuple[Want, ...], *, place: int, arrived: float
-) -> Obstacle | None:
-    """Find what is in the way of a request, ending on the way whatever has expired."""
-    obstacle = first_conflict(tx, ask, wants, place=place, arrived=arrived)
-    while obstacle and end_if_dead(tx, obstacle):
-        obstacle = first_conflict(tx, ask, wants, place=place, arrived=arrived)
-    return obstacle
-
-
 def first_conflict(
-    tx: Transaction, ask: Begin, wants: tuple[Want, ...], *, place: int, arrived: float
+    tx: Transaction, ask: Begin, wants: tuple[Want, ...], *, place: int, arrived: float, first_on: str = ""
 ) -> Obstacle | None:
-    """Find the first holder or earlier waiter in the way of a request, dead or alive."""
-    names = [want.resource for want in wants]
+    """Find the first holder or earlier waiter in the way of a request, dead or alive.
+
+    Args:
+        tx: the step.
+        ask: the request.
+        wants: its resources, with those that stand for its key and its scope.
+        place: its place in the queue.
+        arrived: when it came, in ticks.
+        first_on: a resource on which it is known to be the first waiter.
+    """
     modes = dict(wants)
-    for holding in tx.holdings(names):
+    for holding in tx.holdings(list(modes)):
         if lease := _conflicting_holder(tx, ask, holding, modes[holding.resource], arrived):
             return Obstacle(holding.resource, holder=lease)
-    if ask.ancestors:
+    others = [want for want in wants if want.resource != first_on]
+    if ask.ancestors or not others:
         return None
-    ahead = tx.ahead(wants, place)
+    ahead = tx.ahead(others, place)
     return Obstacle(ahead[0], waiter=ahead[1]) if ahead else None
 
 
@@ -184,30 +183,39 @@ def _serve(tx: Transaction, resource: str) -> None:
     while looked_at < STEP:
         waiters = tx.queue(resource, after=after, limit=limit)
         for waiter in waiters:
-            if _serve_one(tx, waiter, resource):
+            if _serve_one(tx, waiter, resource, is_first=looked_at == 0):
                 return
         if len(waiters) < limit:
             return
         after, looked_at, limit = waiters[-1].place, looked_at + len(waiters), STEP
 
 
-def _serve_one(tx: Transaction, waiter: WaiterRow, resource: str) -> bool:
+def _serve_one(tx: Transaction, waiter: WaiterRow, resource: str, *, is_first: bool) -> bool:
     """Hand a waiter its grant if its turn has come; tell whether nobody behind it can be next."""
     if not tx.is_alive(waiter.ask.session):
         leave_queue(tx, waiter)
         return False
-    blocked = find_obstacle(tx, waiter.ask, waiter.wants, place=waiter.place, arrived=waiter.arrived)
-    if not blocked:
+    is_next = _is_next(tx, waiter, first_on=resource if is_first else "")
+    if is_next:
         _hand_over(tx, waiter)
     exclusive = any(want.resource == resource and want.mode is Mode.EXCLUSIVE for want in waiter.wants)
-    return exclusive and not (blocked and waiter.ask.ancestors)
+    return exclusive and (is_next or not waiter.ask.ancestors)
+
+
+def _is_next(tx: Transaction, waiter: WaiterRow, *, first_on: str) -> bool:
+    """Tell whether nothing living is in the way of a waiter, ending what is dead."""
+    ask, wants, place, arrived = waiter
+    while obstacle := first_conflict(tx, ask, wants, place=place, arrived=arrived, first_on=first_on):
+        if not end_if_dead(tx, obstacle):
+            return False
+    return True
 
 
 def _hand_over(tx: Transaction, waiter: WaiterRow) -> None:
-    tx.drop_waiter(waiter)
-    tx.take(LeaseRow(waiter.ask, waiter.wants, 0, tx.ticks + CLAIM_WITHIN, tx.now, tx.ticks, False))
     if waiter.ask.bell:
         tx.ring(waiter.ask.bell, waiter.ask.owner)
+    tx.drop_waiter(waiter)
+    tx.take(LeaseRow(waiter.ask, waiter.wants, 0, tx.ticks + CLAIM_WITHIN, tx.now, tx.ticks, False))
 
 
 def mark_suspected(tx: Transaction, lease: LeaseRow) -> LeaseRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from clawproof_langgraph.backends.store import LeaseRow, RecordRow, WaiterRow
@@ -57,7 +58,7 @@ def of_waiter(row: WaiterRow) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def waiter_of(columns: tuple[Any, ...]) -> WaiterRow:
+def waiter_of(columns: Sequence[Any]) -> WaiterRow:
     """Make a waiter of its columns."""
     owner, place, arrived, packed, *asked = columns
     wants = _unpack_wants(packed)

@@ -60,27 +60,27 @@ _LAST_CURSOR: Final = "(SELECT max(cursor) FROM events)"
 _GET_LEASE: Final = (
     f"SELECT {_LAST_CURSOR}, {_IS_CROWDED}, {_LEASE_COLUMNS} FROM live WHERE ns = ?1 AND resource = '' AND owner = ?2"
 )
-_GET_WAITER: Final = f"SELECT {_WAITER_COLUMNS} FROM waiters WHERE ns = ? AND owner = ?"
+# Whether a waiter is alive is asked whenever one is read.
+_UNTIL: Final = "(SELECT until FROM sessions WHERE sessions.ns = waiters.ns AND sessions.session = waiters.session)"
+_GET_WAITER: Final = f"SELECT {_UNTIL}, {_WAITER_COLUMNS} FROM waiters WHERE ns = ? AND owner = ?"
 _GET_RECORD: Final = f"SELECT {_RECORD_COLUMNS} FROM records WHERE ns = ? AND key = ?"
 _GET_UNSETTLED: Final = (
     f"SELECT {_RECORD_COLUMNS} FROM records INDEXED BY records_in_doubt "
     "WHERE ns = ? AND scope = ? AND state = 'in_doubt' ORDER BY first_at"
 )
-_QUEUE_COLUMNS: Final = ", ".join(f"waiters.{column}" for column in _WAITER_COLUMNS.split(", "))
+_QUEUED: Final = f"{_UNTIL}, " + ", ".join(f"waiters.{column}" for column in _WAITER_COLUMNS.split(", "))
 _FIRST: Final = (
-    "SELECT place, owner FROM queue WHERE ns = ? AND resource = ? AND exclusive = ? AND place > ? "
-    "ORDER BY place LIMIT 1"
+    f"SELECT {_QUEUED} FROM queue JOIN waiters ON waiters.ns = queue.ns AND waiters.owner = queue.owner "
+    "WHERE queue.ns = ? AND queue.resource = ? AND queue.exclusive = ? AND queue.place > ? ORDER BY queue.place LIMIT 1"
 )
 _BEHIND: Final = (
-    "SELECT place, owner FROM queue WHERE ns = ? AND resource = ? AND exclusive = {} AND place > ? "
-    "ORDER BY place LIMIT ?"
+    "SELECT * FROM (SELECT place, owner FROM queue WHERE ns = ? AND resource = ? AND exclusive = {} AND place > ? "
+    "ORDER BY place LIMIT ?)"
 )
 _QUEUE: Final = (
-    f"SELECT {_QUEUE_COLUMNS} FROM (SELECT * FROM ({_BEHIND.format(0)}) UNION ALL SELECT * FROM ({_BEHIND.format(1)}) "
-    "ORDER BY place LIMIT ?) AS next JOIN waiters ON waiters.ns = ? AND waiters.owner = next.owner ORDER BY next.place"
+    f"SELECT {_QUEUED} FROM ({_BEHIND.format(0)} UNION ALL {_BEHIND.format(1)} ORDER BY place LIMIT ?) AS next "
+    "JOIN waiters ON waiters.ns = ? AND waiters.owner = next.owner ORDER BY next.place"
 )
-
-
 _AHEAD: Final = (
     "SELECT resource, owner FROM queue WHERE ns = ? AND exclusive IN ({}) AND place < ? AND resource IN ({}) LIMIT 1"
 )
@@ -152,6 +152,7 @@ class SqliteTransaction(Transaction):
         self._last_cursor: int | None = None
         self._crowded: bool | None = None
         self._absent: set[tuple[str, str]] = set()
+        self._until: dict[str, float] = {}
 
     def flush(self) -> None:
         """Write what was gathered."""
@@ -222,8 +223,15 @@ class SqliteTransaction(Transaction):
         return [name for (name,) in found]
 
     def waiter(self, owner: str) -> WaiterRow | None:
-        row = self._run(_GET_WAITER, (self._ns, owner)).fetchone()
-        return row and rows.waiter_of(row)
+        return self._waiter_of(self._run(_GET_WAITER, (self._ns, owner)).fetchone())
+
+    def _waiter_of(self, row: tuple[Any, ...] | None) -> WaiterRow | None:
+        if row is None:
+            return None
+        until, *columns = row
+        waiter = rows.waiter_of(columns)
+        self._until[waiter.ask.session] = until or 0.0
+        return waiter
 
     def put_waiter(self, row: WaiterRow) -> None:
         self._crowded = True
@@ -264,9 +272,10 @@ class SqliteTransaction(Transaction):
     def queue(self, resource: str, *, after: int, limit: int) -> list[WaiterRow]:
         if limit == 1:  # the head alone, with which every hand-off begins: two seeks are half the price
             firsts = [row for exclusive in (0, 1) if (row := self._first(resource, exclusive, after))]
-            return [waiter for _, owner in sorted(firsts)[:1] if (waiter := self.waiter(owner))]
+            return sorted(firsts, key=lambda waiter: waiter.place)[:1]
         behind = (self._ns, resource, after, limit)
-        return [rows.waiter_of(row) for row in self._run(_QUEUE, (*behind, *behind, limit, self._ns)).fetchall()]
+        found = self._run(_QUEUE, (*behind, *behind, limit, self._ns)).fetchall()
+        return [waiter for row in found if (waiter := self._waiter_of(row))]
 
     def _is_crowded(self) -> bool:
         """Tell whether anybody waits for anything."""
@@ -284,10 +293,9 @@ class SqliteTransaction(Transaction):
                 return found[0], waiter
         return None
 
-    def _first(self, resource: str, exclusive: int, after: int) -> tuple[int, str] | None:
-        """Read the place and the owner of the first waiter of a kind behind a place."""
-        row: tuple[int, str] | None = self._run(_FIRST, (self._ns, resource, exclusive, after)).fetchone()
-        return row
+    def _first(self, resource: str, exclusive: int, after: int) -> WaiterRow | None:
+        """Read the first waiter of a kind behind a place."""
+        return self._waiter_of(self._run(_FIRST, (self._ns, resource, exclusive, after)).fetchone())
 
     def last_ticket(self, names: Sequence[str]) -> int:
         # Order matters among those who wait for the same thing, so there is no need for an index of all places.
@@ -295,10 +303,14 @@ class SqliteTransaction(Transaction):
         return max((place if place > 0 else place + LAST_PLACE for (place,) in found), default=0)
 
     def session_until(self, session: str) -> float:
-        row = self._run("SELECT until FROM sessions WHERE ns = ? AND session = ?", (self._ns, session)).fetchone()
-        return row[0] if row else 0.0
+        if session not in self._until:
+            find = "SELECT until FROM sessions WHERE ns = ? AND session = ?"
+            row = self._run(find, (self._ns, session)).fetchone()
+            self._until[session] = row[0] if row else 0.0
+        return self._until[session]
 
     def put_session(self, session: str, until: float) -> None:
+        self._until[session] = until
         self._run("REPLACE INTO sessions (ns, session, until) VALUES (?,?,?)", (self._ns, session, until))
 
     def record(self, key: str) -> RecordRow | None:
