@@ -162,6 +162,19 @@ def test_dead_waiters_are_all_swept_however_many(store: SqliteBackend, clock: Ma
     assert isinstance(lease, Granted)
 
 
+def test_waiters_that_died_long_ago_are_all_swept(store: SqliteBackend, clock: ManualClock, path: Path) -> None:
+    """Also when one step is not enough: what they are found by stays until the last of them is gone."""
+    store.begin(ask("holder", "inventory/1", session="other", ttl=DAY))
+    for number in range(20):
+        store.begin(ask(f"w{number}", "inventory/1", session="dead"))
+    clock.advance(3600)
+
+    while store.sweep(Sweep(limit=8)).more:
+        pass
+
+    assert store.snapshot().waiters == ()
+
+
 def test_another_namespace_keeps_what_is_its_own(path: Path, store: SqliteBackend, clock: ManualClock) -> None:
     other = SqliteBackend(path, "other", synchronous="normal", clock=clock)
     for number in range(5):

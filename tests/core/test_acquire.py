@@ -76,6 +76,28 @@ def test_what_was_in_the_way_last_decides_what_is_reported() -> None:
     assert type(played.raised) is WaitTimeout
 
 
+def test_a_nested_call_does_not_wait_for_a_key_that_a_living_call_holds() -> None:
+    """Keys stand outside the order of locks: two chains could wait for each other."""
+    nested = replace(ASK, ancestors=("outer",))
+    played = play(acquire(nested, wait=20), begins=[Queued("k", "x", 4.0, on_key=True, alive=True), LEASE])
+
+    assert type(played.raised) is CallInProgress
+    assert played.kinds == ["Begin", "Withdraw"]
+
+
+@pytest.mark.parametrize(
+    ("ask", "reply"),
+    [
+        (replace(ASK, ancestors=("outer",)), Queued("k", "x", 4.0, on_key=True)),
+        (replace(ASK, ancestors=("outer",)), Queued("inventory/1", "x", 4.0, alive=True)),
+        (ASK, Queued("k", "x", 4.0, on_key=True, alive=True)),
+    ],
+    ids=["it may be dead", "a resource", "at the top of the chain"],
+)
+def test_otherwise_the_same_call_is_waited_for(ask: Begin, reply: Queued) -> None:
+    assert play(acquire(ask, wait=20), begins=[reply, LEASE]).returned == LEASE
+
+
 def test_no_patience_means_no_wait() -> None:
     played = play(acquire(ASK, wait=0), begins=[BUSY])
 

@@ -133,6 +133,14 @@ class Adoption(Suite):
 
         assert store.granted(call("b", "inventory/2", key="new", scope="same")).key == "new"
 
+    def test_a_holder_of_the_same_session_whose_lease_expired_leaves_doubt(
+        self, store: Face, clock: ManualClock
+    ) -> None:
+        store.granted(call("a", "inventory/1", key="old", scope="same", ttl=5))
+        clock.advance(6)
+
+        assert store.begin(call("b", "inventory/2", key="new", scope="same")) == Held("old", "reserve")
+
     def test_the_second_of_two_doubts_is_adopted_while_the_first_runs_again(self, store: Face) -> None:
         for lease in [store.granted(call(key, key=key, scope="same")) for key in ("one", "two")]:
             store.settle(settled(lease, State.IN_DOUBT))

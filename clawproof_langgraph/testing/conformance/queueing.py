@@ -139,6 +139,7 @@ class Queueing(Suite):
 
         reply = store.queued(call("b", "inventory/2", key="k"))
         assert reply.on_key
+        assert reply.alive, "it is of the same session"
         assert "k" in reply.resource
         assert store.queued(ask("c", "inventory/2")).resource == "inventory/2"
         store.settle(settled(lease))
