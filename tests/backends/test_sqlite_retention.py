@@ -164,9 +164,9 @@ def test_dead_waiters_are_all_swept_however_many(store: SqliteBackend, clock: Ma
 
 def test_waiters_that_died_long_ago_are_all_swept(store: SqliteBackend, clock: ManualClock, path: Path) -> None:
     """Also when one step is not enough: what they are found by stays until the last of them is gone."""
-    store.begin(ask("holder", "inventory/1", session="other", ttl=DAY))
     for number in range(20):
-        store.begin(ask(f"w{number}", "inventory/1", session="dead"))
+        store.begin(ask(f"holder-{number}", f"inventory/{number}", session="other", ttl=DAY))
+        store.begin(ask(f"w{number}", f"inventory/{number}", session="dead"))
     clock.advance(3600)
 
     while store.sweep(Sweep(limit=8)).more:
