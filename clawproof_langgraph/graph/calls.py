@@ -123,7 +123,8 @@ class GuardedCalls:
         if self._policy.effect is not Effect.READ:
             # The tool is part of it, so that a business key that two tools share is refused, not answered.
             fingerprint = keys.digest(self._tool, keys.fingerprint(self._fingerprinted(values)))
-            key = self._business_key(values) or derive_key(site, self._tool, fingerprint, current_call(), owner)
+            key = self._business_key(values) or derive_key(site, self._tool, fingerprint, current_call())
+            key = key or keys.digest("fresh", owner)
             scope = keys.digest("scope", site.thread, self._tool, fingerprint) if site.thread else ""
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
