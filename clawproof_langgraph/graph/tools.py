@@ -7,9 +7,10 @@ through the guard. A tool that is sync only is run on a thread by the guard, aft
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 from langchain_core.tools import BaseTool, StructuredTool, Tool
 
@@ -78,8 +79,8 @@ def _guarded_class(kind: type[BaseTool]) -> type[BaseTool]:
         "__doc__": kind.__doc__,
         "run": _entering(kind.run),
         "arun": _aentering(kind.arun),
-        "_run": _guarding(kind._run),
-        "_arun": _aguarding(kind),
+        "_run": _with_resolved_hints(_guarding(kind._run)),
+        "_arun": _with_resolved_hints(_aguarding(kind)),
     }
     if kind.ainvoke in (StructuredTool.ainvoke, Tool.ainvoke):
         # These go to a thread before anything else, where waiting for a turn could starve its holder.
@@ -160,6 +161,17 @@ def _aguarding(kind: type[BaseTool]) -> Callable[..., Any]:
         values = _values(invocation, args, kwargs)
         return await calls.arun(code, acode, values, invocation.site, invocation.tool_call_id)
 
+    return guarded
+
+
+def _with_resolved_hints(guarded: Callable[..., Any]) -> Callable[..., Any]:
+    """Resolve the annotations of a guarded body once: LangChain asks for them at every call, which takes 50 µs."""
+    try:
+        signature, hints = inspect.signature(guarded), get_type_hints(guarded, include_extras=True)
+    except Exception:  # noqa: BLE001 - names that are known to type checkers only: LangChain goes on without them, too
+        return guarded
+    guarded.__signature__ = signature  # type: ignore[attr-defined]
+    guarded.__annotations__ = hints
     return guarded
 
 
