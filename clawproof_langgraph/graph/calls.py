@@ -82,7 +82,7 @@ class GuardedCalls:
             ask = self._ask(values, site, driver.take_bell)
             ended = driver.drive(guarded_call(ask, self._terms(values)))
         except LockOrderError as exc:
-            self._coordinator.tell(self._prevented(exc))
+            self._coordinator.tell(self._prevented(exc, site))
             raise
         except (WaitTimeout, AgentKilled) as exc:
             return self._refuse(exc, tool_call_id)
@@ -102,7 +102,7 @@ class GuardedCalls:
             ask = self._ask(values, site, driver.use_loop_bell)
             ended = await driver.adrive(guarded_call(ask, self._terms(values)))
         except LockOrderError as exc:
-            await self._coordinator.atell(self._prevented(exc))
+            await self._coordinator.atell(self._prevented(exc, site))
             raise
         except (WaitTimeout, AgentKilled) as exc:
             return self._refuse(exc, tool_call_id)
@@ -172,9 +172,10 @@ class GuardedCalls:
     def _terms(self, values: Values) -> Terms:
         return Terms(self._policy.effect, self._wait, self._retry, self._policy.emits or "", self._logged(values))
 
-    def _prevented(self, error: LockOrderError) -> Note:
+    def _prevented(self, error: LockOrderError, site: CallSite) -> Note:
         data = {"wanted": error.wanted, "held": error.held, "tool": self._tool}
-        return Note(events.DEADLOCK_PREVENTED, self._agent, resources=(error.wanted, error.held), data=data)
+        agent, names = self._agent or site.agent, (error.wanted, error.held)
+        return Note(events.DEADLOCK_PREVENTED, agent, site.thread, resources=names, data=data)
 
     # --- the end ------------------------------------------------------------------------------------------------
 
