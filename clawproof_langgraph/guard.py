@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 from langchain_core.tools import BaseTool
@@ -18,12 +18,12 @@ from clawproof_langgraph.errors import ConfigurationError, UnmappedTool
 from clawproof_langgraph.graph.body import ToolTraits
 from clawproof_langgraph.graph.calls import GuardedCalls, ResourceTerms
 from clawproof_langgraph.graph.identity import site_of_request
+from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.outcomes import is_mcp, uses_effect_mark
 from clawproof_langgraph.graph.tools import guarded_copy, is_guarded, model_arguments, site_from_hook
+from clawproof_langgraph.graph.unguarded import LetThrough, itself, let_through
 from clawproof_langgraph.policy import ToolPolicy
 from clawproof_langgraph.templates import parse
-
-_log = logging.getLogger("clawproof_langgraph")
 
 Unmapped = Literal["error", "allow", "serialize"]
 
@@ -42,7 +42,7 @@ class Guard:
         agent: the agent's name; None finds it per call.
         resources: terms by resource pattern, such as `{"inventory/*": {"ttl": "10s"}}`; `ttl` and `expected`.
         unmapped: what becomes of a tool without a policy: `error` refuses it, `serialize` gives it one exclusive lock
-            named after it, `allow` lets it through without coordination.
+            named after it, `allow` lets it through without coordination, with a warning and an event.
 
     Raises:
         ConfigurationError: a policy is no ToolPolicy, or a term is unknown.
@@ -66,6 +66,7 @@ class Guard:
         self.coordinator, self.agent, self._unmapped = coordinator, agent or "", unmapped
         self._policies = _checked(tools)
         self._resources = tuple(_terms(pattern, terms) for pattern, terms in (resources or {}).items())
+        self._notices = Notices()
         self._copies: OrderedDict[int, tuple[BaseTool, BaseTool]] = OrderedDict()
 
     # --- tools --------------------------------------------------------------------------------------------------
@@ -115,8 +116,8 @@ class Guard:
         """
         if self._unmapped == "error":
             unguarded = [tool for tool in tools if not is_guarded(tool)]
-            missing = [tool.name for tool in unguarded if self._policy_of(tool) is None and not self._passes(tool)]
-            if missing:
+            missing = [tool.name for tool in unguarded if self._policy_of(tool) is None]
+            if missing := [name for name in missing if not _is_langgraphs_own(name)]:
                 raise UnmappedTool(missing)
 
     # --- hooks --------------------------------------------------------------------------------------------------
@@ -165,30 +166,30 @@ class Guard:
         return copy
 
     def _make_copy(self, tool: BaseTool) -> BaseTool:
+        tool = itself(tool)  # another guard may have let it through
         policy = self._policy_of(tool)
         if policy is None:
-            if not self._passes(tool):
-                raise UnmappedTool([tool.name])
-            return tool
+            return self._without_policy(tool)
         _check_fields(tool, policy)
         pair = tool.response_format == "content_and_artifact"
         traits = ToolTraits(policy, is_mcp(tool), uses_effect_mark(tool), pair)
-        calls = GuardedCalls(self.coordinator, tool.name, policy, self.agent, traits, self._resources)
+        calls = GuardedCalls(self.coordinator, tool.name, policy, self.agent, traits, self._notices, self._resources)
         return guarded_copy(tool, calls)
+
+    def _without_policy(self, tool: BaseTool) -> BaseTool:
+        if _is_langgraphs_own(tool.name):
+            return tool
+        if self._unmapped != "allow":
+            raise UnmappedTool([tool.name])
+        terms = LetThrough(tool, self.coordinator, self.agent, self._notices)
+        terms.warn()
+        return let_through(terms)
 
     def _policy_of(self, tool: BaseTool) -> ToolPolicy | None:
         policy = self._policies.get(tool.name)
         if policy is None and self._unmapped == "serialize" and not _is_langgraphs_own(tool.name):
-            return ToolPolicy(locks=[f"tool/{tool.name}"])
+            return _serialising(tool.name)
         return policy
-
-    def _passes(self, tool: BaseTool) -> bool:
-        if _is_langgraphs_own(tool.name):
-            return True
-        if self._unmapped == "allow":
-            _log.warning('tool "%s" has no policy and runs without coordination (unmapped="allow")', tool.name)
-            return True
-        return False
 
 
 class _AwaitingTool(ToolCallRequest):
@@ -207,6 +208,11 @@ class _AwaitingTool(ToolCallRequest):
         made = super().override(**overrides)
         made.__dict__["guard"] = guard
         return made
+
+
+@lru_cache(maxsize=_COPIES)
+def _serialising(name: str) -> ToolPolicy:
+    return ToolPolicy(locks=[f"tool/{name}"])
 
 
 def _is_langgraphs_own(name: str) -> bool:

@@ -25,6 +25,7 @@ from clawproof_langgraph.errors import (
 from clawproof_langgraph.graph import results
 from clawproof_langgraph.graph.body import ToolBody, ToolTraits
 from clawproof_langgraph.graph.identity import CallSite, derive_key
+from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
 from clawproof_langgraph.model import Begin, Mode, Note, Replay, State, Want
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
@@ -52,6 +53,7 @@ class GuardedCalls:
         policy: how.
         agent: the agent's name; empty to find it per call.
         traits: of the tool.
+        notices: of the guard, for what is told once.
         resources: terms by resource pattern.
     """
 
@@ -62,10 +64,11 @@ class GuardedCalls:
         policy: ToolPolicy,
         agent: str,
         traits: ToolTraits,
+        notices: Notices,
         resources: tuple[ResourceTerms, ...] = (),
     ) -> None:
         self._coordinator, self._tool, self._policy, self._agent = coordinator, tool, policy, agent
-        self._traits, self._resources = traits, resources
+        self._traits, self._notices, self._resources = traits, notices, resources
         self._locks: tuple[tuple[Template, Mode], ...] = tuple(
             (parse(lock.resource), lock.mode) for lock in policy.lock_list()
         )
@@ -124,7 +127,7 @@ class GuardedCalls:
             # The tool is part of it, so that a business key that two tools share is refused, not answered.
             fingerprint = keys.digest(self._tool, keys.fingerprint(self._fingerprinted(values)))
             key = self._business_key(values) or derive_key(site, self._tool, fingerprint, current_call())
-            key = key or keys.digest("fresh", owner)
+            key = key or self._fresh_key(owner)
             scope = keys.digest("scope", site.thread, self._tool, fingerprint) if site.thread else ""
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
@@ -165,6 +168,15 @@ class GuardedCalls:
         if not isinstance(key, str):
             raise ConfigurationError(f'The key function of tool "{self._tool}" gave {key!r}; it must give a text.')
         return canonical(key, f"the key function of {self._tool}")
+
+    def _fresh_key(self, owner: str) -> str:
+        self._notices.warn(
+            "fresh key",
+            f'The call of tool "{self._tool}" has no thread and message that name it, so its idempotency key is fresh: '
+            f"it is coordinated, but a repetition of it cannot be recognised. Call tools in a graph that has a "
+            f'checkpointer and is given a thread_id, or name a business `key` in the policy, such as "order/{{id}}".',
+        )
+        return keys.digest("fresh", owner)
 
     def _logged(self, values: Values) -> dict[str, Any]:
         return {name: _loggable(values[name]) for name in self._policy.log_fields if name in values}

@@ -67,6 +67,7 @@ def test_a_tool_without_a_policy_that_is_only_seen_when_called_is_refused_before
     assert ran == []
 
 
+@pytest.mark.filterwarnings("ignore:.*has no policy")
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize(("unmapped", "resources"), [("serialize", [("tool/reserve",)]), ("allow", [])])
 def test_tools_without_a_policy_are_serialised_or_let_through_if_the_guard_is_told_so(
@@ -79,6 +80,23 @@ def test_tools_without_a_policy_are_serialised_or_let_through_if_the_guard_is_to
 
     assert results(state)[0].content == "reserved a"
     assert [event.resources for event in coordinator.events(types=["call.done"])] == resources
+
+
+def test_the_policy_of_a_serialised_tool_is_made_once(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+
+    def make(**fields: Any) -> ToolPolicy:
+        made.append(fields)
+        return ToolPolicy(**fields)
+
+    monkeypatch.setattr("clawproof_langgraph.guard.ToolPolicy", make)
+    name = f"reserve-{coordinator.session}"
+    for _ in range(3):  # a tool that is supplied at each call is another object each time
+        use(Guard(coordinator, tools={}, unmapped="serialize").wrap_tool(as_tool(reserve, "sync", name=name)), sku="a")
+
+    assert made == [{"locks": [f"tool/{name}"]}]
 
 
 def test_langgraphs_own_tools_need_no_policy(coordinator: Coordinator) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated, Any, get_type_hints
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import AgentMiddleware
 from langchain_core.callbacks import CallbackManagerForToolRun
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
@@ -24,6 +23,7 @@ from clawproof_langgraph.middleware import CoordinationMiddleware
 from tests.langgraph.scripted import asks, call, play, results, tools_only
 
 from .comparing import Ground, both_outcomes
+from .lending import Lending
 from .stage import as_tool, guarded, human, turn, use
 
 
@@ -219,26 +219,6 @@ def test_a_handoff_leaves_the_sub_agent_as_without_the_guard(ground: Ground, fac
 
     assert with_guard == contents(ground.plain(tools))
     assert with_guard[-1] == ("ai", "taken over")
-
-
-class Lending(AgentMiddleware):
-    """Shows the model a tool that the agent does not have, and supplies it when it is called."""
-
-    def __init__(self, tool: BaseTool) -> None:
-        super().__init__()
-        self._tool = tool
-
-    def wrap_model_call(self, request: Any, handler: Any) -> Any:
-        return handler(request.override(tools=[*request.tools, self._tool]))
-
-    async def awrap_model_call(self, request: Any, handler: Any) -> Any:
-        return await handler(request.override(tools=[*request.tools, self._tool]))
-
-    def wrap_tool_call(self, request: Any, handler: Any) -> Any:
-        return handler(request.override(tool=self._tool) if request.tool is None else request)
-
-    async def awrap_tool_call(self, request: Any, handler: Any) -> Any:
-        return await handler(request.override(tool=self._tool) if request.tool is None else request)
 
 
 @pytest.mark.parametrize("guard_outside", [True, False])

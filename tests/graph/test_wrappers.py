@@ -133,7 +133,7 @@ def test_guarding_a_tool_without_arguments_warns_of_nothing(coordinator: Coordin
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert use(guarded(coordinator, look, ToolPolicy())).content == "seen"
+        assert use(guarded(coordinator, look, ToolPolicy(key="look"))).content == "seen"
 
 
 class Nested:
