@@ -102,10 +102,7 @@ class Guard:
         node = ToolNode(
             list(tools), wrap_tool_call=self.wrap_tool_call, awrap_tool_call=self.awrap_tool_call, **options
         )
-        known = list(node.tools_by_name.values())
-        self.check_mapped(known)
-        for tool in known:
-            self._guarded(tool)
+        self.wrap_tools(node.tools_by_name.values())
         return node
 
     def check_mapped(self, tools: Iterable[BaseTool]) -> None:

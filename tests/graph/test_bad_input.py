@@ -3,9 +3,14 @@
 from typing import Any
 
 import pytest
+from langchain.agents import create_agent
+from langchain.agents.middleware import TodoListMiddleware
+from langchain.agents.structured_output import ToolStrategy
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.prebuilt import ToolNode
+from pydantic import BaseModel
 
 from clawproof_langgraph import (
     ConfigurationError,
@@ -17,9 +22,10 @@ from clawproof_langgraph import (
     UnmappedTool,
 )
 from clawproof_langgraph.middleware import CoordinationMiddleware
-from tests.langgraph.scripted import asks, call, play, results, thread, tools_only
+from tests.langgraph.scripted import asks, call, play, results, says, thread, tools_only
 
-from .stage import Build, as_tool, guarded, hooked, policies, ready_made, turn, types_of, use, wrapped
+from .lending import Lending
+from .stage import Build, as_tool, guarded, hooked, human, policies, ready_made, turn, types_of, use, wrapped
 
 BUILDS = [hooked, wrapped, ready_made]
 
@@ -48,6 +54,36 @@ def test_tools_without_a_policy_are_refused_at_build_time_all_at_once_as_a_table
     assert 'unmapped="serialize"' in str(caught.value)
 
 
+@pytest.mark.parametrize("lent", [False, True])
+def test_an_agent_with_a_tool_without_a_policy_is_refused_before_the_model_is_asked(
+    coordinator: Coordinator, mode: str, lent: bool
+) -> None:
+    known, unknown = as_tool(reserve, "sync"), as_tool(ship, "sync")
+    model = turn(call("reserve", sku="a"))
+    ours = CoordinationMiddleware(Guard(coordinator, tools={"reserve": ToolPolicy()}))
+    middleware = [Lending(unknown), ours] if lent else [ours]
+    graph = create_agent(model, [known] if lent else [known, unknown], middleware=middleware)
+
+    with pytest.raises(UnmappedTool) as caught:
+        play(graph, human(), thread(), mode=mode)
+
+    assert caught.value.tools == ("ship",)
+    assert model.seen == [] and coordinator.events() == []
+
+
+def test_an_agent_whose_policy_names_what_its_tool_does_not_have_is_refused_before_the_model_is_asked(
+    coordinator: Coordinator, mode: str
+) -> None:
+    model = turn(call("reserve", sku="a"))
+    guard = Guard(coordinator, tools={"reserve": ToolPolicy(locks=["inventory/{sky}"])})
+    graph = ready_made(guard, model, [as_tool(reserve, "sync")])
+
+    with pytest.raises(ConfigurationError, match='names "sky"'):
+        play(graph, human(), thread(), mode=mode)
+
+    assert model.seen == []
+
+
 def test_a_tool_without_a_policy_that_is_only_seen_when_called_is_refused_before_it_runs(
     coordinator: Coordinator, mode: str
 ) -> None:
@@ -59,12 +95,36 @@ def test_a_tool_without_a_policy_that_is_only_seen_when_called_is_refused_before
         ran.append("once")
         return "sold"
 
-    graph = ready_made(Guard(coordinator, tools={}), turn(call("sell")), [sell])
+    middleware = [CoordinationMiddleware(Guard(coordinator, tools={})), Lending(sell)]
+    graph = create_agent(turn(call("sell")), [], middleware=middleware)
 
     with pytest.raises(UnmappedTool, match="sell"):
-        play(graph, {"messages": [HumanMessage("go")]}, thread(), mode=mode)
+        play(graph, human(), thread(), mode=mode)
 
     assert ran == []
+
+
+def test_an_agent_may_have_langgraphs_own_tools_and_tools_of_the_models_provider_without_a_policy(
+    coordinator: Coordinator, mode: str
+) -> None:
+    class Answer(BaseModel):
+        """How the turn ends."""
+
+        text: str
+
+    own = [as_tool(reserve, "sync", name=name) for name in ("task", "transfer_to_billing")]
+    middleware = [TodoListMiddleware(), CoordinationMiddleware(Guard(coordinator, tools={}))]
+    search = {"type": "web_search", "name": "web_search"}
+    model = turn(call("transfer_to_billing", sku="a"), call("write_todos", "call-2", todos=[]))
+    model.replies[1] = says(call("Answer", text="done"))
+    graph = create_agent(
+        model, [*own, search], middleware=middleware, response_format=ToolStrategy(Answer), checkpointer=InMemorySaver()
+    )
+
+    state = play(graph, human(), thread(), mode=mode)
+
+    assert state["structured_response"].text == "done"
+    assert results(state)[0].content == "reserved a"
 
 
 @pytest.mark.filterwarnings("ignore:.*has no policy")
