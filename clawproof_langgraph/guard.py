@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as create_tool
@@ -14,7 +14,7 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.durations import seconds
-from clawproof_langgraph.errors import ConfigurationError, UnmappedTool
+from clawproof_langgraph.errors import ConfigurationError, UnmappedTool, meant
 from clawproof_langgraph.graph.body import ToolTraits
 from clawproof_langgraph.graph.calls import GuardedCalls, ResourceTerms
 from clawproof_langgraph.graph.identity import site_of_request
@@ -23,12 +23,13 @@ from clawproof_langgraph.graph.outcomes import is_mcp, uses_effect_mark
 from clawproof_langgraph.graph.tools import guarded_copy, is_guarded, model_arguments, site_from_hook
 from clawproof_langgraph.graph.unguarded import LetThrough, itself, let_through
 from clawproof_langgraph.policy import ToolPolicy
-from clawproof_langgraph.templates import parse
+from clawproof_langgraph.templates import agent_name, parse
 
 Unmapped = Literal["error", "allow", "serialize"]
 
 _COPIES = 256
 """The most guarded copies that are kept of tools that were not given in advance."""
+_TERMS = ("ttl", "expected")
 _LANGGRAPHS_OWN = ("write_todos", "task")
 _HANDOFF = "transfer_to_"
 
@@ -45,7 +46,7 @@ class Guard:
             named after it, `allow` lets it through without coordination, with a warning and an event.
 
     Raises:
-        ConfigurationError: a policy is no ToolPolicy, or a term is unknown.
+        ConfigurationError: a policy is no ToolPolicy, a term is unknown, or the agent's name is none.
     """
 
     def __init__(
@@ -57,13 +58,13 @@ class Guard:
         resources: Mapping[str, Mapping[str, Any]] | None = None,
         unmapped: Unmapped = "error",
     ) -> None:
-        if unmapped not in ("error", "allow", "serialize"):
-            raise ConfigurationError(f'unmapped="{unmapped}" is not known; there are "error", "allow", "serialize".')
+        if unmapped not in get_args(Unmapped):
+            raise ConfigurationError(f'unmapped="{unmapped}" is not known; {meant(unmapped, get_args(Unmapped))}')
         if not isinstance(coordinator, Coordinator):
             raise ConfigurationError(
                 f"Guard() takes a Coordinator, not {coordinator!r}; see Coordinator.from_url(...)."
             )
-        self.coordinator, self.agent, self._unmapped = coordinator, agent or "", unmapped
+        self.coordinator, self.agent, self._unmapped = coordinator, agent_name(agent or ""), unmapped
         self._policies = _checked(tools)
         self._resources = tuple(_terms(pattern, terms) for pattern, terms in (resources or {}).items())
         self._notices = Notices()
@@ -234,8 +235,9 @@ def _checked(tools: Mapping[str, ToolPolicy] | Sequence[tuple[str, ToolPolicy]])
 
 
 def _terms(pattern: str, terms: Mapping[str, Any]) -> ResourceTerms:
-    if unknown := set(terms) - {"ttl", "expected"}:
-        raise ConfigurationError(f'Resource "{pattern}" has no term {", ".join(unknown)}; there are ttl and expected.')
+    for name in terms:
+        if name not in _TERMS:
+            raise ConfigurationError(f'Resource "{pattern}" has no term "{name}"; {meant(name, _TERMS)}')
     given = {name: seconds(value, f"{pattern}: {name}") for name, value in terms.items()}
     if given.get("ttl") == 0:
         raise ConfigurationError(f'Resource "{pattern}": ttl must be more than zero. Try "10s".')

@@ -30,7 +30,7 @@ from clawproof_langgraph.graph.refusals import error_of, message_of
 from clawproof_langgraph.model import Begin, Mode, Note, Replay, State, Want
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
 from clawproof_langgraph.runtime.context import current_call
-from clawproof_langgraph.templates import Template, canonical, parse
+from clawproof_langgraph.templates import Template, agent_name, canonical, parse
 
 Values = Mapping[str, Any]
 
@@ -117,10 +117,10 @@ class GuardedCalls:
     # --- the request --------------------------------------------------------------------------------------------
 
     def _ask(self, values: Values, site: CallSite, bell: Callable[[], str]) -> Begin:
+        agent = self._agent or agent_name(site.agent)
         wants = self._wants(values)
         outer = self._coordinator.nesting(wants)
         owner = self._coordinator.new_owner()
-        agent = self._agent or site.agent
         ttl, expected = self._times(wants)
         key = scope = fingerprint = ""
         if self._policy.effect is not Effect.READ:
@@ -143,7 +143,7 @@ class GuardedCalls:
         return tuple([Want(name, modes[name]) for name in sorted(modes)])
 
     def _times(self, wants: tuple[Want, ...]) -> tuple[float, float]:
-        ttl, expected = float(self._policy.ttl), float(self._policy.expected or 0.0)
+        ttl, expected = self._policy.ttl, self._policy.expected or 0.0
         for terms in self._resources:
             if any(fnmatchcase(want.resource, terms.pattern) for want in wants):
                 ttl = min(ttl, terms.ttl or ttl)

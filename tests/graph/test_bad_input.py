@@ -227,8 +227,11 @@ def test_a_policy_that_is_wrong_says_what_and_how_to_mend_it(make: Any, named: s
     [
         ({"tools": [("a", ToolPolicy()), ("a", ToolPolicy())]}, 'two policies for tool "a"'),
         ({"tools": {"a": {"locks": ["b"]}}}, 'policy of tool "a" is a dict; write ToolPolicy(...)'),
-        ({"tools": {}, "unmapped": "ignore"}, 'unmapped="ignore" is not known'),
-        ({"tools": {}, "resources": {"a/*": {"tll": "1s"}}}, 'Resource "a/*" has no term tll'),
+        ({"tools": {}, "unmapped": "ignore"}, 'unmapped="ignore" is not known; there are: error, allow, serialize'),
+        ({"tools": {}, "unmapped": "serialise"}, 'did you mean "serialize"?'),
+        ({"tools": {}, "agent": "a\nb"}, r"The agent's name 'a\nb' has control characters"),
+        ({"tools": {}, "agent": 5}, 'such as agent="orders"; got 5'),
+        ({"tools": {}, "resources": {"a/*": {"tll": "1s"}}}, 'Resource "a/*" has no term "tll"; did you mean "ttl"?'),
         ({"tools": {}, "resources": {"a/*": {"ttl": 0}}}, "ttl must be more than zero"),
     ],
 )
@@ -256,6 +259,28 @@ def test_arguments_that_make_no_resource_name_are_refused_before_the_tool_runs(
         use(copy, face, sku=sku)
 
     assert ran == [] and coordinator.events() == []
+
+
+def test_a_business_key_with_a_line_feed_is_refused_before_the_tool_runs(coordinator: Coordinator, face: str) -> None:
+    for key in ("order/{sku}", lambda values: f"order/{values['sku']}"):
+        copy = guarded(coordinator, as_tool(reserve, face), ToolPolicy(key=key))
+        with pytest.raises(ConfigurationError, match="control characters"):
+            use(copy, face, sku="a\nb")
+
+    assert coordinator.events() == []
+
+
+def test_an_agent_whose_name_has_a_line_feed_is_refused_before_its_tool_runs(
+    coordinator: Coordinator, mode: str
+) -> None:
+    middleware = [CoordinationMiddleware(Guard(coordinator, tools={"reserve": ToolPolicy()}))]
+    model, tools = turn(call("reserve", sku="a")), [as_tool(reserve, "sync")]
+    agent = create_agent(model, tools, middleware=middleware, name="or\nders")
+
+    with pytest.raises(ConfigurationError, match="agent's name 'or"):
+        play(agent, human(), thread(), mode=mode)
+
+    assert coordinator.events() == []
 
 
 def test_a_missing_part_of_an_argument_is_named(coordinator: Coordinator) -> None:
