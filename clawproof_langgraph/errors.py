@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
 class ClawproofWarning(UserWarning):
     """Warns of something that weakens a promise or that an operator should look at."""
+
+
+def meant(word: object, known: Iterable[str]) -> str:
+    """Say which of the known words one may have meant by a word that is not among them."""
+    words = list(known)
+    near = difflib.get_close_matches(str(word), words, n=1)
+    return f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(words)}."
 
 
 class ClawproofError(Exception):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, get_args
 
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as create_tool
@@ -14,21 +14,22 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.durations import seconds
-from clawproof_langgraph.errors import ConfigurationError, UnmappedTool
+from clawproof_langgraph.errors import ConfigurationError, UnmappedTool, meant
 from clawproof_langgraph.graph.body import ToolTraits
 from clawproof_langgraph.graph.calls import GuardedCalls, ResourceTerms
 from clawproof_langgraph.graph.identity import site_of_request
+from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.outcomes import is_mcp, uses_effect_mark
 from clawproof_langgraph.graph.tools import guarded_copy, is_guarded, model_arguments, site_from_hook
+from clawproof_langgraph.graph.unguarded import LetThrough, itself, let_through
 from clawproof_langgraph.policy import ToolPolicy
-from clawproof_langgraph.templates import parse
-
-_log = logging.getLogger("clawproof_langgraph")
+from clawproof_langgraph.templates import agent_name, parse
 
 Unmapped = Literal["error", "allow", "serialize"]
 
 _COPIES = 256
 """The most guarded copies that are kept of tools that were not given in advance."""
+_TERMS = ("ttl", "expected")
 _LANGGRAPHS_OWN = ("write_todos", "task")
 _HANDOFF = "transfer_to_"
 
@@ -42,10 +43,10 @@ class Guard:
         agent: the agent's name; None finds it per call.
         resources: terms by resource pattern, such as `{"inventory/*": {"ttl": "10s"}}`; `ttl` and `expected`.
         unmapped: what becomes of a tool without a policy: `error` refuses it, `serialize` gives it one exclusive lock
-            named after it, `allow` lets it through without coordination.
+            named after it, `allow` lets it through without coordination, with a warning and an event.
 
     Raises:
-        ConfigurationError: a policy is no ToolPolicy, or a term is unknown.
+        ConfigurationError: a policy is no ToolPolicy, a term is unknown, or the agent's name is none.
     """
 
     def __init__(
@@ -57,15 +58,16 @@ class Guard:
         resources: Mapping[str, Mapping[str, Any]] | None = None,
         unmapped: Unmapped = "error",
     ) -> None:
-        if unmapped not in ("error", "allow", "serialize"):
-            raise ConfigurationError(f'unmapped="{unmapped}" is not known; there are "error", "allow", "serialize".')
+        if unmapped not in get_args(Unmapped):
+            raise ConfigurationError(f'unmapped="{unmapped}" is not known; {meant(unmapped, get_args(Unmapped))}')
         if not isinstance(coordinator, Coordinator):
             raise ConfigurationError(
                 f"Guard() takes a Coordinator, not {coordinator!r}; see Coordinator.from_url(...)."
             )
-        self.coordinator, self.agent, self._unmapped = coordinator, agent or "", unmapped
+        self.coordinator, self.agent, self._unmapped = coordinator, agent_name(agent or ""), unmapped
         self._policies = _checked(tools)
         self._resources = tuple(_terms(pattern, terms) for pattern, terms in (resources or {}).items())
+        self._notices = Notices()
         self._copies: OrderedDict[int, tuple[BaseTool, BaseTool]] = OrderedDict()
 
     # --- tools --------------------------------------------------------------------------------------------------
@@ -101,10 +103,7 @@ class Guard:
         node = ToolNode(
             list(tools), wrap_tool_call=self.wrap_tool_call, awrap_tool_call=self.awrap_tool_call, **options
         )
-        known = list(node.tools_by_name.values())
-        self.check_mapped(known)
-        for tool in known:
-            self._guarded(tool)
+        self.wrap_tools(node.tools_by_name.values())
         return node
 
     def check_mapped(self, tools: Iterable[BaseTool]) -> None:
@@ -115,8 +114,8 @@ class Guard:
         """
         if self._unmapped == "error":
             unguarded = [tool for tool in tools if not is_guarded(tool)]
-            missing = [tool.name for tool in unguarded if self._policy_of(tool) is None and not self._passes(tool)]
-            if missing:
+            missing = [tool.name for tool in unguarded if self._policy_of(tool) is None]
+            if missing := [name for name in missing if not _is_langgraphs_own(name)]:
                 raise UnmappedTool(missing)
 
     # --- hooks --------------------------------------------------------------------------------------------------
@@ -165,30 +164,30 @@ class Guard:
         return copy
 
     def _make_copy(self, tool: BaseTool) -> BaseTool:
+        tool = itself(tool)  # another guard may have let it through
         policy = self._policy_of(tool)
         if policy is None:
-            if not self._passes(tool):
-                raise UnmappedTool([tool.name])
-            return tool
+            return self._without_policy(tool)
         _check_fields(tool, policy)
         pair = tool.response_format == "content_and_artifact"
         traits = ToolTraits(policy, is_mcp(tool), uses_effect_mark(tool), pair)
-        calls = GuardedCalls(self.coordinator, tool.name, policy, self.agent, traits, self._resources)
+        calls = GuardedCalls(self.coordinator, tool.name, policy, self.agent, traits, self._notices, self._resources)
         return guarded_copy(tool, calls)
+
+    def _without_policy(self, tool: BaseTool) -> BaseTool:
+        if _is_langgraphs_own(tool.name):
+            return tool
+        if self._unmapped != "allow":
+            raise UnmappedTool([tool.name])
+        terms = LetThrough(tool, self.coordinator, self.agent, self._notices)
+        terms.warn()
+        return let_through(terms)
 
     def _policy_of(self, tool: BaseTool) -> ToolPolicy | None:
         policy = self._policies.get(tool.name)
         if policy is None and self._unmapped == "serialize" and not _is_langgraphs_own(tool.name):
-            return ToolPolicy(locks=[f"tool/{tool.name}"])
+            return _serialising(tool.name)
         return policy
-
-    def _passes(self, tool: BaseTool) -> bool:
-        if _is_langgraphs_own(tool.name):
-            return True
-        if self._unmapped == "allow":
-            _log.warning('tool "%s" has no policy and runs without coordination (unmapped="allow")', tool.name)
-            return True
-        return False
 
 
 class _AwaitingTool(ToolCallRequest):
@@ -207,6 +206,11 @@ class _AwaitingTool(ToolCallRequest):
         made = super().override(**overrides)
         made.__dict__["guard"] = guard
         return made
+
+
+@lru_cache(maxsize=_COPIES)
+def _serialising(name: str) -> ToolPolicy:
+    return ToolPolicy(locks=[f"tool/{name}"])
 
 
 def _is_langgraphs_own(name: str) -> bool:
@@ -231,8 +235,9 @@ def _checked(tools: Mapping[str, ToolPolicy] | Sequence[tuple[str, ToolPolicy]])
 
 
 def _terms(pattern: str, terms: Mapping[str, Any]) -> ResourceTerms:
-    if unknown := set(terms) - {"ttl", "expected"}:
-        raise ConfigurationError(f'Resource "{pattern}" has no term {", ".join(unknown)}; there are ttl and expected.')
+    for name in terms:
+        if name not in _TERMS:
+            raise ConfigurationError(f'Resource "{pattern}" has no term "{name}"; {meant(name, _TERMS)}')
     given = {name: seconds(value, f"{pattern}: {name}") for name, value in terms.items()}
     if given.get("ttl") == 0:
         raise ConfigurationError(f'Resource "{pattern}": ttl must be more than zero. Try "10s".')

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware
+from langchain_core.tools import BaseTool
 
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.guard import Guard
@@ -15,7 +16,8 @@ class CoordinationMiddleware(AgentMiddleware[Any, Any, Any]):
     """Coordinates the tool calls of an agent: `create_agent(model, tools, middleware=[CoordinationMiddleware(guard)])`.
 
     Put it after (inside) HumanInTheLoopMiddleware, so that it sees what the human approved, and before (outside)
-    ToolRetryMiddleware.
+    ToolRetryMiddleware. It sees the tools of an agent when the model is about to be asked: one without a policy is
+    refused then, before it can be called, and one that an inner middleware brings when it is called.
 
     Args:
         guard: the policies and the coordinator.
@@ -26,6 +28,24 @@ class CoordinationMiddleware(AgentMiddleware[Any, Any, Any]):
         if not isinstance(guard, Guard):
             raise ConfigurationError(f"CoordinationMiddleware() takes a Guard, not {guard!r}.")
         self.guard = guard
+
+    def wrap_model_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:
+        """Check the tools that the model will be offered.
+
+        Raises:
+            UnmappedTool, ConfigurationError: as `guard.wrap_tools` does; the model was not asked.
+        """
+        self._check(request.tools)
+        return handler(request)
+
+    async def awrap_model_call(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Do what `wrap_model_call` does, from an event loop."""
+        self._check(request.tools)
+        return await handler(request)
+
+    def _check(self, tools: Iterable[Any]) -> None:
+        # A tool that is a dict is run by the model's provider.
+        self.guard.wrap_tools(tool for tool in tools if isinstance(tool, BaseTool))
 
     def wrap_tool_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:
         """Coordinate a tool call."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from clawproof_langgraph.durations import seconds
-from clawproof_langgraph.errors import ConfigurationError
+from clawproof_langgraph.errors import ConfigurationError, meant
 from clawproof_langgraph.events import BUILT_IN
 from clawproof_langgraph.model import Mode
 from clawproof_langgraph.templates import parse
@@ -46,17 +45,114 @@ def _explain(kind: type[BaseModel], exc: ValidationError) -> str:
     for error in exc.errors():
         name = str(error["loc"][0]) if error["loc"] else ""
         if error["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(name, kind.model_fields, n=1)
-            hint = f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(kind.model_fields)}."
-            lines.append(f'{kind.__name__} has no field "{name}"; {hint}')
+            lines.append(f'{kind.__name__} has no field "{name}"; {meant(name, kind.model_fields)}')
         else:
             message = error["msg"].removeprefix("Value error, ")
             lines.append(f"{kind.__name__}{f'.{name}' if name else ''}: {message}")
     return "\n".join(lines)
 
 
-def _duration(name: str) -> Any:
-    return Annotated[float, BeforeValidator(lambda value: seconds(value, name))]
+# --- what users write, and what is kept -------------------------------------------------------------------------
+
+
+def _to_seconds(value: Any, field: ValidationInfo) -> float:
+    return seconds(value, str(field.field_name))
+
+
+def _to_seconds_or_none(value: Any, field: ValidationInfo) -> float | None:
+    return None if value is None else _to_seconds(value, field)
+
+
+Seconds = Annotated[float, BeforeValidator(_to_seconds)]
+SecondsOrNone = Annotated[float | None, BeforeValidator(_to_seconds_or_none)]
+
+
+def _one_of(*known: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value is not None and value not in known:
+            raise ValueError(f'"{value}" is not known; {meant(value, known)}')
+        return value
+
+    return BeforeValidator(check)
+
+
+def _listed(value: Any, field: ValidationInfo, *, of: str) -> tuple[Any, ...]:
+    """Make a tuple of a list; a text by itself would else be taken for a list of letters."""
+    if isinstance(value, str | Lock):
+        written = f'"{value}"' if isinstance(value, str) else "Lock(...)"
+        raise ValueError(f"{field.field_name} is a list: write {field.field_name}=[{written}].")
+    if not isinstance(value, Sequence):
+        raise ValueError(f"{field.field_name} is a list of {of}; got {value!r}.")
+    return tuple(value)
+
+
+def _to_locks(value: Any, field: ValidationInfo) -> tuple[Any, ...]:
+    locks = _listed(value, field, of="templates")
+    for lock in locks:
+        if not isinstance(lock, str | Lock | Mapping):
+            raise ValueError(f'{lock!r} is no lock; write "inventory/{{sku}}" or Lock("inventory/{{sku}}", "shared").')
+        if isinstance(lock, str):
+            parse(lock)
+    return locks
+
+
+def _to_names(value: Any, field: ValidationInfo) -> tuple[str, ...]:
+    names = _listed(value, field, of="names of arguments")
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"{name!r} does not name an argument.")
+    return names
+
+
+def _to_names_or_none(value: Any, field: ValidationInfo) -> tuple[str, ...] | None:
+    return None if value is None else _to_names(value, field)
+
+
+def _to_exception_types(value: Any, field: ValidationInfo) -> tuple[type[BaseException], ...]:
+    types = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    for each in types:
+        if not (isinstance(each, type) and issubclass(each, BaseException)):
+            raise ValueError(f"{each!r} is no type of exception; write {field.field_name}=(ValueError, KeyError).")
+    return types
+
+
+def _to_retry_on(value: Any, field: ValidationInfo) -> Any:
+    if callable(value) and not isinstance(value, type):
+        return value
+    return _to_exception_types(value, field)
+
+
+def _to_retry(value: Any) -> Any:
+    if value is False or isinstance(value, Retry | Mapping):
+        return value
+    if value is True:
+        raise ValueError("retry=True does not say how often; write retry=Retry(max_retries=3).")
+    if isinstance(value, int) and value > 0:
+        raise ValueError(f"retry={value} is not a Retry; write retry=Retry(max_retries={value}).")
+    raise ValueError(f"retry={value!r} is not a Retry; write retry=Retry(max_retries=3), or retry=False for none.")
+
+
+def _to_key(value: Any) -> Any:
+    if value is not None and not isinstance(value, str) and not callable(value):
+        raise ValueError(f'{value!r} is no key; write a template such as "order/{{id}}", or a function.')
+    if isinstance(value, str):
+        parse(value)
+    return value
+
+
+def _to_event_type(value: Any) -> Any:
+    named = isinstance(value, str) and value and value == value.strip() and value.isprintable()
+    if value is not None and not named:
+        raise ValueError(f'{value!r} does not name an event; write, for example, emits="InventoryUpdated".')
+    return value
+
+
+EffectName = Literal["read", "idempotent", "keyed", "transactional", "delegate", "once"]
+ModeName = Literal["exclusive", "shared"]
+InDoubt = Literal["hold", "rerun"]
+OnRefusal = Literal["tell_model", "raise"]
+ExceptionTypes = type[BaseException] | Sequence[type[BaseException]]
+BusinessKey = str | Callable[[Mapping[str, Any]], str]
 
 
 class Retry(_Checked):
@@ -68,25 +164,39 @@ class Retry(_Checked):
             raises `NotApplied` is retried whatever it says.
         initial_delay: seconds before the first retry.
         backoff_factor: by what each further pause grows; 0 keeps it.
-        max_delay: the longest pause in seconds.
-        jitter: whether pauses vary by a quarter.
+        max_delay: the longest pause in seconds, before jitter.
+        jitter: whether each pause is made up to a quarter shorter or longer, and so up to a quarter longer than
+            `max_delay`.
         deadline: seconds after the first attempt after which no other begins.
     """
 
     max_retries: int = Field(default=2, ge=0)
     retry_on: Annotated[
-        type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool],
-        AfterValidator(lambda value: (value,) if isinstance(value, type) else value),
+        tuple[type[BaseException], ...] | Callable[[BaseException], bool], BeforeValidator(_to_retry_on)
     ] = (ConnectionError, TimeoutError)
-    initial_delay: _duration("initial_delay") = 0.5  # type: ignore[valid-type]
+    initial_delay: Seconds = 0.5
     backoff_factor: float = Field(default=2.0, ge=0)
-    max_delay: _duration("max_delay") = 8.0  # type: ignore[valid-type]
+    max_delay: Seconds = 8.0
     jitter: bool = True
-    deadline: _duration("deadline") = 30.0  # type: ignore[valid-type]
+    deadline: Seconds = 30.0
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            max_retries: int = ...,
+            retry_on: ExceptionTypes | Callable[[BaseException], bool] = ...,
+            initial_delay: str | float = ...,
+            backoff_factor: float = ...,
+            max_delay: str | float = ...,
+            jitter: bool = ...,
+            deadline: str | float = ...,
+        ) -> None: ...
 
     def admits(self, error: BaseException) -> bool:
         """Tell whether an error may be retried."""
-        if isinstance(self.retry_on, tuple | type):
+        if isinstance(self.retry_on, tuple):
             return isinstance(error, self.retry_on)
         return bool(self.retry_on(error))
 
@@ -100,9 +210,9 @@ class Lock(_Checked):
     """
 
     resource: str
-    mode: Mode = Mode.EXCLUSIVE
+    mode: Annotated[Mode, _one_of(*Mode)] = Mode.EXCLUSIVE
 
-    def __init__(self, resource: str, mode: Literal["exclusive", "shared"] | Mode = Mode.EXCLUSIVE) -> None:
+    def __init__(self, resource: str, mode: Mode | ModeName = Mode.EXCLUSIVE) -> None:
         fields: dict[str, Any] = {"resource": resource, "mode": mode}
         super().__init__(**fields)
 
@@ -110,12 +220,6 @@ class Lock(_Checked):
     def _check(self) -> Lock:
         parse(self.resource)
         return self
-
-
-def _locks(value: Any) -> Any:
-    if isinstance(value, str):
-        raise ValueError(f'locks is a list: write locks=["{value}"].')
-    return tuple(value) if isinstance(value, list) else value
 
 
 class ToolPolicy(_Checked):
@@ -132,7 +236,7 @@ class ToolPolicy(_Checked):
         key_fields: the arguments that make a call the same; None is all that the model gives.
         retry: when to run a failed attempt again; False for never.
         on_in_doubt: `hold` or `rerun` a call in doubt; None is the default of the effect.
-        not_applied_on: exception types that prove that nothing happened.
+        not_applied_on: the type, or types, of exception that prove that nothing happened.
         emits: the type of a domain event that a success appends.
         on_refusal: `tell_model` or `raise`.
         key_window: seconds in which the service behind a `keyed` tool recognises a key.
@@ -142,27 +246,44 @@ class ToolPolicy(_Checked):
         ConfigurationError: a field is unknown or has a value that does not fit.
     """
 
-    locks: Annotated[Sequence[str | Lock], BeforeValidator(_locks)] = ()
-    effect: Effect = Effect.ONCE
-    ttl: _duration("ttl") = 30.0  # type: ignore[valid-type]
-    wait: _duration("wait") | None = None  # type: ignore[valid-type]
-    expected: _duration("expected") | None = None  # type: ignore[valid-type]
-    key: str | Callable[[Mapping[str, Any]], str] | None = None
-    key_fields: Sequence[str] | None = None
-    retry: Retry | Literal[False] = Retry()
-    on_in_doubt: Literal["hold", "rerun"] | None = None
-    not_applied_on: Annotated[Sequence[type[BaseException]], AfterValidator(tuple)] = ()
-    emits: str | None = None
-    on_refusal: Literal["tell_model", "raise"] = "tell_model"
-    key_window: _duration("key_window") = 86400.0  # type: ignore[valid-type]
-    log_fields: Sequence[str] = ()
+    locks: Annotated[tuple[str | Lock, ...], BeforeValidator(_to_locks)] = ()
+    effect: Annotated[Effect, _one_of(*Effect)] = Effect.ONCE
+    ttl: Seconds = 30.0
+    wait: SecondsOrNone = None
+    expected: SecondsOrNone = None
+    key: Annotated[BusinessKey | None, BeforeValidator(_to_key)] = None
+    key_fields: Annotated[tuple[str, ...] | None, BeforeValidator(_to_names_or_none)] = None
+    retry: Annotated[Retry | Literal[False], BeforeValidator(_to_retry)] = Retry()
+    on_in_doubt: Annotated[InDoubt | None, _one_of("hold", "rerun")] = None
+    not_applied_on: Annotated[tuple[type[BaseException], ...], BeforeValidator(_to_exception_types)] = ()
+    emits: Annotated[str | None, BeforeValidator(_to_event_type)] = None
+    on_refusal: Annotated[OnRefusal, _one_of("tell_model", "raise")] = "tell_model"
+    key_window: Seconds = 86400.0
+    log_fields: Annotated[tuple[str, ...], BeforeValidator(_to_names)] = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            locks: Sequence[str | Lock] = ...,
+            effect: Effect | EffectName = ...,
+            ttl: str | float = ...,
+            wait: str | float | None = ...,
+            expected: str | float | None = ...,
+            key: BusinessKey | None = ...,
+            key_fields: Sequence[str] | None = ...,
+            retry: Retry | Literal[False] = ...,
+            on_in_doubt: InDoubt | None = ...,
+            not_applied_on: ExceptionTypes = ...,
+            emits: str | None = ...,
+            on_refusal: OnRefusal = ...,
+            key_window: str | float = ...,
+            log_fields: Sequence[str] = ...,
+        ) -> None: ...
 
     @model_validator(mode="after")
     def _check(self) -> ToolPolicy:
-        for lock in self.locks:
-            parse(lock if isinstance(lock, str) else lock.resource)
-        if isinstance(self.key, str):
-            parse(self.key)
         if self.ttl <= 0:
             raise ValueError('ttl must be more than zero: a lease that ends at once protects nothing. Try "30s".')
         if self.emits in BUILT_IN:
@@ -180,7 +301,7 @@ class ToolPolicy(_Checked):
 
     def wait_limit(self) -> float:
         """Give the seconds to wait for the turn."""
-        return 1.5 * self.ttl if self.wait is None else float(self.wait)
+        return 1.5 * self.ttl if self.wait is None else self.wait
 
     def rerun_within(self) -> float:
         """Give the seconds since its first attempt in which a call in doubt runs again."""
@@ -188,4 +309,4 @@ class ToolPolicy(_Checked):
             return 0.0
         if self.on_in_doubt == "rerun" or self.effect in (Effect.IDEMPOTENT, Effect.DELEGATE):
             return float("inf")
-        return float(self.key_window) if self.effect is Effect.KEYED else 0.0
+        return self.key_window if self.effect is Effect.KEYED else 0.0

@@ -20,7 +20,7 @@ from pathlib import PurePath
 from typing import Any, Final
 from uuid import UUID
 
-from clawproof_langgraph.errors import ConfigurationError
+from clawproof_langgraph.errors import ConfigurationError, meant
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _INDEX: Final = re.compile(r"\[(\*|\d+)\]")
@@ -87,6 +87,7 @@ def parse(text: str) -> Template:
         if "}" in literal:
             raise ConfigurationError(f'Template "{text}" has a "}}" without its "{{".')
         if literal:
+            _refuse_control_characters(literal, f"The template {text!r}")
             pieces.append(unicodedata.normalize("NFC", literal))
         if opened:
             inner, closed, rest = rest.partition("}")
@@ -102,8 +103,8 @@ def _parse_field(inner: str, text: str) -> Field:
     path_text, *filters = [part.strip() for part in inner.split("|")]
     for name in filters:
         if name not in _FILTERS:
-            known = ", ".join(sorted(_FILTERS))
-            raise ConfigurationError(f'Template "{text}" uses the filter "{name}"; there are: {known}.')
+            known = meant(name, sorted(_FILTERS))
+            raise ConfigurationError(f'Template "{text}" uses the filter "{name}"; {known}')
     path: list[Part] = []
     for step in path_text.split("."):
         path.extend(_parse_step(step, text))
@@ -138,9 +139,27 @@ def canonical(name: str, source: str = "") -> str:
     where = f' (from "{source}")' if source and source != name else ""
     if not name or name != name.strip():
         raise ConfigurationError(f"The resource name {name!r}{where} is empty or has blanks at an end.")
-    if _FORBIDDEN.search(name):
-        raise ConfigurationError(f"The resource name {name!r}{where} has control characters.")
+    _refuse_control_characters(name, f"The resource name {name!r}{where}")
     return name
+
+
+@lru_cache(maxsize=256)
+def agent_name(name: str) -> str:
+    """Check the name of an agent; it may be empty, where nobody has given one.
+
+    Raises:
+        ConfigurationError: it is no text, or holds control characters.
+    """
+    if not isinstance(name, str):
+        raise ConfigurationError(f'An agent is named by a text, such as agent="orders"; got {name!r}.')
+    _refuse_control_characters(name, f"The agent's name {name!r}")
+    return name
+
+
+def _refuse_control_characters(name: str, what: str) -> None:
+    if _FORBIDDEN.search(name):
+        # Stores and logs keep several names in one text, a line for each.
+        raise ConfigurationError(f"{what} has control characters, such as a line feed; name it without them.")
 
 
 def _texts(template: Template, field: Field, values: Mapping[str, Any]) -> list[str]:

@@ -25,11 +25,12 @@ from clawproof_langgraph.errors import (
 from clawproof_langgraph.graph import results
 from clawproof_langgraph.graph.body import ToolBody, ToolTraits
 from clawproof_langgraph.graph.identity import CallSite, derive_key
+from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
 from clawproof_langgraph.model import Begin, Mode, Note, Replay, State, Want
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
 from clawproof_langgraph.runtime.context import current_call
-from clawproof_langgraph.templates import Template, canonical, parse
+from clawproof_langgraph.templates import Template, agent_name, canonical, parse
 
 Values = Mapping[str, Any]
 
@@ -52,6 +53,7 @@ class GuardedCalls:
         policy: how.
         agent: the agent's name; empty to find it per call.
         traits: of the tool.
+        notices: of the guard, for what is told once.
         resources: terms by resource pattern.
     """
 
@@ -62,10 +64,11 @@ class GuardedCalls:
         policy: ToolPolicy,
         agent: str,
         traits: ToolTraits,
+        notices: Notices,
         resources: tuple[ResourceTerms, ...] = (),
     ) -> None:
         self._coordinator, self._tool, self._policy, self._agent = coordinator, tool, policy, agent
-        self._traits, self._resources = traits, resources
+        self._traits, self._notices, self._resources = traits, notices, resources
         self._locks: tuple[tuple[Template, Mode], ...] = tuple(
             (parse(lock.resource), lock.mode) for lock in policy.lock_list()
         )
@@ -82,7 +85,7 @@ class GuardedCalls:
             ask = self._ask(values, site, driver.take_bell)
             ended = driver.drive(guarded_call(ask, self._terms(values)))
         except LockOrderError as exc:
-            self._coordinator.tell(self._prevented(exc))
+            self._coordinator.tell(self._prevented(exc, site))
             raise
         except (WaitTimeout, AgentKilled) as exc:
             return self._refuse(exc, tool_call_id)
@@ -102,7 +105,7 @@ class GuardedCalls:
             ask = self._ask(values, site, driver.use_loop_bell)
             ended = await driver.adrive(guarded_call(ask, self._terms(values)))
         except LockOrderError as exc:
-            await self._coordinator.atell(self._prevented(exc))
+            await self._coordinator.atell(self._prevented(exc, site))
             raise
         except (WaitTimeout, AgentKilled) as exc:
             return self._refuse(exc, tool_call_id)
@@ -114,16 +117,17 @@ class GuardedCalls:
     # --- the request --------------------------------------------------------------------------------------------
 
     def _ask(self, values: Values, site: CallSite, bell: Callable[[], str]) -> Begin:
+        agent = self._agent or agent_name(site.agent)
         wants = self._wants(values)
         outer = self._coordinator.nesting(wants)
         owner = self._coordinator.new_owner()
-        agent = self._agent or site.agent
         ttl, expected = self._times(wants)
         key = scope = fingerprint = ""
         if self._policy.effect is not Effect.READ:
             # The tool is part of it, so that a business key that two tools share is refused, not answered.
             fingerprint = keys.digest(self._tool, keys.fingerprint(self._fingerprinted(values)))
-            key = self._business_key(values) or derive_key(site, self._tool, fingerprint, current_call(), owner)
+            key = self._business_key(values) or derive_key(site, self._tool, fingerprint, current_call())
+            key = key or self._fresh_key(owner)
             scope = keys.digest("scope", site.thread, self._tool, fingerprint) if site.thread else ""
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
@@ -139,7 +143,7 @@ class GuardedCalls:
         return tuple([Want(name, modes[name]) for name in sorted(modes)])
 
     def _times(self, wants: tuple[Want, ...]) -> tuple[float, float]:
-        ttl, expected = float(self._policy.ttl), float(self._policy.expected or 0.0)
+        ttl, expected = self._policy.ttl, self._policy.expected or 0.0
         for terms in self._resources:
             if any(fnmatchcase(want.resource, terms.pattern) for want in wants):
                 ttl = min(ttl, terms.ttl or ttl)
@@ -165,15 +169,25 @@ class GuardedCalls:
             raise ConfigurationError(f'The key function of tool "{self._tool}" gave {key!r}; it must give a text.')
         return canonical(key, f"the key function of {self._tool}")
 
+    def _fresh_key(self, owner: str) -> str:
+        self._notices.warn(
+            "fresh key",
+            f'The call of tool "{self._tool}" has no thread and message that name it, so its idempotency key is fresh: '
+            f"it is coordinated, but a repetition of it cannot be recognised. Call tools in a graph that has a "
+            f'checkpointer and is given a thread_id, or name a business `key` in the policy, such as "order/{{id}}".',
+        )
+        return keys.digest("fresh", owner)
+
     def _logged(self, values: Values) -> dict[str, Any]:
         return {name: _loggable(values[name]) for name in self._policy.log_fields if name in values}
 
     def _terms(self, values: Values) -> Terms:
         return Terms(self._policy.effect, self._wait, self._retry, self._policy.emits or "", self._logged(values))
 
-    def _prevented(self, error: LockOrderError) -> Note:
+    def _prevented(self, error: LockOrderError, site: CallSite) -> Note:
         data = {"wanted": error.wanted, "held": error.held, "tool": self._tool}
-        return Note(events.DEADLOCK_PREVENTED, self._agent, resources=(error.wanted, error.held), data=data)
+        agent, names = self._agent or site.agent, (error.wanted, error.held)
+        return Note(events.DEADLOCK_PREVENTED, agent, site.thread, resources=names, data=data)
 
     # --- the end ------------------------------------------------------------------------------------------------
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from langchain_core.messages import AIMessage
 
@@ -25,7 +26,8 @@ class CallSite:
         agent: the agent's name.
         emitted: whether `message` is an AIMessage, and not only a task.
         durable: whether the graph has a checkpointer, so that its message ids outlive a crash.
-        execution: LangGraph's own object for this execution of the task, the same for all calls in it.
+        execution: an object that lives as long as this execution of the task, the same for all calls in it.
+        attempt: which attempt of the execution this is, where a RetryPolicy makes more than one.
         pulse: tells LangGraph that a wait is not a hang.
     """
 
@@ -36,71 +38,78 @@ class CallSite:
     emitted: bool = False
     durable: bool = False
     execution: object = None
+    attempt: int = 1
     pulse: Callable[[], None] | None = None
 
 
 def site_of_request(request: Any) -> CallSite:
     """Read the site of a call from a ToolNode's request."""
     config = request.runtime.config or {} if request.runtime is not None else {}
-    found = _emitting_message(request.state, request.tool_call, config)
-    message, ordinal = (found[0].id or "", found[1]) if found else ("", "")
-    site = site_of_config(config, request.tool_call.get("id"))
-    return CallSite(
-        thread=site.thread,
-        message=message or site.message,
-        tool_call_id=site.tool_call_id + ordinal,
-        agent=_agent_of(config) or (found[0].name or "" if found else "") or site.agent,
-        emitted=bool(message),
-        durable=site.durable,
-        execution=site.execution,
-        pulse=site.pulse,
-    )
+    message, ordinal = _emitting_message(request.state, request.tool_call, config)
+    return _site(config, request.tool_call.get("id"), message, ordinal)
 
 
 def site_of_config(config: Mapping[str, Any] | None, tool_call_id: str | None) -> CallSite:
     """Read the site of a call from its config alone, as a tool without hooks sees it."""
-    config = config or {}
+    return _site(config or {}, tool_call_id)
+
+
+def _site(
+    config: Mapping[str, Any], tool_call_id: str | None, message: AIMessage | None = None, ordinal: str = ""
+) -> CallSite:
     configurable = config.get("configurable") or {}
+    runtime = configurable.get("__pregel_runtime")
+    emitter = message.id if message else None
     return CallSite(
         thread=str(configurable.get("thread_id") or ""),
-        message=str(configurable.get("__pregel_task_id") or ""),
-        tool_call_id=tool_call_id or "",
-        agent=_agent_of(config) or _segment_before_tools(str(configurable.get("checkpoint_ns") or "")),
+        message=emitter or str(configurable.get("__pregel_task_id") or ""),
+        tool_call_id=(tool_call_id or "") + ordinal,
+        agent=_agent_of(config, message, configurable),
+        emitted=bool(emitter),
         durable=_has_checkpointer(configurable),
-        execution=configurable.get("__pregel_scratchpad"),
-        pulse=getattr(configurable.get("__pregel_runtime"), "heartbeat", None),
+        # The scratchpad itself is another one for each attempt, and takes no weak references.
+        execution=getattr(configurable.get("__pregel_scratchpad"), "get_null_resume", None),
+        attempt=getattr(getattr(runtime, "execution_info", None), "node_attempt", 1),
+        pulse=getattr(runtime, "heartbeat", None),
     )
 
 
-def derive_key(site: CallSite, tool: str, fingerprint: str, outer: CallContext | None, owner: str) -> str:
-    """Name the intended call: the same over every repetition of it, and different for any other call."""
+def derive_key(site: CallSite, tool: str, fingerprint: str, outer: CallContext | None) -> str:
+    """Name the intended call: the same over every repetition of it, and different for any other call.
+
+    Returns:
+        The key; empty where nothing tells a repetition of this call from another call.
+    """
     if outer is not None and outer.idempotency_key and not (site.emitted and site.durable):
         number = outer.count(digest(tool, fingerprint))
         return digest("inner", outer.idempotency_key, tool, fingerprint, str(number))
     if not (site.thread and site.message):
-        return digest("fresh", owner)
-    number = 0 if site.tool_call_id else _executions.count(site.execution, digest(tool, fingerprint))
-    return digest("call", site.thread, site.message, site.tool_call_id, tool, fingerprint, str(number))
+        return ""
+    counted = 0 if site.tool_call_id else _executions.count(site, digest(tool, fingerprint))
+    if counted is None:
+        return ""
+    return digest("call", site.thread, site.message, site.tool_call_id, tool, fingerprint, str(counted))
 
 
 class _Executions:
-    """Counts the identical calls that a node's own code makes: each is meant, and a repetition counts them anew."""
+    """Counts the identical calls that a node's own code makes: each is meant, and a repetition counts them anew.
 
-    def __init__(self, most: int = 1024) -> None:
-        self._most = most
-        self._counts: OrderedDict[int, tuple[object, Counter[str]]] = OrderedDict()
+    Counts live as long as their execution: were they forgotten before, two calls that are both meant had one key.
+    """
+
+    def __init__(self) -> None:
+        self._counts: WeakKeyDictionary[object, Counter[tuple[int, str]]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def count(self, execution: object, name: str) -> int:
-        """Count a call within an execution of a task, from 0."""
+    def count(self, site: CallSite, name: str) -> int | None:
+        """Count a call within an attempt of an execution, from 0; None where there is nothing to tie the count to."""
         with self._lock:
-            known = self._counts.get(id(execution))
-            if known is None or known[0] is not execution:
-                known = self._counts[id(execution)] = (execution, Counter())
-                if len(self._counts) > self._most:
-                    self._counts.popitem(last=False)
-            known[1][name] += 1
-            return known[1][name] - 1
+            try:
+                counts = self._counts.setdefault(site.execution, Counter())
+            except TypeError:  # an object that takes no weak references, or none at all
+                return None
+            counts[site.attempt, name] += 1
+            return counts[site.attempt, name] - 1
 
 
 _executions = _Executions()
@@ -108,13 +117,14 @@ _executions = _Executions()
 
 def _emitting_message(
     state: Any, tool_call: Mapping[str, Any], config: Mapping[str, Any]
-) -> tuple[AIMessage, str] | None:
+) -> tuple[AIMessage | None, str]:
+    """Find the message that emitted a call, and what tells the call from others of that message with the same id."""
     for message in reversed(_messages(state)):
         if isinstance(message, AIMessage):
             same = [call for call in message.tool_calls if call["id"] == tool_call.get("id")]
             if same:
                 return message, _ordinal(same, tool_call, config)
-    return None
+    return None, ""
 
 
 def _ordinal(same: Sequence[Mapping[str, Any]], tool_call: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -156,8 +166,9 @@ def _has_checkpointer(configurable: Mapping[str, Any]) -> bool:
     return getattr(loop, "checkpointer", configurable.get("__pregel_checkpointer")) is not None
 
 
-def _agent_of(config: Mapping[str, Any]) -> str:
-    return str((config.get("metadata") or {}).get("lc_agent_name") or "")
+def _agent_of(config: Mapping[str, Any], message: AIMessage | None, configurable: Mapping[str, Any]) -> str:
+    named = (config.get("metadata") or {}).get("lc_agent_name") or (message.name if message else None)
+    return str(named or _segment_before_tools(str(configurable.get("checkpoint_ns") or "")))
 
 
 def _segment_before_tools(checkpoint_ns: str) -> str:

@@ -83,7 +83,7 @@ def _ending_of(error: BaseException, *, mcp: bool, policy: ToolPolicy) -> Ending
             return Ending.CANCELLED
         case _ if is_invalid_resume(error):
             return Ending.SUSPENDED
-        case _ if policy.not_applied_on and isinstance(error, tuple(policy.not_applied_on)):
+        case _ if policy.not_applied_on and isinstance(error, policy.not_applied_on):
             return Ending.NOT_APPLIED
         case ToolException():
             return Ending.UNKNOWN if mcp and policy.effect is Effect.ONCE else Ending.REFUSED

@@ -7,9 +7,10 @@ through the guard. A tool that is sync only is run on a thread by the guard, aft
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 from langchain_core.tools import BaseTool, StructuredTool, Tool
 
@@ -36,13 +37,20 @@ class _Invocation:
 
     __slots__ = ("config", "site", "taken", "tool", "tool_call_id")
 
-    def __init__(self, tool: BaseTool, tool_call_id: str | None, config: Any) -> None:
-        self.tool, self.tool_call_id, self.config, self.taken = tool, tool_call_id, config, False
-        known = site_from_hook.get()
-        self.site = known[1] if known and known[0] is tool else site_of_config(config, tool_call_id)
+    def __init__(self, tool: BaseTool, kwargs: dict[str, Any]) -> None:
+        self.tool, self.tool_call_id, self.config = tool, kwargs.get("tool_call_id"), kwargs.get("config")
+        self.site, self.taken = entry_site(tool, kwargs), False
 
 
 _invocation: ContextVar[_Invocation | None] = ContextVar("clawproof_invocation", default=None)
+
+
+def entry_site(tool: BaseTool, kwargs: dict[str, Any]) -> CallSite:
+    """Tell where a call of `run` or `arun` comes from: from the hook that passes it on, else from its config."""
+    known = site_from_hook.get()
+    if known is not None and known[0] is tool:
+        return known[1]
+    return site_of_config(kwargs.get("config"), kwargs.get("tool_call_id"))
 
 
 def guarded_copy(tool: BaseTool, calls: GuardedCalls) -> BaseTool:
@@ -74,16 +82,20 @@ def model_arguments(tool: BaseTool) -> frozenset[str] | None:
 def _guarded_class(kind: type[BaseTool]) -> type[BaseTool]:
     """Make the guarded subclass of a tool class, once: making one takes most of a millisecond."""
     members: dict[str, Any] = {
-        "__module__": kind.__module__,
-        "__doc__": kind.__doc__,
         "run": _entering(kind.run),
         "arun": _aentering(kind.arun),
-        "_run": _guarding(kind._run),
-        "_arun": _aguarding(kind),
+        "_run": _with_resolved_hints(_guarding(kind._run)),
+        "_arun": _with_resolved_hints(_aguarding(kind)),
     }
     if kind.ainvoke in (StructuredTool.ainvoke, Tool.ainvoke):
         # These go to a thread before anything else, where waiting for a turn could starve its holder.
         members["ainvoke"] = BaseTool.ainvoke
+    return subclass(kind, members)
+
+
+def subclass(kind: type[BaseTool], members: dict[str, Any]) -> type[BaseTool]:
+    """Make a subclass of a tool class that overrides some members and looks like it otherwise."""
+    members = {"__module__": kind.__module__, "__doc__": kind.__doc__, **members}
     made: type[BaseTool] = type(kind)(kind.__name__, (kind,), members)  # type: ignore[misc]
     return made
 
@@ -116,7 +128,7 @@ _Entry = tuple[Token[_Invocation | None], Token[tuple[BaseTool, CallSite] | None
 
 
 def _enter(tool: BaseTool, kwargs: dict[str, Any]) -> _Entry:
-    invocation = _Invocation(tool, kwargs.get("tool_call_id"), kwargs.get("config"))
+    invocation = _Invocation(tool, kwargs)
     # What the hook knows is for this call alone, and not for the tools that its body may call.
     return _invocation.set(invocation), site_from_hook.set(None)
 
@@ -160,6 +172,17 @@ def _aguarding(kind: type[BaseTool]) -> Callable[..., Any]:
         values = _values(invocation, args, kwargs)
         return await calls.arun(code, acode, values, invocation.site, invocation.tool_call_id)
 
+    return guarded
+
+
+def _with_resolved_hints(guarded: Callable[..., Any]) -> Callable[..., Any]:
+    """Resolve the annotations of a guarded body once: LangChain asks for them at every call, which takes 50 µs."""
+    try:
+        signature, hints = inspect.signature(guarded), get_type_hints(guarded, include_extras=True)
+    except Exception:  # noqa: BLE001 - names that are known to type checkers only: LangChain goes on without them, too
+        return guarded
+    guarded.__signature__ = signature  # type: ignore[attr-defined]
+    guarded.__annotations__ = hints
     return guarded
 
 

@@ -3,9 +3,14 @@
 from typing import Any
 
 import pytest
+from langchain.agents import create_agent
+from langchain.agents.middleware import TodoListMiddleware
+from langchain.agents.structured_output import ToolStrategy
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.prebuilt import ToolNode
+from pydantic import BaseModel
 
 from clawproof_langgraph import (
     ConfigurationError,
@@ -17,9 +22,10 @@ from clawproof_langgraph import (
     UnmappedTool,
 )
 from clawproof_langgraph.middleware import CoordinationMiddleware
-from tests.langgraph.scripted import asks, call, play, results, thread, tools_only
+from tests.langgraph.scripted import asks, call, play, results, says, thread, tools_only
 
-from .stage import Build, as_tool, guarded, hooked, policies, ready_made, turn, types_of, use, wrapped
+from .lending import Lending
+from .stage import Build, as_tool, guarded, hooked, human, policies, ready_made, turn, types_of, use, wrapped
 
 BUILDS = [hooked, wrapped, ready_made]
 
@@ -48,6 +54,36 @@ def test_tools_without_a_policy_are_refused_at_build_time_all_at_once_as_a_table
     assert 'unmapped="serialize"' in str(caught.value)
 
 
+@pytest.mark.parametrize("lent", [False, True])
+def test_an_agent_with_a_tool_without_a_policy_is_refused_before_the_model_is_asked(
+    coordinator: Coordinator, mode: str, lent: bool
+) -> None:
+    known, unknown = as_tool(reserve, "sync"), as_tool(ship, "sync")
+    model = turn(call("reserve", sku="a"))
+    ours = CoordinationMiddleware(Guard(coordinator, tools={"reserve": ToolPolicy()}))
+    middleware = [Lending(unknown), ours] if lent else [ours]
+    graph = create_agent(model, [known] if lent else [known, unknown], middleware=middleware)
+
+    with pytest.raises(UnmappedTool) as caught:
+        play(graph, human(), thread(), mode=mode)
+
+    assert caught.value.tools == ("ship",)
+    assert model.seen == [] and coordinator.events() == []
+
+
+def test_an_agent_whose_policy_names_what_its_tool_does_not_have_is_refused_before_the_model_is_asked(
+    coordinator: Coordinator, mode: str
+) -> None:
+    model = turn(call("reserve", sku="a"))
+    guard = Guard(coordinator, tools={"reserve": ToolPolicy(locks=["inventory/{sky}"])})
+    graph = ready_made(guard, model, [as_tool(reserve, "sync")])
+
+    with pytest.raises(ConfigurationError, match='names "sky"'):
+        play(graph, human(), thread(), mode=mode)
+
+    assert model.seen == []
+
+
 def test_a_tool_without_a_policy_that_is_only_seen_when_called_is_refused_before_it_runs(
     coordinator: Coordinator, mode: str
 ) -> None:
@@ -59,14 +95,39 @@ def test_a_tool_without_a_policy_that_is_only_seen_when_called_is_refused_before
         ran.append("once")
         return "sold"
 
-    graph = ready_made(Guard(coordinator, tools={}), turn(call("sell")), [sell])
+    middleware = [CoordinationMiddleware(Guard(coordinator, tools={})), Lending(sell)]
+    graph = create_agent(turn(call("sell")), [], middleware=middleware)
 
     with pytest.raises(UnmappedTool, match="sell"):
-        play(graph, {"messages": [HumanMessage("go")]}, thread(), mode=mode)
+        play(graph, human(), thread(), mode=mode)
 
     assert ran == []
 
 
+def test_an_agent_may_have_langgraphs_own_tools_and_tools_of_the_models_provider_without_a_policy(
+    coordinator: Coordinator, mode: str
+) -> None:
+    class Answer(BaseModel):
+        """How the turn ends."""
+
+        text: str
+
+    own = [as_tool(reserve, "sync", name=name) for name in ("task", "transfer_to_billing")]
+    middleware = [TodoListMiddleware(), CoordinationMiddleware(Guard(coordinator, tools={}))]
+    search = {"type": "web_search", "name": "web_search"}
+    model = turn(call("transfer_to_billing", sku="a"), call("write_todos", "call-2", todos=[]))
+    model.replies[1] = says(call("Answer", text="done"))
+    graph = create_agent(
+        model, [*own, search], middleware=middleware, response_format=ToolStrategy(Answer), checkpointer=InMemorySaver()
+    )
+
+    state = play(graph, human(), thread(), mode=mode)
+
+    assert state["structured_response"].text == "done"
+    assert results(state)[0].content == "reserved a"
+
+
+@pytest.mark.filterwarnings("ignore:.*has no policy")
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize(("unmapped", "resources"), [("serialize", [("tool/reserve",)]), ("allow", [])])
 def test_tools_without_a_policy_are_serialised_or_let_through_if_the_guard_is_told_so(
@@ -79,6 +140,23 @@ def test_tools_without_a_policy_are_serialised_or_let_through_if_the_guard_is_to
 
     assert results(state)[0].content == "reserved a"
     assert [event.resources for event in coordinator.events(types=["call.done"])] == resources
+
+
+def test_the_policy_of_a_serialised_tool_is_made_once(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+
+    def make(**fields: Any) -> ToolPolicy:
+        made.append(fields)
+        return ToolPolicy(**fields)
+
+    monkeypatch.setattr("clawproof_langgraph.guard.ToolPolicy", make)
+    name = f"reserve-{coordinator.session}"
+    for _ in range(3):  # a tool that is supplied at each call is another object each time
+        use(Guard(coordinator, tools={}, unmapped="serialize").wrap_tool(as_tool(reserve, "sync", name=name)), sku="a")
+
+    assert made == [{"locks": [f"tool/{name}"]}]
 
 
 def test_langgraphs_own_tools_need_no_policy(coordinator: Coordinator) -> None:
@@ -149,8 +227,11 @@ def test_a_policy_that_is_wrong_says_what_and_how_to_mend_it(make: Any, named: s
     [
         ({"tools": [("a", ToolPolicy()), ("a", ToolPolicy())]}, 'two policies for tool "a"'),
         ({"tools": {"a": {"locks": ["b"]}}}, 'policy of tool "a" is a dict; write ToolPolicy(...)'),
-        ({"tools": {}, "unmapped": "ignore"}, 'unmapped="ignore" is not known'),
-        ({"tools": {}, "resources": {"a/*": {"tll": "1s"}}}, 'Resource "a/*" has no term tll'),
+        ({"tools": {}, "unmapped": "ignore"}, 'unmapped="ignore" is not known; there are: error, allow, serialize'),
+        ({"tools": {}, "unmapped": "serialise"}, 'did you mean "serialize"?'),
+        ({"tools": {}, "agent": "a\nb"}, r"The agent's name 'a\nb' has control characters"),
+        ({"tools": {}, "agent": 5}, 'such as agent="orders"; got 5'),
+        ({"tools": {}, "resources": {"a/*": {"tll": "1s"}}}, 'Resource "a/*" has no term "tll"; did you mean "ttl"?'),
         ({"tools": {}, "resources": {"a/*": {"ttl": 0}}}, "ttl must be more than zero"),
     ],
 )
@@ -178,6 +259,28 @@ def test_arguments_that_make_no_resource_name_are_refused_before_the_tool_runs(
         use(copy, face, sku=sku)
 
     assert ran == [] and coordinator.events() == []
+
+
+def test_a_business_key_with_a_line_feed_is_refused_before_the_tool_runs(coordinator: Coordinator, face: str) -> None:
+    for key in ("order/{sku}", lambda values: f"order/{values['sku']}"):
+        copy = guarded(coordinator, as_tool(reserve, face), ToolPolicy(key=key))
+        with pytest.raises(ConfigurationError, match="control characters"):
+            use(copy, face, sku="a\nb")
+
+    assert coordinator.events() == []
+
+
+def test_an_agent_whose_name_has_a_line_feed_is_refused_before_its_tool_runs(
+    coordinator: Coordinator, mode: str
+) -> None:
+    middleware = [CoordinationMiddleware(Guard(coordinator, tools={"reserve": ToolPolicy()}))]
+    model, tools = turn(call("reserve", sku="a")), [as_tool(reserve, "sync")]
+    agent = create_agent(model, tools, middleware=middleware, name="or\nders")
+
+    with pytest.raises(ConfigurationError, match="agent's name 'or"):
+        play(agent, human(), thread(), mode=mode)
+
+    assert coordinator.events() == []
 
 
 def test_a_missing_part_of_an_argument_is_named(coordinator: Coordinator) -> None:

@@ -1,14 +1,19 @@
 """Which calls are the same call when guarded tools, sub-agents and nodes call guarded tools."""
 
+import gc
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from langchain_core.tools import BaseTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.config import get_config
 from langgraph.graph import END, START, MessagesState, StateGraph
-from langgraph.types import Command, interrupt
+from langgraph.types import Command, RetryPolicy, interrupt
 
 from clawproof_langgraph import Coordinator, Guard, ToolPolicy
+from clawproof_langgraph.graph.identity import CallSite, derive_key
 from tests.langgraph.scripted import agent_loop, call, play, thread
 
 from .stage import Build, hooked, human, ready_made, turn, wrapped
@@ -79,6 +84,15 @@ def test_a_sub_agent_inside_a_guarded_tool_pays_once_when_the_tool_runs_again(
     assert till.paid == [1]
 
 
+def work_graph(work: Callable[[MessagesState], Any], **node: Any) -> Any:
+    """Compile a graph of one node, which calls guarded tools itself."""
+    builder = StateGraph(MessagesState)
+    builder.add_node("work", work, **node)
+    builder.add_edge(START, "work")
+    builder.add_edge("work", END)
+    return builder.compile(checkpointer=InMemorySaver())
+
+
 def test_a_node_that_calls_a_guarded_tool_twice_alike_means_both(coordinator: Coordinator) -> None:
     till = Till(coordinator)
     pay = till.guard.wrap_tool(till.tools()[0])
@@ -88,13 +102,69 @@ def test_a_node_that_calls_a_guarded_tool_twice_alike_means_both(coordinator: Co
         pay.invoke({"amount": 5})
         return {"messages": [("ai", interrupt("was that right?"))]}
 
-    builder = StateGraph(MessagesState)
-    builder.add_node("work", work)
-    builder.add_edge(START, "work")
-    builder.add_edge("work", END)
-    graph = builder.compile(checkpointer=InMemorySaver())
+    graph = work_graph(work)
 
     graph.invoke(human(), thread())
     graph.invoke(Command(resume="yes"), thread())
 
     assert till.paid == [5, 5]
+
+
+def test_a_node_that_a_retry_policy_runs_again_pays_what_it_means_once(coordinator: Coordinator) -> None:
+    till = Till(coordinator)
+    pay, _, break_once = till.guard.wrap_tools(till.tools())
+
+    def work(state: MessagesState) -> dict[str, Any]:
+        pay.invoke({"amount": 5})
+        pay.invoke({"amount": 5})
+        break_once.invoke({})
+        return {}
+
+    graph = work_graph(work, retry_policy=RetryPolicy(initial_interval=0, jitter=False))
+
+    graph.invoke(human(), thread())
+
+    assert till.paid == [5, 5]
+
+
+def test_equal_calls_of_a_long_node_are_all_made_however_many_others_have_come_and_gone(
+    coordinator: Coordinator,
+) -> None:
+    till = Till(coordinator)
+    pay = till.guard.wrap_tool(till.tools()[0])
+    others = [CallSite(thread=str(number), message="a", execution=lambda: None) for number in range(3000)]
+
+    def work(state: MessagesState) -> dict[str, Any]:
+        pay.invoke({"amount": 5})
+        for other in others:
+            derive_key(other, "pay", "of other amounts", None)
+        pay.invoke({"amount": 5})
+        return {}
+
+    work_graph(work).invoke(human(), thread())
+
+    assert till.paid == [5, 5]
+
+
+def test_the_calls_of_an_execution_are_counted_for_as_long_as_it_lives(coordinator: Coordinator) -> None:
+    till, executions = Till(coordinator), []
+    pay = till.guard.wrap_tool(till.tools()[0])
+
+    def work(state: MessagesState) -> dict[str, Any]:
+        executions.append(weakref.ref(get_config()["configurable"]["__pregel_scratchpad"].get_null_resume))
+        pay.invoke({"amount": 5})
+        return {}
+
+    work_graph(work).invoke(human(), thread())
+    gc.collect()
+
+    assert till.paid == [5] and executions[0]() is None
+
+
+def test_calls_whose_execution_cannot_be_told_are_all_made(coordinator: Coordinator) -> None:
+    till = Till(coordinator)
+    pay = till.guard.wrap_tool(till.tools()[0])
+    for _ in range(2):
+        pay.invoke({"amount": 5}, {"configurable": {"thread_id": "a", "__pregel_task_id": "b"}})
+
+    assert till.paid == [5, 5] and len(set(till.keys())) == 2

@@ -1,12 +1,12 @@
 """Every kind of tool, and everything that LangGraph injects, works guarded as it does unguarded."""
 
 import asyncio
+import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import AgentMiddleware
 from langchain_core.callbacks import CallbackManagerForToolRun
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
@@ -23,6 +23,7 @@ from clawproof_langgraph.middleware import CoordinationMiddleware
 from tests.langgraph.scripted import asks, call, play, results, tools_only
 
 from .comparing import Ground, both_outcomes
+from .lending import Lending
 from .stage import as_tool, guarded, human, turn, use
 
 
@@ -62,6 +63,21 @@ class FallsBack(BaseTool):
         return self._run(count)
 
 
+class Count(BaseModel):
+    count: int
+
+
+class OwnUnknownTypes(BaseTool):
+    """A tool with an annotation that only a type checker can read."""
+
+    name: str = "own"
+    description: str = "Works."
+    args_schema: type[BaseModel] = Count
+
+    def _run(self, count: "Anything", config: RunnableConfig | None = None) -> str:  # type: ignore # noqa: F821
+        return f"sync {count} {config}"
+
+
 class Sku(BaseModel):
     code: str = Field(alias="sku-code")
     shelf: int = 1
@@ -94,6 +110,7 @@ KINDS: dict[str, tuple[Callable[[], BaseTool], dict[str, Any]]] = {
     "a class with both bodies": (OwnBodies, {"count": 2}),
     "a class with a sync body": (OwnSyncBody, {"count": 2}),
     "a class that falls back": (FallsBack, {"count": 2}),
+    "a class with unknown types": (OwnUnknownTypes, {"count": 2}),
     "a class called wrongly": (OwnBodies, {"count": "many"}),
     "both functions": (lambda: StructuredTool.from_function(plain, aplain, name="own"), {"count": 2}),
     "a JSON schema": (
@@ -120,6 +137,23 @@ def test_every_kind_of_tool_answers_as_without_the_guard(ground: Ground, mode: s
     without, with_guard = both_outcomes(ground, lambda: [make()], mode, asks(call("own", **args)))
 
     assert with_guard == without
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_langchain_reads_the_hints_of_a_guarded_body_as_those_of_the_tool_but_resolves_none_at_a_call(
+    coordinator: Coordinator, kind: str
+) -> None:
+    tool = KINDS[kind][0]()
+    copy = guarded(coordinator, tool, ToolPolicy())
+    # LangChain looks at the sync body of a tool that has no async one.
+    pairs = [(tool._run, copy._run), (tool._run if type(tool)._arun is BaseTool._arun else tool._arun, copy._arun)]
+    for own, made in pairs:
+        assert inspect.signature(made) == inspect.signature(own)
+        if kind == "a class with unknown types":
+            continue
+        assert get_type_hints(made, include_extras=True) == get_type_hints(own, include_extras=True)
+        assert not any(isinstance(hint, str) for hint in made.__annotations__.values())
+        assert "__signature__" in vars(made.__func__)
 
 
 def see_all(
@@ -185,26 +219,6 @@ def test_a_handoff_leaves_the_sub_agent_as_without_the_guard(ground: Ground, fac
 
     assert with_guard == contents(ground.plain(tools))
     assert with_guard[-1] == ("ai", "taken over")
-
-
-class Lending(AgentMiddleware):
-    """Shows the model a tool that the agent does not have, and supplies it when it is called."""
-
-    def __init__(self, tool: BaseTool) -> None:
-        super().__init__()
-        self._tool = tool
-
-    def wrap_model_call(self, request: Any, handler: Any) -> Any:
-        return handler(request.override(tools=[*request.tools, self._tool]))
-
-    async def awrap_model_call(self, request: Any, handler: Any) -> Any:
-        return await handler(request.override(tools=[*request.tools, self._tool]))
-
-    def wrap_tool_call(self, request: Any, handler: Any) -> Any:
-        return handler(request.override(tool=self._tool) if request.tool is None else request)
-
-    async def awrap_tool_call(self, request: Any, handler: Any) -> Any:
-        return await handler(request.override(tool=self._tool) if request.tool is None else request)
 
 
 @pytest.mark.parametrize("guard_outside", [True, False])

@@ -133,7 +133,7 @@ def test_guarding_a_tool_without_arguments_warns_of_nothing(coordinator: Coordin
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert use(guarded(coordinator, look, ToolPolicy())).content == "seen"
+        assert use(guarded(coordinator, look, ToolPolicy(key="look"))).content == "seen"
 
 
 class Nested:
@@ -171,6 +171,21 @@ def test_a_nested_lock_against_the_order_is_refused_with_both_names_and_an_event
 
     assert (caught.value.wanted, caught.value.held) == ("inventory/a", "order/1")
     assert "deadlock.prevented" in types_of(coordinator)
+
+
+def test_the_event_of_a_prevented_deadlock_tells_thread_and_agent_of_the_call(
+    coordinator: Coordinator, mode: str
+) -> None:
+    nested = Nested(coordinator, ToolPolicy(locks=["order/1"]), ToolPolicy(locks=["inventory/{sku}"]))
+    model = turn(call("order", sku="a"))
+    middleware = [CoordinationMiddleware(nested.guard)]
+    graph = create_agent(model, [nested.tool("sync")], middleware=middleware, name="orders")
+
+    with pytest.raises(LockOrderError):
+        play(graph, human(), thread(), mode=mode)
+
+    (event,) = coordinator.events(types=["deadlock.prevented"])
+    assert (event.agent, event.thread, event.data["tool"]) == ("orders", "thread-1", "reserve")
 
 
 def test_a_nested_call_does_not_make_a_shared_lock_exclusive(coordinator: Coordinator) -> None:

@@ -58,19 +58,11 @@ def test_all_mistakes_are_told_at_once() -> None:
         ({"wait": "later"}, 'wait="later" is not a duration'),
         ({"expected": "x"}, 'expected="x" is not a duration'),
         ({"key_window": "x"}, 'key_window="x" is not a duration'),
-        ({"locks": "inventory/{sku}"}, r'write locks=\["inventory/\{sku\}"\]'),
         ({"locks": ["inventory/{sku"]}, 'without its "}"'),
         ({"locks": [""]}, "needs a name"),
-        ({"locks": [5]}, "ToolPolicy.locks"),
         ({"key": "order/{"}, 'without its "}"'),
         ({"key": ""}, "needs a name"),
         ({"effect": "read", "key": "x/{y}"}, 'effect="read".*remove `key`'),
-        ({"effect": "maybe"}, "ToolPolicy.effect"),
-        ({"retry": True}, "ToolPolicy.retry"),
-        ({"on_refusal": "ignore"}, "ToolPolicy.on_refusal"),
-        ({"on_in_doubt": "perhaps"}, "ToolPolicy.on_in_doubt"),
-        ({"key_fields": "sku"}, "ToolPolicy.key_fields"),
-        ({"not_applied_on": ["ValueError"]}, "ToolPolicy.not_applied_on"),
         ({"not_applied_on": [str]}, "ToolPolicy.not_applied_on"),
     ],
     ids=lambda value: str(value)[:30],
@@ -95,6 +87,57 @@ def test_a_value_that_does_not_fit_is_refused_by_name(fields: dict[str, Any], to
 def test_terms_of_retry_that_do_not_fit_are_refused_by_name(fields: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         Retry(**fields)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: ToolPolicy(effect="idempotant"), 'ToolPolicy.effect: "idempotant" is not known; did you mean "idem'),
+        (lambda: ToolPolicy(effect="maybe"), '"maybe" is not known; there are: read, idempotent, keyed, transactional'),
+        (lambda: ToolPolicy(on_in_doubt="re-run"), 'ToolPolicy.on_in_doubt: "re-run" is not known; did you mean "rer'),
+        (lambda: ToolPolicy(on_in_doubt="x"), "there are: hold, rerun"),
+        (
+            lambda: ToolPolicy(on_refusal="tell_me"),
+            'ToolPolicy.on_refusal: "tell_me" is not known; did you mean "tell_m',
+        ),
+        (lambda: Lock("a", "share"), 'Lock.mode: "share" is not known; did you mean "shared"?'),
+        (lambda: Lock("a", "advisory"), "there are: exclusive, shared"),
+        (lambda: ToolPolicy(retry=3), "ToolPolicy.retry: retry=3 is not a Retry; write retry=Retry(max_retries=3)"),
+        (lambda: ToolPolicy(retry=True), "write retry=Retry(max_retries=3)"),
+        (lambda: ToolPolicy(retry=0), "or retry=False for none"),
+        (lambda: ToolPolicy(retry=None), "or retry=False for none"),
+        (lambda: ToolPolicy(not_applied_on=("x",)), "ToolPolicy.not_applied_on: 'x' is no type of exception; write"),
+        (lambda: ToolPolicy(not_applied_on="x"), "write not_applied_on=(ValueError, KeyError)"),
+        (lambda: ToolPolicy(not_applied_on=[ValueError()]), "ValueError() is no type of exception"),
+        (lambda: Retry(retry_on=("x",)), "Retry.retry_on: 'x' is no type of exception; write retry_on=(ValueError,"),
+        (lambda: ToolPolicy(locks="inventory/{sku}"), 'write locks=["inventory/{sku}"]'),
+        (lambda: ToolPolicy(locks=Lock("a")), "locks is a list: write locks=[Lock(...)]"),
+        (lambda: ToolPolicy(locks=None), "locks is a list of templates; got None"),
+        (lambda: ToolPolicy(locks=[5]), 'ToolPolicy.locks: 5 is no lock; write "inventory/{sku}" or Lock('),
+        (lambda: ToolPolicy(key_fields="sku"), 'key_fields is a list: write key_fields=["sku"]'),
+        (lambda: ToolPolicy(key_fields=[""]), "ToolPolicy.key_fields: '' does not name an argument"),
+        (lambda: ToolPolicy(log_fields="sku"), 'log_fields is a list: write log_fields=["sku"]'),
+        (lambda: ToolPolicy(log_fields=[1]), "ToolPolicy.log_fields: 1 does not name an argument"),
+        (lambda: ToolPolicy(emits=""), "ToolPolicy.emits: '' does not name an event; write, for example, emits="),
+        (lambda: ToolPolicy(emits=" a"), "does not name an event"),
+        (lambda: ToolPolicy(emits="a\nb"), "does not name an event"),
+        (lambda: ToolPolicy(emits=5), "5 does not name an event"),
+        (
+            lambda: ToolPolicy(key=5),
+            'ToolPolicy.key: 5 is no key; write a template such as "order/{id}", or a function',
+        ),
+    ],
+)
+def test_a_likely_mistake_is_told_with_its_remedy_and_nothing_else(make: Any, told: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        make()
+
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_one_type_of_exception_may_stand_by_itself() -> None:
+    assert ToolPolicy(not_applied_on=ValueError).not_applied_on == (ValueError,)
 
 
 def test_durations_are_converted_once() -> None:

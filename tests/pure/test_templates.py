@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from clawproof_langgraph.errors import ConfigurationError
-from clawproof_langgraph.templates import canonical, parse
+from clawproof_langgraph.templates import agent_name, canonical, parse
 
 
 class Order(BaseModel):
@@ -185,8 +185,16 @@ def test_a_value_without_one_obvious_text_is_refused(value: Any) -> None:
 def test_control_characters_and_what_is_reserved_are_refused(char: str) -> None:
     with pytest.raises(ConfigurationError, match="control characters"):
         render("{a}", a=f"x{char}y")
-    with pytest.raises(ConfigurationError):
-        parse(f"x{char}y")
+    for template in (f"x{char}y", f"x{char}y/{{a}}"):
+        with pytest.raises(ConfigurationError, match="control characters"):
+            parse(template)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x00", "\ud800"])
+def test_the_name_of_an_agent_has_no_control_characters(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"agent's name .* has control characters, such as a line feed"):
+        agent_name(name)
+    assert [agent_name(name) for name in ("", "orders", "Müller & Söhne")] == ["", "orders", "Müller & Söhne"]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +225,8 @@ def test_control_characters_and_what_is_reserved_are_refused(char: str) -> None:
         ("{a b}", "cannot be read at"),
         ("{a!r}", "cannot be read at"),
         ("{a:>10}", "cannot be read at"),
-        ("{a|upper}", "lower, realpath"),
+        ("{a|upper}", "there are: lower, realpath"),
+        ("{a|lwoer}", 'did you mean "lower"'),
         ("{a|}", "lower, realpath"),
     ],
 )
