@@ -106,6 +106,11 @@ class Coordinator:
         """The store for humans, without credentials."""
         return self._backend.name
 
+    @property
+    def secret(self) -> bytes:
+        """The secret of the namespace, with which fingerprints are keyed."""
+        return self._backend.secret
+
     def new_owner(self) -> str:
         """Make the id of a new call."""
         return f"{self.session}-{next(self._numbers)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -30,6 +31,11 @@ def digest(*parts: str) -> str:
     """Hash texts so that no other list of texts has the same hash: each part carries its length."""
     data = "".join([f"{len(part)}:{part}" for part in parts])
     return hashlib.sha256(data.encode("utf-8", "surrogatepass")).hexdigest()[:_SIZE]
+
+
+def sealed(secret: bytes, hashed: str) -> str:
+    """Hash once more, with a secret: what can be guessed, such as arguments, cannot be told from it by trying."""
+    return hmac.digest(secret, hashed.encode(), "sha256").hex()[:_SIZE]
 
 
 def fingerprint(values: Mapping[str, Any]) -> str:

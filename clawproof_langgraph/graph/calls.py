@@ -125,8 +125,9 @@ class GuardedCalls:
         key = scope = fingerprint = ""
         if self._policy.effect is not Effect.READ:
             # The tool is part of it, so that a business key that two tools share is refused, not answered.
-            fingerprint = keys.digest(self._tool, keys.fingerprint(self._fingerprinted(values)))
-            key = self._business_key(values) or derive_key(site, self._tool, fingerprint, current_call())
+            plain = keys.digest(self._tool, keys.fingerprint(self._fingerprinted(values)))
+            fingerprint = keys.sealed(self._coordinator.secret, plain)
+            key = self._business_key(values) or derive_key(site, self._tool, plain, fingerprint, current_call())
             key = key or self._fresh_key(owner)
             scope = keys.digest("scope", site.thread, self._tool, fingerprint) if site.thread else ""
         return Begin(

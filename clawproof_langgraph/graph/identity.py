@@ -74,21 +74,29 @@ def _site(
     )
 
 
-def derive_key(site: CallSite, tool: str, fingerprint: str, outer: CallContext | None) -> str:
+def derive_key(site: CallSite, tool: str, plain: str, fingerprint: str, outer: CallContext | None) -> str:
     """Name the intended call: the same over every repetition of it, and different for any other call.
+
+    Args:
+        site: where the call comes from.
+        tool: the tool's name.
+        plain: the hash of the arguments. With the id of a message, which nobody can guess, it makes a key that stays
+            the same if the store is lost and the call is repeated from its checkpoint.
+        fingerprint: that hash, keyed with the store's secret: for keys of which all else can be read in the log.
+        outer: the guarded call around this one, if any.
 
     Returns:
         The key; empty where nothing tells a repetition of this call from another call.
     """
     if outer is not None and outer.idempotency_key and not (site.emitted and site.durable):
-        number = outer.count(digest(tool, fingerprint))
+        number = outer.count(fingerprint)
         return digest("inner", outer.idempotency_key, tool, fingerprint, str(number))
     if not (site.thread and site.message):
         return ""
-    counted = 0 if site.tool_call_id else _executions.count(site, digest(tool, fingerprint))
+    counted = 0 if site.tool_call_id else _executions.count(site, plain)
     if counted is None:
         return ""
-    return digest("call", site.thread, site.message, site.tool_call_id, tool, fingerprint, str(counted))
+    return digest("call", site.thread, site.message, site.tool_call_id, tool, plain, str(counted))
 
 
 class _Executions:

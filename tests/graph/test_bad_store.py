@@ -67,7 +67,7 @@ def test_a_full_disk_refuses_writes_and_runs_nothing(tmp_path: Path, face: str) 
     with Coordinator.from_url(f"sqlite:///{tmp_path / 'locks.db'}") as coordinator:
         copy = guarded(coordinator, as_tool(sell, face), ToolPolicy(locks=["shelf/{note}"]))
         use(copy, face, note="first")
-        writer = coordinator._backend._writer
+        writer = coordinator._backend._commands.connection
         (pages,) = writer.execute("PRAGMA page_count").fetchone()
         writer.execute(f"PRAGMA max_page_count = {pages}")
 

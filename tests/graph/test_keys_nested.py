@@ -137,7 +137,7 @@ def test_equal_calls_of_a_long_node_are_all_made_however_many_others_have_come_a
     def work(state: MessagesState) -> dict[str, Any]:
         pay.invoke({"amount": 5})
         for other in others:
-            derive_key(other, "pay", "of other amounts", None)
+            derive_key(other, "pay", "of other amounts", "sealed", None)
         pay.invoke({"amount": 5})
         return {}
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from clawproof_langgraph.errors import ConfigurationError
-from clawproof_langgraph.keys import digest, fingerprint
+from clawproof_langgraph.keys import digest, fingerprint, sealed
 
 
 class Model(BaseModel):
@@ -145,3 +145,9 @@ json_values = st.recursive(
 def test_whatever_a_model_can_emit_has_a_fingerprint(arguments: dict[str, Any]) -> None:
     shuffled = dict(sorted(arguments.items(), reverse=True))
     assert fingerprint(arguments) == fingerprint(shuffled)
+
+
+def test_a_sealed_hash_is_the_secrets_own() -> None:
+    """Who knows every argument that there is cannot find out which one was given."""
+    assert sealed(b"a", "hash") == sealed(b"a", "hash")
+    assert len({sealed(b"a", "hash"), sealed(b"b", "hash"), sealed(b"a", "other"), "hash"}) == 4
