@@ -209,3 +209,17 @@ def test_a_reader_has_no_key_and_is_never_replayed(coordinator: Coordinator, fac
     assert types_of(coordinator).count("call.started") == 2
     assert types_of(coordinator).count("call.replayed") == 0
     assert use(copy, face).content == "key: ''"
+
+
+def test_a_call_repeated_over_a_new_store_keeps_its_key_and_shows_nothing_of_its_arguments() -> None:
+    """A service that knows the key still refuses the second payment; who reads the store cannot try out amounts."""
+    keys, fingerprints = set(), set()
+    for _ in range(2):
+        with Coordinator.from_url("memory://") as coordinator:
+            till = Till(coordinator)
+            graph = tools_only(till.guard.tool_node(till.tools()), checkpointer=InMemorySaver())
+            graph.invoke(asks(call("pay", "1")), thread("a"))
+            keys |= set(till.keys())
+            fingerprints |= {row.fingerprint for row in coordinator._backend._tables.records.values()}  # type: ignore[attr-defined]
+
+    assert (len(keys), len(fingerprints)) == (1, 2)
