@@ -77,7 +77,7 @@ class SqliteBackend(EmbeddedBackend):
             self._bells = Bells()
             self._start()
         if self._closed:
-            raise BackendUnavailable(self.name, "this coordinator was closed", remedy="open a new one")
+            raise BackendUnavailable.after_close(self.name)
 
     def _writing(self) -> sqlite3.Connection:
         if self._writer is None:
