@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 
 class ClawproofWarning(UserWarning):
@@ -218,7 +218,7 @@ class BackendUnavailable(ClawproofError):
         super().__init__(f"The coordination store {store} is unavailable: {why}. No tool runs without it; {remedy}.")
 
     @classmethod
-    def after_close(cls, store: str) -> Self:
+    def after_close(cls, store: str) -> BackendUnavailable:
         """Make the error of those who use a coordinator that was closed."""
         return cls(store, "this coordinator was closed", remedy="open a new one", closed=True)
 
