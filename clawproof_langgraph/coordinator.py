@@ -37,11 +37,15 @@ from clawproof_langgraph.runtime.context import Frame, Link, current_frame, pop,
 from clawproof_langgraph.runtime.drive import Body, Driver
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
 from clawproof_langgraph.runtime.lease import Lease
+from clawproof_langgraph.runtime.threads import Threads
 from clawproof_langgraph.templates import canonical
 
 _log = logging.getLogger("clawproof_langgraph")
 
 _CONFIRMED = "An operator confirmed that this call took effect; what it returned is not known. Do not repeat it."
+
+_LAST_CALLS = 5.0
+"""Seconds that closing waits for calls that run on threads of the coordinator."""
 
 Modes = Literal["exclusive", "shared"]
 
@@ -100,6 +104,7 @@ class Coordinator:
         self.session = secrets.token_hex(6)
         self._numbers = itertools.count(1)
         self._heartbeat = Heartbeat(self._backend, self.session, self._terms)
+        self._threads = Threads(self.store)
 
     @property
     def store(self) -> str:
@@ -122,10 +127,10 @@ class Coordinator:
             BackendUnavailable: the coordinator was closed.
         """
         if self._closed:
-            raise BackendUnavailable(self.store, "this coordinator was closed", remedy="open a new one")
-        if self._pid != os.getpid():  # a fork: the leases of the parent are not this process's
+            raise BackendUnavailable.after_close(self.store)
+        if self._pid != os.getpid():  # a fork: leases and threads of the parent are not this process's
             self._start()
-        return Driver(self._backend, self._heartbeat, body, pulse)
+        return Driver(self._backend, self._heartbeat, self._threads, body, pulse)
 
     def nesting(self, wants: Iterable[Want]) -> Frame | None:
         """Give the call chain that a new request is nested in, if any.
@@ -269,9 +274,15 @@ class Coordinator:
     # --- life ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Stop the heartbeat and let go of the store; leases that are still held expire."""
+        """Stop the heartbeat and let go of the store; leases that are still held expire.
+
+        Sync tools that an event loop has left running, since their caller was cancelled, get five seconds to end: no
+        one else can wait for them. What ends later is not recorded, and a warning tells of it.
+        """
         self._closed = True
         if self._pid == os.getpid():
+            # Inside a call, this would wait for the call itself.
+            self._threads.close(patience=0.0 if current_frame() else _LAST_CALLS)
             self._heartbeat.stop()
         self._backend.close()
 

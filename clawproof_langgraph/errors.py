@@ -217,11 +217,19 @@ class BackendUnavailable(ClawproofError):
         store: the store, without credentials.
         why: what failed.
         remedy: what to do.
+        closed: whether the coordinator was closed, so that trying again is in vain.
     """
 
-    def __init__(self, store: str, why: str, *, remedy: str = "repair the store, then try again") -> None:
-        self.store = store
+    def __init__(
+        self, store: str, why: str, *, remedy: str = "repair the store, then try again", closed: bool = False
+    ) -> None:
+        self.store, self.closed = store, closed
         super().__init__(f"The coordination store {store} is unavailable: {why}. No tool runs without it; {remedy}.")
+
+    @classmethod
+    def after_close(cls, store: str) -> BackendUnavailable:
+        """Make the error of those who use a coordinator that was closed."""
+        return cls(store, "this coordinator was closed", remedy="open a new one", closed=True)
 
 
 class NotApplied(ClawproofError):

@@ -70,74 +70,102 @@ def guarded_call(ask: Begin, terms: Terms) -> Program[Ended]:
     verdict = yield from acquire(ask, wait=terms.wait)
     if not isinstance(verdict, Granted):
         return verdict
-    outcome, attempt = yield from _run_with_retries(ask, verdict, terms)
-    yield from _settle(ask, verdict, terms, outcome, attempt)
-    return outcome
+    outcomes = yield from _run_with_retries(ask, verdict, terms)
+    yield from _settle(ask, verdict, terms, outcomes)
+    return outcomes[-1]
 
 
-def _run_with_retries(ask: Begin, lease: Granted, terms: Terms) -> Program[tuple[Returned | Raised, int]]:
-    outcome, attempt = None, lease.attempt
+Outcomes = list[Returned | Raised]
+"""How the attempts of one lease ended, in order; the last one is the call's."""
+
+
+def _run_with_retries(ask: Begin, lease: Granted, terms: Terms) -> Program[Outcomes]:
+    outcomes: Outcomes = []
     try:
         started = yield Now()
         while True:
-            outcome, attempt = (yield Run(lease, attempt + 1)), attempt + 1
-            pause = yield from _pause(ask, terms, outcome, started, attempt - lease.attempt)
+            outcomes.append((yield Run(lease, lease.attempt + len(outcomes) + 1)))
+            pause = yield from _pause(ask, terms, outcomes, started)
             if pause is None:
-                return outcome, attempt
-            yield _note(events.CALL_RETRYING, ask, lease, {"attempt": attempt, "pause": pause, "error": _name(outcome)})
+                return outcomes
+            data = {"attempt": lease.attempt + len(outcomes), "pause": pause, "error": _name(outcomes[-1])}
+            yield _note(events.CALL_RETRYING, ask, lease, data)
             yield Sleep(pause)
     except BaseException:
-        if outcome is None:  # the tool was never started, for example cancelled before its thread was free
+        if outcomes:  # stopped between two attempts: what the last one came to is known
+            yield from _settle(ask, lease, terms, outcomes)
+        else:  # the tool was never started, for example cancelled before its thread had begun
             yield Withdraw(ask.owner)
-        else:  # stopped between two attempts: what the last one came to is known
-            yield from _settle(ask, lease, terms, outcome, attempt)
         raise
 
 
-def _pause(ask: Begin, terms: Terms, outcome: Returned | Raised, started: float, tries: int) -> Program[float | None]:
-    if isinstance(outcome, Returned) or terms.retry is None:
+def _pause(ask: Begin, terms: Terms, outcomes: Outcomes, started: float) -> Program[float | None]:
+    last = outcomes[-1]
+    if isinstance(last, Returned) or terms.retry is None:
         return None
-    state = state_after(outcome, terms.effect)
-    if state is not State.FAILED or not outcome.retryable:
+    if state_after(last, terms.effect) is not State.FAILED or not last.retryable:
         return None
     elapsed = (yield Now()) - started
     chance = yield Draw()
-    return pause_before(terms.retry, tries=tries, elapsed=elapsed, ttl=ask.ttl, chance=chance)
+    return pause_before(terms.retry, tries=len(outcomes), elapsed=elapsed, ttl=ask.ttl, chance=chance)
 
 
-def _settle(ask: Begin, lease: Granted, terms: Terms, outcome: Returned | Raised, attempt: int) -> Program[None]:
-    end = _ending(ask, lease, terms, outcome, attempt)
-    started = yield Now()
-    while True:
-        try:
-            reply = yield end
-        except BackendUnavailable as exc:
-            if end.state is not State.DONE:  # while an error unwinds, what became of the record is second to it
-                yield Warn(exc)
-                return
-            if (yield Now()) - started + _SETTLE_PAUSE > ask.ttl:
-                yield Warn(OutcomeUnrecorded(lease.key or ask.owner, ask.tool, getattr(outcome, "value", None)))
-                return
-            yield Sleep(_SETTLE_PAUSE)
-        else:
-            break
+def _settle(ask: Begin, lease: Granted, terms: Terms, outcomes: Outcomes) -> Program[None]:
+    end = _ending(ask, lease, terms, outcomes)
+    try:
+        reply = yield from _until_settled(end, ask.ttl)
+    except BackendUnavailable as exc:
+        yield Warn(_unrecorded(ask, lease, outcomes) if end.state is State.DONE else exc)
+        return
+    except BaseException:  # stopped meanwhile: the caller does not get what the tool returned, so the store must
+        if end.state is State.DONE:
+            yield from _settle_at_last(end, _unrecorded(ask, lease, outcomes))
+        raise
     if reply is not SettleReply.SETTLED:
         names = tuple(want.resource for want in ask.wants)
         yield _note(events.LEASE_LOST, ask, lease, {"tool": ask.tool, "outcome": str(end.state)})
         yield Warn(LeaseLost(names, "it ended before the call did"))
 
 
-def _ending(ask: Begin, lease: Granted, terms: Terms, outcome: Returned | Raised, attempt: int) -> Settle:
-    state = state_after(outcome, terms.effect)
+def _until_settled(end: Settle, patience: float) -> Program[SettleReply]:
+    started = yield Now()
+    while True:
+        try:
+            return (yield end)  # type: ignore[no-any-return]
+        except BackendUnavailable as exc:
+            # While an error unwinds, what becomes of the record is second to it. A closed coordinator stays closed.
+            if end.state is not State.DONE or exc.closed:
+                raise
+            if (yield Now()) - started + _SETTLE_PAUSE > patience:
+                raise
+        yield Sleep(_SETTLE_PAUSE)
+
+
+def _settle_at_last(end: Settle, unrecorded: OutcomeUnrecorded) -> Program[None]:
+    # Settling twice does no harm, and a try that was cut off may or may not have arrived.
+    try:
+        yield end
+    except BaseException:  # noqa: BLE001 - what stopped the call first is raised by the caller
+        yield Warn(unrecorded)
+
+
+def _unrecorded(ask: Begin, lease: Granted, outcomes: Outcomes) -> OutcomeUnrecorded:
+    return OutcomeUnrecorded(lease.key or ask.owner, ask.tool, getattr(outcomes[-1], "value", None))
+
+
+def _ending(ask: Begin, lease: Granted, terms: Terms, outcomes: Outcomes) -> Settle:
+    last = outcomes[-1]
+    state = state_after(last, terms.effect)
     return Settle(
         ask.owner,
         lease.fence,
         state,
         key=lease.key,
-        result=outcome.stored,
-        touched=may_have_touched(outcome, terms.effect),
-        attempt=attempt,
-        error=_name(outcome),
+        result=last.stored,
+        # An earlier attempt that failed may have had its effect all the same.
+        touched=any(may_have_touched(outcome, terms.effect) for outcome in outcomes),
+        attempt=lease.attempt + len(outcomes),
+        error=_name(last),
         emits=((terms.emits, terms.fields),) if terms.emits and state is State.DONE else (),
     )
 

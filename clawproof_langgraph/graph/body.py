@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from clawproof_langgraph.core.steps import Ending, Raised, Returned
+from clawproof_langgraph.core.steps import Raised, Returned
 from clawproof_langgraph.graph import outcomes
 from clawproof_langgraph.policy import ToolPolicy
 from clawproof_langgraph.runtime.context import CallContext, running
@@ -72,11 +72,10 @@ class ToolBody:
             with running(call, lease, self._coordinator):
                 value = await self._acode()
         except BaseException as error:  # noqa: BLE001 - as above
-            if cancelling.was_ours(error):
-                return Raised(lease.loss(), Ending.CANCELLED)
-            return self._raised(error, call)
-        finally:
-            cancelling.end()
+            by_us = cancelling.end() and isinstance(error, asyncio.CancelledError)
+            judged = self._raised(error, call)
+            return replace(judged, error=lease.loss()) if by_us else judged
+        cancelling.end()
         return self._returned(value)
 
     def _returned(self, value: Any) -> Returned:
@@ -91,7 +90,9 @@ class _CancelOnLoss:
     """Cancels the task that runs an async tool when the heartbeat finds its lease lost."""
 
     def __init__(self, lease: Lease) -> None:
-        self._lease, self._task = lease, asyncio.current_task()
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine on an event loop runs in a task"
+        self._lease, self._task = lease, task
         self._loop = asyncio.get_running_loop()
         self._running, self._cancelled = True, False
         lease.on_lost(self._from_heartbeat)
@@ -103,17 +104,13 @@ class _CancelOnLoss:
             return
 
     def _cancel(self) -> None:
-        if self._running and self._task is not None:
-            self._cancelled = True
-            self._task.cancel()
+        if self._running and not self._cancelled:
+            self._cancelled = self._task.cancel()
 
-    def was_ours(self, error: BaseException) -> bool:
-        """Tell whether the tool was cancelled for its lost lease alone; then the task itself goes on."""
-        if not self._cancelled or not isinstance(error, asyncio.CancelledError) or self._task is None:
-            return False
-        return self._task.uncancel() == 0
-
-    def end(self) -> None:
-        """Stop watching."""
+    def end(self) -> bool:
+        """Stop watching; tell whether the tool was cancelled for its lost lease, and for nothing else."""
         self._running = False
         self._lease.on_lost(None)
+        # Also where the tool has swallowed the cancellation: the task goes on, and whoever counts its cancellations
+        # later, such as a time-out or a task group, must not find ours.
+        return self._cancelled and self._task.uncancel() == 0

@@ -14,11 +14,12 @@ from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 
 from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
-from clawproof_langgraph.core.steps import Draw, Now, Program, Raised, Returned, Run, Sleep, Step, Wait, Warn
+from clawproof_langgraph.core.steps import Draw, Ending, Now, Program, Raised, Returned, Run, Sleep, Step, Wait, Warn
 from clawproof_langgraph.errors import ClawproofError, ClawproofWarning
 from clawproof_langgraph.model import Begin, BeginReply, Granted, Note, Queued, Settle, Withdraw
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
 from clawproof_langgraph.runtime.lease import Lease
+from clawproof_langgraph.runtime.threads import Threads
 
 T = TypeVar("T")
 _log = logging.getLogger("clawproof_langgraph")
@@ -46,6 +47,7 @@ class Driver:
     Args:
         backend: where its commands go.
         heartbeat: renews its lease.
+        threads: where a blocking body runs under an event loop.
         body: the user's code, for programs that run some.
         pulse: called every second of waiting, so that nobody takes it for a hang.
     """
@@ -54,14 +56,17 @@ class Driver:
         self,
         backend: Backend,
         heartbeat: Heartbeat,
+        threads: Threads,
         body: Body | None = None,
         pulse: Callable[[], None] | None = None,
     ) -> None:
-        self._backend, self._heartbeat, self._body, self._pulse = backend, heartbeat, body, pulse
+        self._backend, self._heartbeat, self._threads = backend, heartbeat, threads
+        self._body, self._pulse = body, pulse
         self.lease: Lease | None = None
         self._bell: Bell | None = None
         self._loop_bell: AsyncBell | None = None
         self._waiting = ""
+        self._handed_over = False
 
     def take_bell(self) -> str:
         """Get a bell for this thread, for the request of a program that `drive` will perform; give its address."""
@@ -89,7 +94,7 @@ class Driver:
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         except BaseException:  # whoever asked for the lease does not get it
-            self._drop_lease()
+            self.let_go()
             raise
         finally:
             self._clean_up()
@@ -100,12 +105,10 @@ class Driver:
                 return self._begin(step)
             case Settle():
                 reply = self._backend.settle(step)
-                self._drop_lease()
+                self.let_go()
                 return reply
-            case Run(lease=_, attempt=attempt):
-                assert self._body is not None and self.lease is not None
-                self.lease.check()  # an attempt must not begin on a lost lease, or for a killed agent
-                return self._body.run(self.lease, attempt)
+            case Run():
+                return self._run(step)
             case Now():
                 return time.monotonic()
             case Wait():
@@ -115,7 +118,7 @@ class Driver:
             case Draw():
                 return random.random()
             case Withdraw():
-                self._drop_lease()
+                self.let_go()
                 return _quietly(self._backend.withdraw, step)
             case Note():
                 return _quietly(self._backend.record, step)
@@ -125,6 +128,13 @@ class Driver:
     def _begin(self, ask: Begin) -> BeginReply:
         asked_at = time.monotonic()
         return self._began(ask, self._backend.begin(ask), asked_at)
+
+    def _run(self, run: Run) -> Returned | Raised:
+        body, lease = self._ready()
+        try:
+            return body.run(lease, run.attempt)
+        except BaseException as error:  # noqa: BLE001 - see _cut_short
+            return _cut_short(error)
 
     def _wait(self, wait: Wait) -> None:
         assert self._bell is not None
@@ -142,49 +152,43 @@ class Driver:
         try:
             step = next(program)
             while True:
-                if isinstance(step, Run) and self._body is not None and self._body.blocking:
-                    result, never_begun = await self._hand_to_thread(program, step)
-                    if never_begun is None:
-                        return result  # type: ignore[no-any-return]
-                    step = program.throw(never_begun)
-                    continue
                 try:
+                    if isinstance(step, Run) and self._body is not None and self._body.blocking:
+                        return await self._hand_over(program, step)
                     answer = await self._aperform(step)
-                except BaseException as error:  # noqa: BLE001 - the program decides what a cancellation means for the lease
-                    step = program.throw(error)
+                except BaseException as error:
+                    if self._handed_over:
+                        raise
+                    step = program.throw(error)  # the program decides what a cancellation means for the lease
                 else:
                     step = program.send(answer)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         except BaseException:
-            if not self._in_thread:
-                self._drop_lease()
+            if not self._handed_over:
+                self.let_go()
             raise
         finally:
-            if not self._in_thread:
+            if not self._handed_over:
                 self._clean_up()
 
-    _in_thread = False
-
-    async def _hand_to_thread(self, program: Program[T], step: Step) -> tuple[Any, BaseException | None]:
-        """Let a thread perform the rest; give its result, or why it never began."""
+    async def _hand_over(self, program: Program[T], step: Run) -> T:
+        """Let a thread perform the rest; where this fails, `_handed_over` tells whether the thread has begun."""
         first = threading.Lock()
         context = copy_context()
 
         def rest() -> T:
-            if not first.acquire(blocking=False):
+            if not first.acquire(blocking=False):  # given up before it began
                 raise asyncio.CancelledError
             return context.run(self.drive, program, step)
 
-        self._in_thread = True
+        self._handed_over = True
         try:
-            return await asyncio.get_running_loop().run_in_executor(None, rest), None
-        except BaseException as error:
+            return await asyncio.wrap_future(self._threads.start(rest))
+        except BaseException:
             # Cancelling does not stop a thread: a tool that has begun goes on under its lease, and settles there.
-            if not first.acquire(blocking=False):
-                raise
-            self._in_thread = False
-            return None, error
+            self._handed_over = not first.acquire(blocking=False)
+            raise
 
     async def _aperform(self, step: Step) -> Any:
         match step:
@@ -192,18 +196,16 @@ class Driver:
                 return await self._abegin(step)
             case Settle():
                 reply = await self._backend.asettle(step)
-                self._drop_lease()
+                self.let_go()
                 return reply
-            case Run(lease=_, attempt=attempt):
-                assert self._body is not None and self.lease is not None
-                self.lease.check()
-                return await self._body.arun(self.lease, attempt)
+            case Run():
+                return await self._arun(step)
             case Wait():
                 return await self._await(step)
             case Sleep():
                 return await asyncio.sleep(step.seconds)
             case Withdraw():
-                self._drop_lease()
+                self.let_go()
                 return await _aquietly(self._backend.awithdraw, step)
             case Note():
                 return await _aquietly(self._backend.arecord, step)
@@ -213,6 +215,13 @@ class Driver:
     async def _abegin(self, ask: Begin) -> BeginReply:
         asked_at = time.monotonic()
         return self._began(ask, await self._backend.abegin(ask), asked_at)
+
+    async def _arun(self, run: Run) -> Returned | Raised:
+        body, lease = self._ready()
+        try:
+            return await body.arun(lease, run.attempt)
+        except BaseException as error:  # noqa: BLE001 - see _cut_short
+            return _cut_short(error)
 
     async def _await(self, wait: Wait) -> None:
         assert self._loop_bell is not None
@@ -236,11 +245,13 @@ class Driver:
             self._stop_waiting()
         return reply
 
+    def _ready(self) -> tuple[Body, Lease]:
+        assert self._body is not None and self.lease is not None
+        self.lease.check()  # an attempt must not begin on a lost lease, or for a killed agent
+        return self._body, self.lease
+
     def let_go(self) -> None:
         """Stop renewing the lease, whatever became of giving it back."""
-        self._drop_lease()
-
-    def _drop_lease(self) -> None:
         if self.lease is not None:
             self._heartbeat.remove(self.lease.owner)
 
@@ -252,10 +263,16 @@ class Driver:
     def _clean_up(self) -> None:
         self._stop_waiting()
         if self._body is not None:  # a program without a body leaves its lease to whoever asked for it
-            self._drop_lease()
+            self.let_go()
         if self._bell is not None:
             self._backend.give_bell(self._bell)
             self._bell = None
+
+
+def _cut_short(error: BaseException) -> Raised:
+    # A body gives what the user's code raised as data. Anything else struck around that code, such as an interrupt
+    # while its result was encoded: the effect may have happened, and must not pass for a tool that was never started.
+    return Raised(error, Ending.CANCELLED)
 
 
 def _quietly(command: Callable[[Any], Any], argument: Any) -> None:

@@ -90,11 +90,12 @@ class Heartbeat:
         if due >= self._next:
             return
         with self._wake:
+            if self._thread is None and not self._stopped:
+                thread = threading.Thread(target=self._run, name="clawproof-heartbeat", daemon=True)
+                thread.start()  # first of all: where the system gives no thread, the next lease shall try again
+                self._thread = thread
             self._next = min(self._next, due)
             self._wake.notify()
-            if self._thread is None and not self._stopped:
-                self._thread = threading.Thread(target=self._run, name="clawproof-heartbeat", daemon=True)
-                self._thread.start()
 
     def _run(self) -> None:
         while True:

@@ -85,8 +85,10 @@ class Lease:
         return LeaseLost(self.resources, self._lost)
 
     def on_lost(self, call: Callable[[], None] | None) -> None:
-        """Have a function called, on the heartbeat's thread, when the lease is lost."""
+        """Have a function called when the lease is lost, mostly on the heartbeat's thread; None to end this."""
         self._on_lost = call
+        if self._lost:  # perhaps a moment ago, when nobody was to be told yet
+            self._tell()
 
     def mark_renewed(self, at: float) -> None:
         """Note a renewal that was asked for at `at`."""
@@ -99,6 +101,9 @@ class Lease:
     def mark_lost(self, why: str) -> None:
         """Note that the lease has ended."""
         self._lost = self._lost or why
+        self._tell()
+
+    def _tell(self) -> None:
         call, self._on_lost = self._on_lost, None
         if call is not None:
             call()

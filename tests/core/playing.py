@@ -12,6 +12,7 @@ from clawproof_langgraph.model import Begin, Granted, Queued, Settle, SettleRepl
 from clawproof_langgraph.testing.builders import call
 
 DOWN = BackendUnavailable("memory://", "it is down")
+CLOSED = BackendUnavailable.after_close("memory://")
 ASK = call("me", "inventory/1", key="k", ttl=10.0)
 LEASE = Granted("me", 7, 10.0, "k")
 BUSY = Queued("inventory/1", 'agent "other"', 4.0)

@@ -9,8 +9,8 @@ import pytest
 
 from clawproof_langgraph import events
 from clawproof_langgraph.core.call import Terms, guarded_call
-from clawproof_langgraph.core.steps import Draw, Ending, Now, Raised, Run, Sleep
-from clawproof_langgraph.errors import NotApplied
+from clawproof_langgraph.core.steps import Draw, Ending, Now, Raised, Returned, Run, Sleep
+from clawproof_langgraph.errors import NotApplied, Rejected
 from clawproof_langgraph.model import Granted, Note, Settle, State, Withdraw
 from clawproof_langgraph.policy import Effect, Retry
 from tests.core.playing import ASK, DONE, LEASE, Moment, play
@@ -34,6 +34,36 @@ def test_a_retryable_error_is_run_again_under_the_same_lease(effect: Effect) -> 
     assert played.of(Run) == [Run(LEASE, 1), Run(LEASE, 2), Run(LEASE, 3)]
     assert played.of(Sleep) == [Sleep(0.5), Sleep(1.0)]
     assert [(end.state, end.attempt) for end in played.of(Settle)] == [(State.DONE, 3)]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "touched"),
+    [
+        ([AGAIN, NOTHING_HAPPENED], True),
+        ([NOTHING_HAPPENED, NOTHING_HAPPENED], False),
+        ([AGAIN, Raised(Rejected("no"), Ending.REJECTED)], True),
+        ([NOTHING_HAPPENED, Raised(Rejected("no"), Ending.REJECTED)], False),
+        ([AGAIN, Returned("sold out", None, Ending.REFUSED)], True),
+        ([NOTHING_HAPPENED, AGAIN, NOTHING_HAPPENED], True),
+        ([NOTHING_HAPPENED, DONE], True),
+    ],
+)
+def test_the_versions_move_if_any_attempt_may_have_had_its_effect(outcomes: list[Any], touched: bool) -> None:
+    """A request that timed out may have been carried out, whatever the next one is told."""
+    retry = Retry(max_retries=len(outcomes) - 1, jitter=False)
+    (settle,) = play(guarded_call(ASK, terms(retry=retry)), runs=outcomes).of(Settle)
+    assert settle.touched is touched
+
+
+def test_no_attempt_of_a_read_moves_a_version() -> None:
+    (settle,) = play(guarded_call(ASK, terms(Effect.READ)), runs=[AGAIN, DONE]).of(Settle)
+    assert settle.touched is False
+
+
+def test_a_call_stopped_after_a_harmless_attempt_moves_the_versions_for_the_one_before() -> None:
+    stop = KeyboardInterrupt()
+    played = play(guarded_call(ASK, terms()), runs=[AGAIN, NOTHING_HAPPENED], interrupt=((Sleep, 1), stop))
+    assert [(end.touched, end.attempt) for end in played.of(Settle)] == [(True, 2)]
 
 
 def test_each_retry_is_told_before_its_pause() -> None:

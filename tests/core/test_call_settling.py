@@ -8,11 +8,11 @@ from itertools import repeat
 import pytest
 
 from clawproof_langgraph.core.call import Terms, guarded_call
-from clawproof_langgraph.core.steps import Ending, Raised, Sleep, Warn
+from clawproof_langgraph.core.steps import Ending, Now, Raised, Sleep, Warn
 from clawproof_langgraph.errors import OutcomeUnrecorded
-from clawproof_langgraph.model import Settle, SettleReply, State
+from clawproof_langgraph.model import Note, Settle, SettleReply, State
 from clawproof_langgraph.policy import Effect
-from tests.core.playing import ASK, DONE, DOWN, Moment, play
+from tests.core.playing import ASK, CLOSED, DONE, DOWN, Moment, play
 
 ONCE = Terms(Effect.ONCE, wait=5.0)
 BOOM = Raised(ValueError("boom"), Ending.UNKNOWN)
@@ -64,8 +64,67 @@ def test_a_handoff_is_a_success_and_settled_once_the_store_is_back() -> None:
     assert not played.of(Warn)
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt(), asyncio.CancelledError()], ids=lambda e: type(e).__name__)
-@pytest.mark.parametrize("moment", [(Settle, 0), (Sleep, 0)], ids=["settling", "waiting for the store"])
+def test_a_closed_coordinator_is_not_waited_for() -> None:
+    played = play(guarded_call(ASK, ONCE), settles=repeat(CLOSED))
+
+    assert played.returned is DONE
+    assert played.kinds == ["Begin", "Run", "Settle", "Warn"]
+    assert [type(warning.error) for warning in played.of(Warn)] == [OutcomeUnrecorded]
+
+
+STOPS = pytest.mark.parametrize(
+    "stop", [KeyboardInterrupt(), asyncio.CancelledError()], ids=lambda error: type(error).__name__
+)
+MOMENTS = pytest.mark.parametrize(
+    "moment", [(Now, 1), (Settle, 0), (Now, 2), (Sleep, 0)], ids=["before", "settling", "between", "pausing"]
+)
+
+
+@STOPS
+@MOMENTS
 def test_an_interrupt_while_settling_is_not_swallowed(moment: Moment, stop: BaseException) -> None:
     played = play(guarded_call(ASK, ONCE), settles=repeat(DOWN), interrupt=(moment, stop))
     assert played.raised is stop
+
+
+@STOPS
+def test_an_interrupt_while_an_error_is_settled_claims_no_result(stop: BaseException) -> None:
+    played = play(guarded_call(ASK, ONCE), runs=[BOOM], settles=repeat(DOWN), interrupt=((Settle, 0), stop))
+
+    assert played.raised is stop
+    assert not played.of(Warn)
+
+
+@STOPS
+@MOMENTS
+def test_an_interrupt_while_settling_does_not_hide_that_a_success_is_not_recorded(
+    moment: Moment, stop: BaseException
+) -> None:
+    played = play(guarded_call(ASK, ONCE), settles=repeat(DOWN), interrupt=(moment, stop))
+
+    assert played.kinds[-1] == "Warn"
+    (warning,) = played.of(Warn)
+    assert isinstance(warning.error, OutcomeUnrecorded)
+    assert (warning.error.key, warning.error.result) == ("k", "3 left")
+
+
+@STOPS
+@MOMENTS
+def test_a_success_is_recorded_at_last_when_an_interrupt_cuts_the_settling_short(
+    moment: Moment, stop: BaseException
+) -> None:
+    """A cancelled settle may have arrived, which its repetition finds; a warning would then be a false alarm."""
+    last = SettleReply.SETTLED if moment[0] is Settle or moment == (Now, 1) else DOWN
+    played = play(guarded_call(ASK, ONCE), settles=[last, SettleReply.SETTLED], interrupt=(moment, stop))
+
+    assert played.raised is stop
+    assert played.kinds[-1] == "Settle"
+    assert not played.of(Warn, Note)
+
+
+def test_a_second_interrupt_ends_the_settling_with_the_warning() -> None:
+    first, second = KeyboardInterrupt(), KeyboardInterrupt()
+    played = play(guarded_call(ASK, ONCE), settles=[DOWN, second], interrupt=((Sleep, 0), first))
+
+    assert played.raised is first
+    assert [type(warning.error) for warning in played.of(Warn)] == [OutcomeUnrecorded]

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +11,11 @@ from langchain_core.tools import BaseTool, tool
 
 from clawproof_langgraph import CallContext, Coordinator, LeaseLost, ToolPolicy
 from clawproof_langgraph import current_call as running
+from clawproof_langgraph.core.call import Terms, guarded_call
 from clawproof_langgraph.errors import ClawproofWarning
+from clawproof_langgraph.graph import results
+from clawproof_langgraph.graph.body import ToolBody, ToolTraits
+from clawproof_langgraph.testing.builders import call as ask_for
 from tests.langgraph.scripted import call
 from tests.waiting import PATIENCE, await_until, wait_until
 
@@ -222,6 +227,128 @@ async def test_an_async_tool_that_loses_its_lease_is_cancelled_and_the_caller_to
         assert ended == ["cancelled"]
         assert not task.cancelled()
         assert doubts(coordinator) == ["place"]
+
+
+async def test_an_async_tool_that_loses_its_lease_before_its_effect_began_is_free_to_run_again(url: str) -> None:
+    store = FaultyStore(url)
+    with Coordinator(store) as coordinator:
+
+        @tool
+        async def place(order: int) -> str:
+            """Hang until cancelled, or say that the effect begins."""
+            if store.forget_leases:
+                await asyncio.wait_for(asyncio.Future(), PATIENCE)
+            mine = running()
+            assert mine is not None
+            mine.effect_begins()
+            return "placed"
+
+        copy = guarded(coordinator, place, SHORT)
+        store.forget_leases = True
+        with pytest.raises(LeaseLost):
+            await calling(copy)
+        store.forget_leases = False
+
+        assert doubts(coordinator) == []
+        assert (await calling(copy)).content == "placed"
+
+
+async def call_here(coordinator: Coordinator, code: Callable[[], Awaitable[Any]]) -> Any:
+    """Call an async tool in the running task, as a node does; LangChain gives a tool a task of its own."""
+    policy = ToolPolicy(effect="idempotent", retry=False)
+    body = ToolBody(ToolTraits(policy, mcp=False, marks_effect=False, gives_pair=False), coordinator, None, code)
+    driver = coordinator.driver(body)
+    driver.use_loop_bell()
+    ask = ask_for(coordinator.new_owner(), "inventory/1", session=coordinator.session, ttl=0.3)
+    return await driver.adrive(guarded_call(ask, Terms(policy.effect, wait=PATIENCE)))
+
+
+@pytest.mark.parametrize("ending", ["returns", "raises", "is cancelled"])
+async def test_a_lost_lease_leaves_no_cancellation_behind_in_the_task(url: str, ending: str) -> None:
+    store = FaultyStore(url)
+    with Coordinator(store) as coordinator:
+        store.forget_leases = True
+
+        async def code() -> str:
+            try:
+                await asyncio.wait_for(asyncio.Future(), PATIENCE)
+            except asyncio.CancelledError:
+                if ending == "is cancelled":
+                    raise
+                if ending == "raises":
+                    raise ValueError("broken") from None
+            return "placed"
+
+        outcome = await call_here(coordinator, code)
+
+        errors = {"returns": type(None), "raises": ValueError, "is cancelled": LeaseLost}
+        assert type(getattr(outcome, "error", None)) is errors[ending]
+        await no_cancellation_is_left()
+
+
+async def test_a_lease_that_is_lost_as_the_tool_ends_cancels_nothing(url: str) -> None:
+    """The heartbeat has asked the loop to cancel the tool, and the tool ends before the loop gets to it."""
+    store = FaultyStore(url)
+    with Coordinator(store) as coordinator:
+
+        async def code() -> str:
+            mine = running()
+            assert mine is not None
+            mine._lease.mark_lost("a moment ago")
+            return "placed"
+
+        assert (await call_here(coordinator, code)).value == "placed"
+        await no_cancellation_is_left()
+
+
+async def test_a_cancellation_from_outside_is_kept_beside_the_one_of_a_lost_lease(url: str) -> None:
+    store = FaultyStore(url)
+    with Coordinator(store) as coordinator:
+        cleaning = asyncio.Event()
+
+        async def code() -> None:
+            try:
+                await asyncio.Future()
+            except asyncio.CancelledError:
+                cleaning.set()
+                await asyncio.Future()
+
+        async def node() -> None:
+            raise (await call_here(coordinator, code)).error
+
+        store.forget_leases = True
+        task = asyncio.create_task(node())
+        await asyncio.wait_for(cleaning.wait(), PATIENCE)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert task.cancelled() and task.cancelling() == 1
+
+
+async def no_cancellation_is_left() -> None:
+    """Make sure that the running task has none that is to come, or that a task group or a time-out would count."""
+    await asyncio.sleep(0)
+    task = asyncio.current_task()
+    assert task is not None and task.cancelling() == 0
+
+
+def test_an_interrupt_while_the_result_is_encoded_leaves_the_call_in_doubt(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch, face: str
+) -> None:
+    def place(order: int) -> str:
+        """Place an order."""
+        return "placed"
+
+    def interrupted(value: Any) -> bytes:
+        raise KeyboardInterrupt
+
+    copy = guarded(coordinator, as_tool(place, face), POLICY)
+    monkeypatch.setattr(results, "encode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        use(copy, face, order=7)
+
+    assert doubts(coordinator) == ["place"] and coordinator.snapshot().leases == ()
 
 
 def test_a_sync_tool_that_loses_its_lease_runs_to_its_end_and_its_result_counts(url: str) -> None:

@@ -1,6 +1,7 @@
 """What a call does when the store fails before, during or after its tool."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +106,26 @@ def test_a_result_that_cannot_be_recorded_is_given_with_a_warning_and_the_call_i
     store.always_down = False
     assert "unknown" in shop.use().content
     assert len(shop.fences) == 1
+
+
+def test_a_coordinator_that_is_closed_while_a_call_runs_costs_no_time_and_the_result_is_given_with_a_warning(
+    tmp_path: Path, face: str
+) -> None:
+    store = FaultyStore(f"sqlite:///{tmp_path / 'locks.db'}")
+    coordinator = Coordinator(store)
+
+    def place(order: int) -> str:
+        """Place an order, and close everything."""
+        coordinator.close()
+        return "placed"
+
+    copy = guarded(coordinator, as_tool(place, face), ToolPolicy(key="order/{order}", ttl=600))
+    with pytest.warns(ClawproofWarning, match=r"caller has the result.*clawproof resolve order/7 applied"):
+        assert use(copy, face, order=7).content == "placed"
+
+    assert len(store.settles) == 1
+    with pytest.raises(BackendUnavailable, match="this coordinator was closed"):
+        use(copy, face, order=8)
 
 
 def test_a_settle_that_fails_while_an_error_unwinds_does_not_hide_it(

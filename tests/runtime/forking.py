@@ -1,14 +1,26 @@
-"""What a forked child does, run by `test_fork.py` in an interpreter of its own: `python forking.py SCENARIO FILE`."""
+"""What a process does that forks or ends, run by `test_fork.py`: `python -m tests.runtime.forking SCENARIO FILE`."""
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
-from clawproof_langgraph import Coordinator, WaitTimeout
+from clawproof_langgraph import Coordinator, Lease, WaitTimeout
+from clawproof_langgraph.core.call import Terms, guarded_call
+from clawproof_langgraph.policy import Effect
+from tests.runtime.stores import aperform
+from tests.waiting import PATIENCE, await_until, wait_until
+
+
+def once(ask: Any) -> Any:
+    """Make the program of a once tool."""
+    return guarded_call(ask, Terms(Effect.ONCE, PATIENCE))
 
 
 def in_child(work: Callable[[], object]) -> None:
@@ -26,6 +38,13 @@ def in_child(work: Callable[[], object]) -> None:
     assert os.waitstatus_to_exitcode(found) == 0, "the child failed"
 
 
+def outlives_its_ttl(lease: Lease) -> None:
+    """Wait until a lease lives by its renewals alone."""
+    first_end = lease.deadline
+    wait_until(lambda: lease.renewed_at > first_end)
+    lease.check()
+
+
 def parents_lease_is_untouched(coordinator: Coordinator) -> None:
     """The child uses the coordinator and closes it; the parent's lease lives on."""
 
@@ -38,8 +57,7 @@ def parents_lease_is_untouched(coordinator: Coordinator) -> None:
 
     with coordinator.lock("a", ttl=1.0) as lease:
         in_child(child)
-        time.sleep(1.5)  # what is promised is that it outlives its ttl
-        lease.check()
+        outlives_its_ttl(lease)
         assert [view.owner for view in coordinator.snapshot().leases] == [lease.owner]
     assert coordinator.snapshot().leases == ()
 
@@ -77,8 +95,7 @@ def child_renews_its_leases(coordinator: Coordinator) -> None:
 
     def child() -> None:
         with coordinator.lock("b", ttl=0.6) as lease:
-            time.sleep(1.2)  # as above
-            lease.check()
+            outlives_its_ttl(lease)
 
     with coordinator.lock("a"):
         in_child(child)
@@ -93,11 +110,46 @@ def child_waits_for_its_turn(coordinator: Coordinator) -> None:
         began = time.monotonic()
         contextvars.Context().run(coordinator.lock("a", wait=20).__enter__)
         os._exit(0 if time.monotonic() - began < 6 else 1)
-    while not coordinator.snapshot().waiters:
-        time.sleep(0.01)
+    wait_until(lambda: coordinator.snapshot().waiters)
     lock.__exit__(None, None, None)
     _, found = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(found) == 0, "the child waited for too long"
+
+
+def child_runs_sync_tools_under_a_loop(coordinator: Coordinator) -> None:
+    """The threads of the parent are not the child's, even those that were free to take a call."""
+
+    def body(lease: Lease, attempt: int) -> int:
+        return os.getpid()
+
+    def call_it() -> None:
+        outcome = asyncio.run(asyncio.wait_for(aperform(coordinator, once, body, blocking=True), PATIENCE))
+        assert outcome.value == os.getpid()
+
+    call_it()
+    wait_until(lambda: coordinator._threads._pool._idle_semaphore._value)
+    in_child(call_it)
+    call_it()
+
+
+def left_running_at_the_end(coordinator: Coordinator) -> None:
+    """A call whose caller was cancelled is settled before the process ends, as if the loop's own threads had run it."""
+    began, may_end = threading.Event(), threading.Event()
+
+    def body(lease: Lease, attempt: int) -> str:
+        began.set()
+        assert may_end.wait(PATIENCE)
+        time.sleep(0.3)  # the work of the tool: a process that does not wait for it is gone meanwhile
+        return "placed"
+
+    async def leave() -> None:
+        task = asyncio.create_task(aperform(coordinator, once, body, blocking=True, key="k"))
+        await await_until(began.is_set)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    threading._register_atexit(may_end.set)  # type: ignore[attr-defined]  # the end has begun; threads still run
+    asyncio.run(leave())
 
 
 def child_leaves_the_block(coordinator: Coordinator) -> None:
@@ -114,8 +166,10 @@ def child_leaves_the_block(coordinator: Coordinator) -> None:
 
 def main(scenario: str, path: str) -> None:
     """Run one scenario."""
-    with Coordinator.from_url(f"sqlite:///{path}?synchronous=normal") as coordinator:
-        globals()[scenario](coordinator)
+    coordinator = Coordinator.from_url(f"sqlite:///{path}?synchronous=normal")
+    globals()[scenario](coordinator)
+    if scenario != left_running_at_the_end.__name__:
+        coordinator.close()
 
 
 if __name__ == "__main__":

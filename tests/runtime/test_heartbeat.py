@@ -16,7 +16,7 @@ from clawproof_langgraph.model import Granted, Settle, Sweep, Withdraw
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
 from clawproof_langgraph.runtime.lease import Lease
 from clawproof_langgraph.testing.builders import ask
-from tests.runtime.stores import FlakyStore, held
+from tests.runtime.stores import FlakyStore, held, holdings
 from tests.waiting import await_until, wait_until
 
 TTL = 0.6
@@ -236,6 +236,22 @@ def test_what_is_settled_while_its_renewal_is_under_way_is_not_lost(
 
     assert told == []
     assert not lease.lost
+
+
+def test_a_system_that_gives_no_thread_at_first_costs_no_later_lease(
+    coordinator: Coordinator, store: FlakyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_more)
+        with pytest.raises(RuntimeError, match="can't start new thread"), coordinator.lock("a", ttl=TTL):
+            pytest.fail("nothing would renew it")
+        assert holdings(coordinator) == []
+
+    with coordinator.lock("a", ttl=TTL):
+        wait_until(lambda: store.renewals)
 
 
 def test_closing_ends_the_thread(store: FlakyStore) -> None:

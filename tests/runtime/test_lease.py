@@ -76,6 +76,16 @@ def test_a_loss_is_told_once_and_keeps_its_first_reason() -> None:
         lease.check()
 
 
+def test_a_loss_is_told_to_who_listens_a_moment_too_late() -> None:
+    told: list[int] = []
+    lease = make()
+    lease.mark_lost("gone")
+    lease.on_lost(lambda: told.append(1))
+    assert told == [1]
+    lease.mark_lost("again")
+    assert told == [1]
+
+
 def test_whoever_stops_listening_is_not_told() -> None:
     told: list[int] = []
     lease = make()

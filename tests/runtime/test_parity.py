@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from clawproof_langgraph import Coordinator, NotApplied, Retry
+from clawproof_langgraph import AgentKilled, Coordinator, Lease, NotApplied, Retry, codec
 from clawproof_langgraph.core.call import Terms, guarded_call
 from clawproof_langgraph.core.steps import Raised, Returned
 from clawproof_langgraph.errors import BackendUnavailable, ClawproofWarning, WaitTimeout
-from clawproof_langgraph.model import Begin, Kill, Replay, Settle, Withdraw
+from clawproof_langgraph.model import Begin, Kill, Killed, Replay, Settle, Withdraw
 from clawproof_langgraph.policy import Effect
 from tests.runtime.stores import FlakyStore, held, perform, traced
 from tests.waiting import wait_until
@@ -82,6 +82,40 @@ def test_a_failing_call(scene: Scene, error: Exception) -> None:
     assert isinstance(outcome, Raised) and outcome.error is error
     assert scene.effects == "Begin Run Settle"
     assert scene.told == "lock.acquired call.started call.in_doubt lock.released"
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), RuntimeError("a defect")], ids=lambda error: type(error).__name__
+)
+def test_what_strikes_a_body_beside_its_code_does_not_pass_for_a_tool_that_was_never_started(
+    scene: Scene, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Withdrawn, it would be free to run again, although its effect has happened."""
+
+    def strike(value: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(codec, "dumps", strike)
+    outcome = scene.call(lambda lease, attempt: "placed")
+
+    assert isinstance(outcome, Raised) and outcome.error is error
+    assert scene.effects == "Begin Run Settle"
+    assert scene.told == "lock.acquired call.started call.in_doubt lock.released"
+
+
+def test_a_tool_that_is_not_started_since_its_agent_was_stopped_meanwhile_gives_its_turn_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_the_agent(lease: Lease) -> None:
+        lease.mark_killed(Killed("orders", "runaway", "ops"))
+
+    monkeypatch.setattr(scene.coordinator._heartbeat, "add", stop_the_agent)
+    with pytest.raises(AgentKilled):
+        scene.call(lambda lease, attempt: pytest.fail("it ran"))
+
+    assert scene.effects == "Begin Run Withdraw"
+    assert scene.told == "lock.acquired call.started lock.released"
+    assert scene.coordinator.snapshot().in_doubt == ()
 
 
 def test_a_queued_call(scene: Scene) -> None:

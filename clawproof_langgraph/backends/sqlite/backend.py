@@ -94,7 +94,7 @@ class SqliteBackend(EmbeddedBackend):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise BackendUnavailable(self.name, "this coordinator was closed", remedy="open a new one")
+            raise BackendUnavailable.after_close(self.name)
 
     def _writing(self, writer: _Writer) -> sqlite3.Connection:
         self._check_open()
