@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 
 from clawproof_langgraph import codec, events
 from clawproof_langgraph.backends.base import Backend
+from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.urls import open_backend
 from clawproof_langgraph.core.hold import give_back, take
 from clawproof_langgraph.core.order import check_order
@@ -81,7 +82,8 @@ class Coordinator:
             max_events=max_events,
         )
         self._closed = False
-        self._start()
+        self.start_anew()
+        start_anew_in_children(self)
 
     @classmethod
     def from_url(cls, url: str | None = None, *, namespace: str | None = None, **options: Any) -> Self:
@@ -99,8 +101,8 @@ class Coordinator:
         """
         return cls(open_backend(url, namespace), **options)
 
-    def _start(self) -> None:
-        self._pid = os.getpid()
+    def start_anew(self) -> None:
+        """Be somebody else in a forked child: the leases and threads of the parent are not its own."""
         self.session = secrets.token_hex(6)
         self._numbers = itertools.count(1)
         self._heartbeat = Heartbeat(self._backend, self.session, self._terms)
@@ -128,8 +130,6 @@ class Coordinator:
         """
         if self._closed:
             raise BackendUnavailable.after_close(self.store)
-        if self._pid != os.getpid():  # a fork: leases and threads of the parent are not this process's
-            self._start()
         return Driver(self._backend, self._heartbeat, self._threads, body, pulse)
 
     def nesting(self, wants: Iterable[Want]) -> Frame | None:
@@ -280,10 +280,9 @@ class Coordinator:
         one else can wait for them. What ends later is not recorded, and a warning tells of it.
         """
         self._closed = True
-        if self._pid == os.getpid():
-            # Inside a call, this would wait for the call itself.
-            self._threads.close(patience=0.0 if current_frame() else _LAST_CALLS)
-            self._heartbeat.stop()
+        # Inside a call, this would wait for the call itself.
+        self._threads.close(patience=0.0 if current_frame() else _LAST_CALLS)
+        self._heartbeat.stop()
         self._backend.close()
 
     async def aclose(self) -> None:
