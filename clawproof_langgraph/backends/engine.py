@@ -84,7 +84,7 @@ def _take_turn(tx: Transaction, ask: Begin, handed: LeaseRow | None) -> BeginRep
     tx.foresee(ask)
     waiter = tx.waiter(ask.owner) if ask.repeated and not handed else None
     arrived = waiter.arrived if waiter else tx.ticks
-    # A grant that turns out to be for another key is given up for a place before everybody.
+    # A grant that was claimed too late, or turns out to be for another key, is given up for a place before everybody.
     place = waiter.place if waiter else 0 if handed else LAST_PLACE
     while True:
         judged = judge(tx, ask)
@@ -92,7 +92,7 @@ def _take_turn(tx: Transaction, ask: Begin, handed: LeaseRow | None) -> BeginRep
             _leave(tx, handed, waiter)
             return judged
         ask, wants, attempt = judged.ask, judged.wants, judged.attempt
-        if handed and handed.wants == wants:
+        if handed and handed.wants == wants and not tx.is_over(handed):
             return _claim(tx, ask, wants, attempt)
         if handed:
             release(tx, handed, touched=False)

@@ -56,7 +56,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Store]:
     """Give a store in which nothing has happened; its clock starts 100 seconds ago."""
-    clock = ManualClock(time.time() - 100)
+    clock = ManualClock(time.time() - 100, time.monotonic() - 100)
     path = tmp_path / "clawproof.db"
     backend = SqliteBackend(path, synchronous="normal", clock=clock)
     yield Store(f"sqlite:///{path}", backend, clock)
@@ -69,7 +69,7 @@ def busy(empty: Store) -> Store:
     _contend(empty)
     _fall_into_doubt(empty, PAID, thread="t7")
     _fall_into_doubt(empty, UNPAID, thread="t8")
-    empty.clock.now = time.time()
+    empty.clock.advance(time.time() - empty.clock.time())
     grant(empty, call("holder", "inventory/1", reading("pricing/1"), tool="reserve", ttl=600.0))
     empty.backend.begin(call("waiter", "inventory/1", tool="reprice", agent="pricing", thread="t2"))
     assert empty.run("kill", "rogue", "--reason", "sells too cheap", "--by", "ops").exit_code == 0

@@ -40,7 +40,7 @@ class Scene:
         return calls_of(self.events())
 
     def calls_now(self) -> tuple[Call, ...]:
-        return brought_up_to_date(self.calls(), self.backend.snapshot(), now=self.clock.now)
+        return brought_up_to_date(self.calls(), self.backend.snapshot(), now=self.clock.time())
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_a_doubt_that_was_ended_by_a_call_of_another_agent_is_none(scene: Scene)
     doubtful(scene)
     scene.settle(scene.grant(call("heir", "a", key="k", agent="other", rerun_within=60.0)))
     own = calls_of([event for event in scene.events() if event.agent == "orders"])
-    now = brought_up_to_date(own, scene.backend.snapshot(), now=scene.clock.now)
+    now = brought_up_to_date(own, scene.backend.snapshot(), now=scene.clock.time())
     assert (outcomes(own), outcomes(now)) == ({"dead": Outcome.IN_DOUBT}, {"dead": Outcome.RERUN})
 
 

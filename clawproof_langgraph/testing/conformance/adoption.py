@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clawproof_langgraph.model import Held, Renew, Replay, Resolve, SettleReply, State, Sweep
-from clawproof_langgraph.testing.builders import again, ask, call, settled
+from clawproof_langgraph.testing.builders import again, ask, call, reading, released, settled
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.conformance.suite import Suite
 from clawproof_langgraph.testing.faces import Face
@@ -140,6 +140,19 @@ class Adoption(Suite):
         clock.advance(6)
 
         assert store.begin(call("b", "inventory/2", key="new", scope="same")) == Held("old", "reserve")
+
+    def test_a_grant_that_is_claimed_too_late_meets_the_doubt_that_came_since(
+        self, store: Face, clock: ManualClock
+    ) -> None:
+        holder = store.granted(ask("holder", "inventory/1"))
+        late, prompt = (call(key, reading("inventory/1"), key=key, scope="same", ttl=2) for key in ("one", "two"))
+        store.queued(late)
+        store.queued(prompt)
+        store.settle(released(holder))
+        store.granted(again(prompt))
+        clock.advance(3)
+
+        assert store.begin(again(late)) == Held("two", "reserve")
 
     def test_the_second_of_two_doubts_is_adopted_while_the_first_runs_again(self, store: Face) -> None:
         for lease in [store.granted(call(key, key=key, scope="same")) for key in ("one", "two")]:
