@@ -1,4 +1,4 @@
-"""The command `clawproof`: its subcommands, and how its errors end."""
+"""The command `clawproof`: its subcommands, in order."""
 
 from __future__ import annotations
 
@@ -12,23 +12,19 @@ from clawproof_langgraph.cli.log import events
 from clawproof_langgraph.cli.play import demo
 from clawproof_langgraph.cli.settings import Settings, common_options
 from clawproof_langgraph.cli.trace import trace
-from clawproof_langgraph.cli.wording import plain
-from clawproof_langgraph.errors import ClawproofError
 
 
 class Commands(click.Group):
-    """A group that lists its commands in the order in which a newcomer meets them, and ends errors in a sentence."""
+    """A group that lists its commands in the order in which a newcomer meets them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the names in the order of registration."""
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand; what it refuses is exit code 1."""
+        """Run the subcommand."""
         try:
             return super().invoke(ctx)
-        except ClawproofError as exc:
-            raise click.ClickException(plain(str(exc))) from exc
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
             ctx.exit(0)
 

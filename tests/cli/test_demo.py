@@ -25,7 +25,6 @@ from clawproof_langgraph.cli.demo.tally import Tally, count, verdict
 from clawproof_langgraph.cli.demo.workload import Delivery, Order, Seller, Shift, Supplier, Workload, a_day
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.events import Event
-from clawproof_langgraph.inspection.timeline import ASCII, State, cells, draw, timeline_of
 
 LAMP = [Line(sku="lamp", units=1)]
 
@@ -176,67 +175,11 @@ def test_any_broken_invariant_of_the_guarded_act_is_exit_code_1(field: str) -> N
     assert verdict(replace(sound, **{field: 1})) == 1
 
 
-# --- the timeline -----------------------------------------------------------------------------------------------
-
-
-def lock_events(*entries: tuple[str, float, str, str, float]) -> list[Event]:
-    """Make events of (type, time, agent, call, waited)."""
-    return [
-        Event(cursor, time, type_, agent, call=call, fence=1, data={"waited": waited} if waited else {})
-        for cursor, (type_, time, agent, call, waited) in enumerate(entries)
-    ]
-
-
-def test_a_lane_waits_and_then_holds() -> None:
-    timeline = timeline_of(
-        lock_events(
-            ("lock.acquired", 100.0, "a", "1", 0.0),
-            ("lock.released", 105.0, "a", "1", 0.0),
-            ("lock.acquired", 105.0, "b", "2", 4.0),
-            ("lock.released", 110.0, "b", "2", 0.0),
-        )
-    )
-
-    assert draw(timeline, width=39, glyphs=ASCII) == (
-        "a |#####     | waited 0.0 s, held 5.0 s",
-        "b | ....#####| waited 4.0 s, held 5.0 s",
-        "   0 s 10.0 s",
-    )
-
-
-def test_a_lease_that_never_ended_is_held_to_the_end() -> None:
-    timeline = timeline_of(
-        lock_events(("lock.acquired", 0.0, "a", "1", 0.0), ("lock.acquired", 9.0, "b", "2", 0.0))
-        + lock_events(("lock.released", 10.0, "b", "2", 0.0))
-    )
-    assert [lane.total(State.HOLDING) for lane in timeline.lanes] == [10.0, 1.0]
-
-
-def test_an_expired_lease_ends_and_its_doubt_and_resolution_are_marked() -> None:
-    timeline = timeline_of(
-        lock_events(
-            ("lock.acquired", 0.0, "a", "1", 0.0),
-            ("lock.expired", 2.0, "a", "1", 0.0),
-            ("call.in_doubt", 2.0, "a", "1", 0.0),
-            ("call.resolved", 10.0, "a", "1", 0.0),
-        )
-    )
-    drawn = cells(timeline.lanes[0], timeline, columns=5)
-    assert drawn == (State.HOLDING, State.IN_DOUBT, State.IDLE, State.IDLE, State.RESOLVED)
-
-
-def test_agents_are_sorted_as_people_count() -> None:
-    timeline = timeline_of(
-        lock_events(*(("lock.acquired", 0.0, agent, agent, 0.0) for agent in ("o-10", "o-9", "2", "a")))
-    )
-    assert [lane.agent for lane in timeline.lanes] == ["2", "a", "o-9", "o-10"]
+# --- the report -------------------------------------------------------------------------------------------------
 
 
 def test_an_encoding_without_blocks_gets_ascii() -> None:
     console, text = console_and_text("ascii")
-    print_timeline(console, lock_events(("lock.acquired", 0.0, "a", "1", 0.0), ("lock.released", 9.0, "a", "1", 0.0)))
+    held = {"agent": "a", "call": "1"}
+    print_timeline(console, [Event(1, 0.0, "lock.acquired", **held), Event(2, 9.0, "lock.released", **held)])
     assert "a |####" in text()
-
-
-def test_no_events_draw_nothing() -> None:
-    assert draw(timeline_of([]), width=80) == ()

@@ -71,6 +71,13 @@ def test_more_than_a_page_is_read_to_its_end(empty: Store) -> None:
     assert len(empty.run("events").stdout.splitlines()) == 1100
 
 
+def test_nothing_found_says_so_where_it_is_in_nobodys_way(busy: Store) -> None:
+    found, piped = busy.run("events", "--agent", "nobody"), busy.run("events", "--agent", "nobody", "--format", "json")
+    assert (found.exit_code, found.stdout) == (0, "")
+    assert "No such events in the log of sqlite:///" in found.stderr
+    assert (piped.exit_code, piped.output) == (0, "")
+
+
 def test_a_name_cannot_steer_the_terminal(empty: Store) -> None:
     grant(empty, call("1", agent="\x1b[2Jorders\n", tool="t", data={"text": "\x1b]0;title\x07 \x9b"}))
     [line] = empty.run("events").stdout.splitlines()
@@ -101,7 +108,18 @@ def test_ctrl_c_is_how_following_ends(empty: Store) -> None:
     assert (process.returncode, rest) == (0, (b"", b""))
 
 
-@pytest.mark.parametrize("wrong", [("--after", "soon"), ("--limit", "0"), ("--since", "yesterday"), ("--frobnicate",)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--after", "soon"),
+        ("--after", "9" * 30),
+        ("--limit", "0"),
+        ("--limit", "9" * 30),
+        ("--agent", ""),
+        ("--since", "yesterday"),
+        ("--frobnicate",),
+    ],
+)
 def test_a_wrong_option_is_usage(empty: Store, wrong: tuple[str, ...]) -> None:
     result = empty.run("events", *wrong)
     assert result.exit_code == 2

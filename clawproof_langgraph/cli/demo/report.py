@@ -15,7 +15,7 @@ from clawproof_langgraph.cli.demo.acts import Act, Crash
 from clawproof_langgraph.cli.demo.store import Store
 from clawproof_langgraph.cli.demo.workload import PROCESSES, Workload
 from clawproof_langgraph.events import Event
-from clawproof_langgraph.inspection.timeline import ASCII, BLOCKS, Glyphs, draw, timeline_of
+from clawproof_langgraph.inspection.timeline import ASCII, BLOCKS, draw, timeline_of
 
 # What is counted: its name, the field of the tally, and whether it must be zero.
 ROWS = (
@@ -95,13 +95,9 @@ def _print_crash(console: Console, unguarded: Crash, guarded: Crash) -> None:
 def print_timeline(console: Console, events: Sequence[Event]) -> None:
     """Draw the lanes of the agents over the console's width."""
     glyphs = ASCII if console.options.ascii_only else BLOCKS
-    console.print(f"\n[bold]Act two, agent by agent[/] ({escape(_legend(glyphs))})")
+    console.print(f"\n[bold]Act two, agent by agent[/] ({escape(glyphs.legend)})")
     for line in draw(timeline_of(events), width=console.width, glyphs=glyphs):
         console.print(Text(line, no_wrap=True, overflow="crop"))
-
-
-def _legend(glyphs: Glyphs) -> str:
-    return f"{glyphs.waiting} waits, {glyphs.holding} holds, {glyphs.in_doubt} in doubt, {glyphs.resolved} resolved"
 
 
 def _print_next_steps(console: Console, report: Report) -> None:
