@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,8 +22,8 @@ from rich.console import Console
 
 from clawproof_langgraph.cli import demo
 from clawproof_langgraph.cli.demo import shop as shop_module
-from clawproof_langgraph.cli.demo.acts import run_act
 from clawproof_langgraph.cli.demo.crew import Crew, WorkerFailed
+from clawproof_langgraph.cli.demo.folder import RunFolder
 from clawproof_langgraph.cli.demo.report import print_timeline
 from clawproof_langgraph.cli.demo.shop import Line, Shop
 from clawproof_langgraph.cli.demo.tally import Tally, count, verdict
@@ -63,11 +68,13 @@ def test_act_one_breaks_the_shop_and_act_two_does_not(tmp_path: Path) -> None:
     console, text = console_and_text()
 
     began = time.monotonic()
-    code = demo.run_demo(console, folder=tmp_path / "kept")
+    with RunFolder(tmp_path / "kept") as folder:
+        played = demo.run_demo(console, folder)
 
     unguarded = count(Shop(tmp_path / "kept" / "unguarded" / "shop.db"), a_day())
     guarded = count(Shop(tmp_path / "kept" / "guarded" / "shop.db"), a_day())
-    assert code == 0, text()
+    assert played.code == 0, text()
+    assert (played.unguarded, played.guarded) == (unguarded, guarded)
     assert (unguarded.oversold > 0, unguarded.lost_updates > 0, unguarded.off_by > 0) == (True, True, True)
     assert unguarded.paid_again == 1
     assert guarded.problems == 0
@@ -77,14 +84,6 @@ def test_act_one_breaks_the_shop_and_act_two_does_not(tmp_path: Path) -> None:
         assert expected in text()
 
 
-def test_an_act_two_without_its_guard_ends_with_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "run_act", lambda folder, work, store, progress: run_act(folder, work, None, progress))
-    console, text = console_and_text()
-
-    assert demo.run_demo(console, folder=tmp_path / "kept") == 1
-    assert "paid once" not in text()
-
-
 def test_a_process_that_fails_ends_the_demo_with_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise WorkerFailed("A process of the demo ended with exit code 3.")
@@ -92,14 +91,16 @@ def test_a_process_that_fails_ends_the_demo_with_exit_code_1(tmp_path: Path, mon
     monkeypatch.setattr(demo, "run_act", fail)
     console, text = console_and_text()
 
-    assert demo.run_demo(console, folder=tmp_path / "kept") == 1
+    with RunFolder(tmp_path / "kept") as folder:
+        played = demo.run_demo(console, folder)
+    assert (played.code, played.guarded) == (1, None)
     assert "exit code 3" in text()
 
 
-def test_a_store_inside_one_process_is_refused(tmp_path: Path) -> None:
+def test_a_store_inside_one_process_is_refused() -> None:
     console, _ = console_and_text()
-    with pytest.raises(ConfigurationError, match="several processes"):
-        demo.run_demo(console, url="memory://", folder=tmp_path / "kept")
+    with RunFolder() as folder, pytest.raises(ConfigurationError, match="several processes"):
+        demo.run_demo(console, folder, url="memory://")
 
 
 def test_a_day_has_ten_agents_or_more_in_four_processes_or_more() -> None:
@@ -121,6 +122,61 @@ def test_a_crew_leaves_no_process_behind() -> None:
 def test_a_crew_tells_of_a_process_that_died() -> None:
     with Crew() as crew, pytest.raises(WorkerFailed, match="exit code 3"):
         crew.wait([crew.start(time.sleep, 3600), crew.start(sys.exit, 3)], tick=lambda: None)
+
+
+def test_a_crew_tells_of_a_process_that_does_not_end() -> None:
+    with Crew() as crew, pytest.raises(WorkerFailed, match="1 processes of the demo are not done"):
+        crew.wait([crew.start(time.sleep, 3600)], tick=lambda: None, patience=0.1)
+
+
+def tell_blocked(answer: Connection) -> None:
+    answer.send(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def test_ctrl_c_reaches_the_parent_and_no_worker() -> None:
+    with Crew() as crew:
+        assert crew.ask(tell_blocked) == "True"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def tell_parent(answer: Connection) -> None:
+    answer.send(os.getppid())
+
+
+def test_a_crew_that_breaks_off_leaves_no_fork_server_behind() -> None:
+    server = 0
+    with contextlib.suppress(KeyboardInterrupt), Crew() as crew:
+        server = int(crew.ask(tell_parent))
+        raise KeyboardInterrupt
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
+
+
+TAKES_A_PAYMENT = """
+import pathlib, sys, time
+from clawproof_langgraph.cli.demo.crew import Crew
+from clawproof_langgraph.cli.demo.shop import Shop
+from clawproof_langgraph.cli.demo.workers import Workplace, open_order
+from clawproof_langgraph.cli.demo.workload import STOCK, a_day
+
+folder, unlucky = pathlib.Path(sys.argv[1]), a_day().unlucky
+shop = Shop(folder / "shop.db", receipt=60.0)
+shop.open_for_business(STOCK)
+with Crew() as crew:
+    crew.start(open_order, Workplace(shop, None, folder / "checkpoints.db"), unlucky)
+    while not shop.payments_of(unlucky.orders[0].id):
+        time.sleep(0.01)
+    print("paid", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_worker_ends_with_its_parent_however_that_ends(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", TAKES_A_PAYMENT, tmp_path], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"paid\n"
+        parent.kill()
+        parent.communicate(timeout=20)  # ends when nobody is left who could write
 
 
 # --- the count --------------------------------------------------------------------------------------------------

@@ -12,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from clawproof_langgraph.cli.demo.acts import Act, Crash
+from clawproof_langgraph.cli.demo.folder import usual_folder
 from clawproof_langgraph.cli.demo.store import Store
 from clawproof_langgraph.cli.demo.workload import PROCESSES, Workload
+from clawproof_langgraph.cli.settings import Settings
 from clawproof_langgraph.events import Event
 from clawproof_langgraph.inspection.timeline import ASCII, BLOCKS, draw, timeline_of
 
@@ -86,7 +88,7 @@ def _print_crash(console: Console, unguarded: Crash, guarded: Crash) -> None:
     _say(console, f"  so the order is paid {_times(unguarded.payments)}")
     _say(console, f"with the guard, the agent said: {guarded.said}")
     for key in guarded.resolved:
-        _say(console, f"  an operator looked into the payments: clawproof resolve {key} applied")
+        _say(console, f"  an operator looked into the payments, and resolved {key} as applied")
     if guarded.finished is not None:
         _say(console, f"  asked again, the agent said: {guarded.finished}")
     _say(console, f"  so the order is paid {_times(guarded.payments)}")
@@ -102,10 +104,12 @@ def print_timeline(console: Console, events: Sequence[Event]) -> None:
 
 def _print_next_steps(console: Console, report: Report) -> None:
     console.print("\n[bold]Look further[/]")
+    settings = Settings(report.store.url, report.store.namespace)
     for command in ("trace", "locks", "events"):
         # One line each, however narrow the terminal: a command that is broken in two cannot be pasted.
-        console.print(f"  clawproof {command} {report.store.options}", markup=False, highlight=False, soft_wrap=True)
-    _say(console, f"The databases are in {report.folder}. The demo took {report.seconds:.1f} s.")
+        console.print(f"  {settings.hint(command)}", markup=False, highlight=False, soft_wrap=True)
+    until = " until the next demo" if report.folder == usual_folder() else ""
+    _say(console, f"The databases stay in {report.folder}{until}. The demo took {report.seconds:.1f} s.")
 
 
 def _times(count: int) -> str:
