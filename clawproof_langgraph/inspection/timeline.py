@@ -161,7 +161,10 @@ def cells(lane: Lane, timeline: Timeline, columns: int) -> tuple[State, ...]:
             cover[column][interval.state] += share
     drawn = [max(share, key=share.__getitem__) if any(share.values()) else State.IDLE for share in cover]
     for mark in lane.marks:
-        drawn[min(int(_place(mark.time, timeline, columns)), columns - 1)] = mark.state
+        column = min(int(_place(mark.time, timeline, columns)), columns - 1)
+        if column and drawn[column] in _MARKS.values():  # two signs in one place: the earlier one makes room
+            drawn[column - 1] = drawn[column]
+        drawn[column] = mark.state
     return tuple(drawn)
 
 
@@ -182,7 +185,7 @@ def draw(
     """
     if not timeline.lanes:
         return ()
-    totals = [_totals(lane, duration) for lane in timeline.lanes]
+    totals = [_totals(lane, glyphs, duration) for lane in timeline.lanes]
     names = max(len(lane.agent) for lane in timeline.lanes)
     columns = max(10, width - names - max(map(len, totals)) - 4)
     rows = [
@@ -192,10 +195,10 @@ def draw(
     return (*rows, f"{'':<{names}}  0 s{duration(timeline.seconds):>{columns - 3}}")
 
 
-def _totals(lane: Lane, duration: Callable[[float], str]) -> str:
+def _totals(lane: Lane, glyphs: Glyphs, duration: Callable[[float], str]) -> str:
     said = [("waited", State.WAITING), ("held", State.HOLDING)]
     if lane.total(State.UNSETTLED):
-        said.append(("unsettled", State.UNSETTLED))
+        said.append((glyphs.unsettled, State.UNSETTLED))
     return ", ".join(f"{word} {duration(lane.total(state))}" for word, state in said)
 
 

@@ -75,7 +75,7 @@ def test_a_lease_that_expired_unnoticed_is_in_doubt(empty: Store) -> None:
     text = empty.run("trace").stdout
     assert "in doubt (the lease expired), key k" in row_of(text, "t1")
     assert "▒?|" in row_of(text, "orders |")
-    assert row_of(text, "orders |").endswith("held 0, unsettled 30.0 s")
+    assert row_of(text, "orders |").endswith("held 0, ▒ 30.0 s")
 
 
 def test_a_lock_that_expired_unnoticed_is_not_running(empty: Store) -> None:

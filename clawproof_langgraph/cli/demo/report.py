@@ -97,7 +97,8 @@ def _print_crash(console: Console, unguarded: Crash, guarded: Crash) -> None:
 def print_timeline(console: Console, events: Sequence[Event]) -> None:
     """Draw the lanes of the agents over the console's width."""
     glyphs = ASCII if console.options.ascii_only else BLOCKS
-    console.print(f"\n[bold]Act two, agent by agent[/] ({escape(glyphs.legend)})")
+    console.print("\n[bold]Act two, agent by agent[/]")
+    _say(console, glyphs.legend)
     for line in draw(timeline_of(events), width=console.width, glyphs=glyphs):
         console.print(Text(line, no_wrap=True, overflow="crop"))
 
