@@ -21,12 +21,20 @@ class Commands(click.Group):
         """List the names in the order of registration."""
         return list(self.commands)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what is no text: no store could hold it, and no name can be it."""
+        if any("\ud800" <= sign <= "\udfff" for sign in "".join(args)):
+            raise click.UsageError("An argument is not valid UTF-8.", ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
             ctx.exit(0)
+        except OSError as exc:  # of writing; what is wrong with a store has an error of its own
+            raise click.ClickException(str(exc)) from exc
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -94,6 +94,15 @@ def test_an_empty_option_is_not_taken_for_none(busy: Store, option: str, argumen
     assert "it is empty" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments", [("kill", "x\udcff"), ("events", "--type", "x\udcff"), ("kill", "x", "--by", "\udcff")]
+)
+def test_what_is_no_text_is_usage(empty: Store, arguments: tuple[str, ...]) -> None:
+    result = empty.run(*arguments)
+    assert result.exit_code == 2
+    assert "not valid UTF-8" in result.stderr
+
+
 # --- hints --------------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +251,13 @@ def test_a_reader_that_has_seen_enough_ends_it_without_a_word(empty: Store) -> N
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no such device here")
+def test_a_disk_that_is_full_ends_it_in_a_sentence(busy: Store) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*MODULE, "locks", "--url", busy.url], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (1, b"Error: [Errno 28] No space left on device\n")
 
 
 def test_looking_at_locks_imports_no_langgraph(busy: Store) -> None:

@@ -7,9 +7,13 @@ import signal
 import subprocess
 import sys
 from datetime import datetime
+from typing import Any
 
 import pytest
 
+from clawproof_langgraph import Coordinator
+from clawproof_langgraph.cli import log
+from clawproof_langgraph.events import Event
 from clawproof_langgraph.model import Note
 from clawproof_langgraph.testing.builders import call
 from tests.cli.conftest import PAID, Store, grant
@@ -95,6 +99,23 @@ def test_follow_shows_what_happens_later(empty: Store) -> None:
         after = json.loads(process.stdout.readline())
         assert process.wait(timeout=30) == 0
     assert (before["type"], after["type"]) == ("Before", "After")
+
+
+def test_following_reads_nothing_twice(busy: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, cursors, looks = Coordinator.events, [], iter([1, 2])
+
+    def counted(coordinator: Coordinator, **filters: Any) -> list[Event]:
+        cursors.append(filters["after"])
+        return read(coordinator, **filters)
+
+    def sleep(_: float) -> None:
+        if next(looks, 0) == 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Coordinator, "events", counted)
+    monkeypatch.setattr(log.time, "sleep", sleep)
+    assert busy.run("events", "--follow", "--since", "1ms").exit_code == 0
+    assert cursors.count(0) == 1
 
 
 def test_ctrl_c_is_how_following_ends(empty: Store) -> None:
