@@ -5,15 +5,14 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import shlex
 from typing import Any, Literal
 
 import click
 
 from clawproof_langgraph.cli.screen import Screen
-from clawproof_langgraph.cli.settings import Settings, common_options
+from clawproof_langgraph.cli.settings import Settings, common_options, not_empty
 from clawproof_langgraph.cli.store import opened
-from clawproof_langgraph.cli.wording import listed, plain
+from clawproof_langgraph.cli.wording import listed, plain, quoted
 from clawproof_langgraph.coordinator import Coordinator
 
 
@@ -24,14 +23,8 @@ def _user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _named(context: click.Context, param: click.Parameter, value: str) -> str:
-    if not value.strip():
-        raise click.BadParameter("it is empty.")
-    return value
-
-
 _by = click.option("--by", default=_user, metavar="NAME", help="Who decides, for the log. Default: you.")
-_agent = click.argument("agent", callback=_named)
+_agent = click.argument("agent", callback=not_empty)
 
 
 @click.command()
@@ -53,7 +46,7 @@ def kill(settings: Settings, agent: str, reason: str, by: str) -> None:
     if settings.json:
         screen.json({"agent": agent, "killed": True, "reason": reason, "by": by, "known": known})
     else:
-        screen.line(f'Killed "{agent}": its tools do not run. Let it go on with: clawproof revive {shlex.quote(agent)}')
+        screen.line(f'Killed "{agent}": its tools do not run. Let it go on with: {settings.hint("revive", agent)}')
 
 
 def _is_known(coordinator: Coordinator, agent: str) -> bool:
@@ -83,9 +76,9 @@ def revive(settings: Settings, agent: str, by: str) -> None:
         screen.line(f'Revived "{agent}": its tools run again.')
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})  # a key may begin with a dash
 @common_options
-@click.argument("key", callback=_named)
+@click.argument("key", callback=not_empty)
 @click.argument("outcome", type=click.Choice(["applied", "not_applied"]))
 @click.option("--result", metavar="JSON", help="What the tool would have returned; a repetition of the call gets it.")
 @_by
@@ -95,7 +88,7 @@ def resolve(
     """Say what became of a call in doubt.
 
     KEY is its idempotency key, as `clawproof locks` and `clawproof trace` show it. With `applied`, a repetition of the
-    call is answered with the result; with `not_applied`, it runs.
+    call is answered with the result, or, without one, is told that it took effect; with `not_applied`, it runs.
     """
     value = _decoded(result, outcome)
     with opened(settings) as coordinator:
@@ -105,10 +98,16 @@ def resolve(
     if settings.json:
         screen.json({"key": key, "outcome": outcome, "by": by, "changed": before is not None})
     elif before is None:
-        screen.line(f"The call under key {key} was settled so before; nothing was changed.")
+        screen.line(f"The call under key {quoted(key)} was settled so before; nothing was changed.")
     else:
-        then = "gets the result" if outcome == "applied" else "runs"
+        then = _then(outcome, given=result is not None)
         screen.line(f"Resolved {before.tool} of {before.agent or 'no agent'} as {outcome}: a repetition {then}.")
+
+
+def _then(outcome: str, *, given: bool) -> str:
+    if outcome == "not_applied":
+        return "runs"
+    return "gets the result" if given else "is told that it took effect"
 
 
 def _decoded(result: str | None, outcome: str) -> Any:

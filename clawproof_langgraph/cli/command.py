@@ -1,4 +1,4 @@
-"""The command `clawproof`: its subcommands, and how its errors end."""
+"""The command `clawproof`: its subcommands, in order."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ from clawproof_langgraph.cli.log import events
 from clawproof_langgraph.cli.play import demo
 from clawproof_langgraph.cli.settings import Settings, common_options
 from clawproof_langgraph.cli.trace import trace
-from clawproof_langgraph.cli.wording import plain
-from clawproof_langgraph.errors import ClawproofError
 
 
 class Commands(click.Group):
-    """A group that lists its commands in the order in which a newcomer meets them, and ends errors in a sentence."""
+    """A group that lists its commands in the order in which a newcomer meets them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the names in the order of registration."""
         return list(self.commands)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what is no text: no store could hold it, and no name can be it."""
+        if any("\ud800" <= sign <= "\udfff" for sign in "".join(args)):
+            raise click.UsageError("An argument is not valid UTF-8.", ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand; what it refuses is exit code 1."""
+        """Run the subcommand."""
         try:
             return super().invoke(ctx)
-        except ClawproofError as exc:
-            raise click.ClickException(plain(str(exc))) from exc
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
             ctx.exit(0)
+        except OSError as exc:  # of writing; what is wrong with a store has an error of its own
+            raise click.ClickException(str(exc)) from exc
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

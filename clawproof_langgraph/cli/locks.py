@@ -9,13 +9,13 @@ import click
 from clawproof_langgraph.cli.screen import Screen, Span, columns
 from clawproof_langgraph.cli.settings import Settings, common_options
 from clawproof_langgraph.cli.store import opened
-from clawproof_langgraph.cli.wording import HOW_TO_RESOLVE, counted, duration, listed, moment
+from clawproof_langgraph.cli.wording import counted, duration, listed, moment, quoted
 from clawproof_langgraph.inspection.cloudevents import rfc3339
 from clawproof_langgraph.model import InDoubt, Killed, LeaseView, Snapshot, WaiterView, Want
 
 _LEASE_COLUMNS: Final = columns("agent", "tool", ">held", ">remaining", "fence", "thread", "resources")
 _WAITER_COLUMNS: Final = columns(">#", "agent", "tool", ">waited", "thread", "resources")
-_DOUBT_COLUMNS: Final = columns("key", "agent", "tool", ">attempts", "since", "thread")
+_DOUBT_COLUMNS: Final = columns("key", "agent", "tool", ">attempts", "since", "thread", "reason", "resources")
 
 
 @click.command()
@@ -33,13 +33,13 @@ def locks(settings: Settings, exit_code: bool) -> None:
     if settings.json:
         screen.json({"store": store, "namespace": settings.namespace_name, **_as_json(snapshot)})
     else:
-        _show(screen, snapshot, f"{store}, namespace {settings.namespace_name}")
+        _show(screen, snapshot, store, settings)
     if exit_code and snapshot.in_doubt:
         raise click.exceptions.Exit(1)
 
 
-def _show(screen: Screen, snapshot: Snapshot, place: str) -> None:
-    screen.line(Span(place, "dim"))
+def _show(screen: Screen, snapshot: Snapshot, store: str, settings: Settings) -> None:
+    screen.line(Span(settings.place(store), "dim"))
     if snapshot == Snapshot():
         screen.line("No leases, no waiters, no calls in doubt, no killed agents.")
     if snapshot.leases:
@@ -47,9 +47,9 @@ def _show(screen: Screen, snapshot: Snapshot, place: str) -> None:
     if snapshot.waiters:
         _show_waiters(screen, snapshot.waiters)
     if snapshot.in_doubt:
-        _show_in_doubt(screen, snapshot.in_doubt)
+        _show_in_doubt(screen, snapshot.in_doubt, settings)
     if snapshot.killed:
-        _show_killed(screen, snapshot.killed)
+        _show_killed(screen, snapshot.killed, settings)
 
 
 def _heading(screen: Screen, text: str, style: str = "bold") -> None:
@@ -90,20 +90,31 @@ def _show_waiters(screen: Screen, waiters: tuple[WaiterView, ...]) -> None:
     screen.table(_WAITER_COLUMNS, rows)
 
 
-def _show_in_doubt(screen: Screen, in_doubt: tuple[InDoubt, ...]) -> None:
+def _show_in_doubt(screen: Screen, in_doubt: tuple[InDoubt, ...], settings: Settings) -> None:
     _heading(screen, f"{counted(len(in_doubt), 'call')} in doubt", "bold red")
     rows = [
-        (entry.key, entry.agent or "-", entry.tool, str(entry.attempt), moment(entry.since), entry.thread or "-")
+        (
+            quoted(entry.key),
+            entry.agent or "-",
+            entry.tool,
+            str(entry.attempt),
+            moment(entry.since),
+            entry.thread or "-",
+            entry.reason or "-",
+            listed(entry.resources) or "-",
+        )
         for entry in in_doubt
     ]
     screen.table(_DOUBT_COLUMNS, rows)
-    screen.line(Span(HOW_TO_RESOLVE, "dim"))
+    screen.line(Span(settings.how_to_resolve(*[entry.key for entry in in_doubt]), "dim"))
 
 
-def _show_killed(screen: Screen, killed: tuple[Killed, ...]) -> None:
+def _show_killed(screen: Screen, killed: tuple[Killed, ...], settings: Settings) -> None:
     _heading(screen, counted(len(killed), "killed agent"), "bold red")
     rows = [(entry.agent, moment(entry.at), entry.by or "-", entry.reason or "-") for entry in killed]
     screen.table(columns("agent", "since", "by", "reason"), rows)
+    name = killed[0].agent if len(killed) == 1 else "AGENT"
+    screen.line(Span(f"To let it go on: {settings.hint('revive', name)}", "dim"))
 
 
 def _wanted(wants: tuple[Want, ...]) -> str:
@@ -146,6 +157,8 @@ def _as_json(snapshot: Snapshot) -> dict[str, Any]:
                 "tool": entry.tool,
                 "attempts": entry.attempt,
                 "since": rfc3339(entry.since),
+                "reason": entry.reason,
+                "resources": list(entry.resources),
             }
             for entry in snapshot.in_doubt
         ],

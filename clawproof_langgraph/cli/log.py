@@ -10,10 +10,10 @@ from typing import Final
 import click
 
 from clawproof_langgraph.cli.screen import Screen, Span
-from clawproof_langgraph.cli.settings import Settings, common_options
+from clawproof_langgraph.cli.settings import Settings, common_options, not_empty
 from clawproof_langgraph.cli.since import since_option
 from clawproof_langgraph.cli.store import opened, read_log
-from clawproof_langgraph.cli.wording import listed, moment, pairs
+from clawproof_langgraph.cli.wording import listed, moment, pairs, plain
 from clawproof_langgraph.events import (
     AGENT_KILLED,
     BUILT_IN,
@@ -35,6 +35,9 @@ from clawproof_langgraph.inspection.cloudevents import cloud_event
 _LOOK_AGAIN: Final = 0.25
 """Seconds between two looks at a log that is followed."""
 
+_MOST: Final = 2**63 - 1
+"""No cursor is beyond this, and no log is longer."""
+
 _STYLES: Final = {
     CALL_DONE: "green",
     CALL_RESOLVED: "green",
@@ -53,22 +56,24 @@ _STYLES: Final = {
 
 @click.command()
 @common_options
-@click.option("--after", type=click.IntRange(min=0), default=0, metavar="CURSOR", help="Only what follows this cursor.")
+@click.option(
+    "--after", type=click.IntRange(0, _MOST), default=0, metavar="CURSOR", help="Only what follows this cursor."
+)
 @since_option
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only this type; may be given more than once.")
-@click.option("--resource", default="", metavar="NAME", help="Only events about this resource.")
-@click.option("--agent", default="", metavar="NAME", help="Only events about this agent.")
-@click.option("--thread", default="", metavar="ID", help="Only events about this LangGraph thread.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N events.")
+@click.option("--resource", callback=not_empty, metavar="NAME", help="Only events about this resource.")
+@click.option("--agent", callback=not_empty, metavar="NAME", help="Only events about this agent.")
+@click.option("--thread", callback=not_empty, metavar="ID", help="Only events about this LangGraph thread.")
+@click.option("--limit", type=click.IntRange(1, _MOST), metavar="N", help="Stop after N events.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on, until Ctrl-C.")
 def events(
     settings: Settings,
     after: int,
     since: float,
     types: tuple[str, ...],
-    resource: str,
-    agent: str,
-    thread: str,
+    resource: str | None,
+    agent: str | None,
+    thread: str | None,
     limit: int | None,
     follow: bool,
 ) -> None:
@@ -77,20 +82,22 @@ def events(
     A line has the time, the cursor, the type, the agent, the resources, and the rest as name=value. With --format json
     each line is a CloudEvent 1.0.
     """
-    screen = Screen()
+    screen, quiet = Screen(), True
 
     def read(cursor: int) -> Iterator[Event]:
-        about = {"resource": resource, "agent": agent, "thread": thread}
-        return read_log(coordinator, after=cursor, types=types, since=since, **about)
+        return read_log(coordinator, after=cursor, types=types, resource=resource, agent=agent, thread=thread)
 
     with opened(settings) as coordinator:
-        found = _followed(read, after) if follow else read(after)
+        found = (event for event in (_followed(read, after) if follow else read(after)) if event.time >= since)
         try:
             for event in itertools.islice(found, limit):
                 _show(screen, event, settings)
+                quiet = False
         except KeyboardInterrupt:
             if not follow:  # the end that was announced
                 raise
+    if quiet and not settings.json and not follow:
+        click.echo(f"No such events in the log of {plain(settings.place(coordinator.store))}.", err=True)
 
 
 def _followed(read: Callable[[int], Iterator[Event]], cursor: int) -> Iterator[Event]:

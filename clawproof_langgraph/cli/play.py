@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -15,7 +17,9 @@ from clawproof_langgraph.cli.settings import Settings, common_options
 from clawproof_langgraph.cli.store import wrong_url_is_usage
 from clawproof_langgraph.coordinator import Coordinator
 
-_ACTS = ("unguarded", "guarded")
+if TYPE_CHECKING:
+    from clawproof_langgraph.cli.demo import Played
+    from clawproof_langgraph.cli.demo.folder import RunFolder
 
 
 @click.command()
@@ -23,32 +27,27 @@ _ACTS = ("unguarded", "guarded")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where to keep the databases; without acts of an earlier demo. Default: a new temporary folder.",
+    help="Where to keep the databases; without acts of an earlier demo. Default: a folder clawproof-demo-UID among "
+    "the temporary files, which the next demo replaces.",
 )
 def demo(settings: Settings, folder: Path | None) -> None:
     """See agents break a shop, and the guard keep it whole.
 
     The same agents do the same work twice, in many processes, one of which gets a kill -9: first without the guard,
     then with it. The exit code is 0 if the guarded act kept every invariant. Only a --url that is given here, and not
-    CLAWPROOF_URL, is used; in a shared store the demo takes a namespace of its own.
+    CLAWPROOF_URL, is used; in it the demo takes a namespace of its own.
     """
     from clawproof_langgraph.cli.demo import run_demo
 
+    if settings.namespace:
+        raise click.UsageError("--namespace: the demo takes a namespace of its own.", click.get_current_context())
     with wrong_url_is_usage():
         _check(settings.url)
-    kept = _folder(folder)
-    code = run_demo(Console(stderr=settings.json), url=settings.url, folder=kept)
+    with _every_end_is_orderly(), _folder(folder) as kept:
+        played = run_demo(Console(stderr=settings.json), kept, url=settings.url)
     if settings.json:
-        Screen().json({"ok": code == 0, "folder": str(kept), **{act: _tally(kept / act) for act in _ACTS}})
-    click.get_current_context().exit(code)
-
-
-def _folder(folder: Path | None) -> Path:
-    if folder is None:
-        return Path(tempfile.mkdtemp(prefix="clawproof-demo-"))
-    if any((folder / act).exists() for act in _ACTS):
-        raise click.BadParameter(f"{folder} has the databases of an earlier demo.", param_hint="--folder")
-    return folder.absolute()
+        Screen().json(_as_json(played))
+    click.get_current_context().exit(played.code)
 
 
 def _check(url: str | None) -> None:
@@ -57,10 +56,32 @@ def _check(url: str | None) -> None:
         Coordinator.from_url(url).close()
 
 
-def _tally(folder: Path) -> dict[str, Any] | None:
-    from clawproof_langgraph.cli.demo.shop import Shop
-    from clawproof_langgraph.cli.demo.tally import count
-    from clawproof_langgraph.cli.demo.workload import a_day
+def _folder(chosen: Path | None) -> RunFolder:
+    from clawproof_langgraph.cli.demo.folder import RunFolder
 
-    shop = folder / "shop.db"
-    return asdict(count(Shop(shop), a_day())) if shop.exists() else None
+    try:
+        return RunFolder(chosen)
+    except OSError as exc:
+        raise click.BadParameter(f"{exc.strerror}: {exc.filename}", param_hint="--folder") from exc
+
+
+@contextmanager
+def _every_end_is_orderly() -> Iterator[None]:
+    """Let a time limit, or a terminal that is closed, end the demo as Ctrl-C does: it leaves nothing behind."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _as_json(played: Played) -> dict[str, Any]:
+    acts = {"unguarded": played.unguarded, "guarded": played.guarded}
+    return {
+        "ok": played.code == 0,
+        "folder": str(played.folder),
+        "store": played.store.url,
+        "namespace": played.store.namespace or "default",
+        **{act: asdict(tally) if tally else None for act, tally in acts.items()},
+    }

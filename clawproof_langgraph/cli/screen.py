@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import click
@@ -18,6 +19,10 @@ from clawproof_langgraph.cli.wording import plain
 
 _PIPED_WIDTH: Final = 100
 """Columns of a drawing for a reader that has no terminal."""
+
+
+_GAP: Final = "  "
+_INDENT: Final = "    "
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +71,22 @@ class Screen:
         """Print one line, put together from pieces."""
         spans = [_span(cell) for cell in cells]
         if self._console.is_terminal:
-            self._console.print(Text.assemble(*[(span.text, span.style) for span in spans]), soft_wrap=True)
+            text = Text.assemble(*[(span.text, span.style) for span in spans])
+            text.rstrip()  # blanks beyond the last column would make an empty line
+            self._console.print(text, soft_wrap=True)
         else:
             click.echo("".join(span.text for span in spans).rstrip())
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
-        """Print rows under their titles, each on one line."""
+        """Print rows under their titles, each on one line; in a terminal that is too narrow, on several."""
         titles = [Span(column.title.upper(), "bold") for column in columns]
         lines = [titles, *([_span(cell) for cell in row] for row in rows)]
         widths = [max(cell_len(line[at].text) for line in lines) for at in range(len(columns))]
+        groups = _groups(widths, self._console.width) if self._console.is_terminal else [range(len(columns))]
         for line in lines:
-            padded = [_padded(*parts) for parts in zip(line, columns, widths, strict=True)]
-            self.line(*padded)
+            for group in groups:
+                indent = _INDENT if group.start else ""
+                self.line(indent, *[_padded(line[at], columns[at], widths[at]) for at in group])
 
     def json(self, value: Any) -> None:
         """Print a value as an indented document, in ASCII, which every reader can decode."""
@@ -92,6 +101,17 @@ def _span(cell: Cell) -> Span:
     return Span(plain(cell)) if isinstance(cell, str) else Span(plain(cell.text), cell.style)
 
 
+def _groups(widths: Sequence[int], room: int) -> list[range]:
+    """Spread columns over lines so that each line fits, if it can: a terminal would break them anywhere."""
+    starts, used = [0], 0
+    for at, width in enumerate(widths):
+        if used + width > room and at > starts[-1]:
+            starts.append(at)
+            used = len(_INDENT)
+        used += width + len(_GAP)
+    return [range(*ends) for ends in pairwise([*starts, len(widths)])]
+
+
 def _padded(cell: Span, column: Column, width: int) -> Span:
     room = " " * (width - cell_len(cell.text))
-    return Span(f"{room}{cell.text}  " if column.right else f"{cell.text}{room}  ", cell.style)
+    return Span(f"{room}{cell.text}{_GAP}" if column.right else f"{cell.text}{room}{_GAP}", cell.style)

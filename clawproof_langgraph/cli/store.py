@@ -47,7 +47,7 @@ def wrong_url_is_usage() -> Iterator[None]:
 
 
 def read_log(
-    coordinator: Coordinator, *, after: int = 0, types: Iterable[str] = (), since: float = 0.0, **about: str
+    coordinator: Coordinator, *, after: int = 0, types: Iterable[str] = (), since: float = 0.0, **about: str | None
 ) -> Iterator[Event]:
     """Read the log page by page.
 
@@ -56,9 +56,9 @@ def read_log(
         after: the cursor of the last event that is known already.
         types: only these; all if there are none.
         since: seconds since the epoch; nothing that is older.
-        about: only events of this `resource`, `agent` or `thread`; an empty text is no filter.
+        about: only events of this `resource`, `agent` or `thread`; None is no filter.
     """
-    kinds, filters = tuple(types), {name: value for name, value in about.items() if value}
+    kinds, filters = tuple(types), {name: value for name, value in about.items() if value is not None}
     while page := coordinator.events(after=after, types=kinds, limit=_PAGE, **filters):
         yield from (event for event in page if event.time >= since)
         after = page[-1].cursor
@@ -73,7 +73,7 @@ def _check_presence(url: str | None) -> None:
         )
     if parts.scheme == "sqlite" and not parts.netloc:
         path = Path(unquote(parts.path).removeprefix("/")) if url else default_file()
-        if not path.exists():
+        if not path.exists() or not path.stat().st_size:
             raise click.ClickException(
                 f"There is no coordination store {path.absolute()} yet, and none was made: the first guarded call does "
                 f"that. Name another one with --url or CLAWPROOF_URL."

@@ -10,14 +10,15 @@ from typing import Any, Final
 import click
 
 from clawproof_langgraph.cli.screen import Cell, Screen, Span, columns
-from clawproof_langgraph.cli.settings import Settings, common_options
+from clawproof_langgraph.cli.settings import Settings, common_options, not_empty
 from clawproof_langgraph.cli.since import since_option
 from clawproof_langgraph.cli.store import opened, read_log
-from clawproof_langgraph.cli.wording import HOW_TO_RESOLVE, counted, duration, listed, moment
+from clawproof_langgraph.cli.wording import counted, duration, listed, moment, quoted
+from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.events import Event
 from clawproof_langgraph.inspection.calls import Call, Outcome, brought_up_to_date, calls_of
 from clawproof_langgraph.inspection.cloudevents import rfc3339
-from clawproof_langgraph.inspection.timeline import ASCII, BLOCKS, draw, timeline_of
+from clawproof_langgraph.inspection.timeline import ASCII, BLOCKS, Timeline, draw, timeline_of
 from clawproof_langgraph.model import Snapshot
 
 _STYLES: Final = {
@@ -35,62 +36,65 @@ _STYLES: Final = {
 
 @click.command()
 @common_options
-@click.option("--thread", default="", metavar="ID", help="Only calls of this LangGraph thread.")
-@click.option("--agent", default="", metavar="NAME", help="Only calls of this agent.")
+@click.option("--thread", callback=not_empty, metavar="ID", help="Only calls of this LangGraph thread.")
+@click.option("--agent", callback=not_empty, metavar="NAME", help="Only calls of this agent.")
 @since_option
-def trace(settings: Settings, thread: str, agent: str, since: float) -> None:
+def trace(settings: Settings, thread: str | None, agent: str | None, since: float) -> None:
     """Show what each call waited for, held, tried and came to.
 
     Above, a lane per agent shows when it waited and when it held. Below, each call has a line; ask for one thread or
     agent, or see all. The exit code is 1 if nothing is known of the thread or agent.
     """
     with opened(settings) as coordinator:
-        log = list(read_log(coordinator, since=since, thread=thread, agent=agent))
-        calls = brought_up_to_date(calls_of(log), _about(coordinator.snapshot(), thread, agent), now=time.time())
-        place = f"{coordinator.store}, namespace {settings.namespace_name}"
-    screen = Screen()
+        log, snapshot = _read(coordinator, since=since, thread=thread, agent=agent)
+    now = time.time()
+    calls = brought_up_to_date(calls_of(log), snapshot, now=now)
+    screen, place = Screen(), settings.place(coordinator.store)
     if settings.json:
         screen.json({"store": coordinator.store, "namespace": settings.namespace_name, "calls": _as_json(calls)})
     elif calls:
         same = [title for title, wanted in (("thread", thread), ("agent", agent)) if wanted]
-        _show(screen, log, calls, place, same=same)
+        screen.line(Span(place, "dim"))
+        _draw_lanes(screen, timeline_of(log, snapshot, now=now))
+        _show(screen, calls, settings, same=same)
     if not calls and (thread or agent):
         raise click.ClickException(f"No call of {_wanted(thread, agent)} is in the log of {place}.")
     if not calls and not settings.json:
         screen.line(f"No calls in the log of {place}.")
 
 
-def _about(snapshot: Snapshot, thread: str, agent: str) -> Snapshot:
-    waiters = [w for w in snapshot.waiters if thread in ("", w.thread) and agent in ("", w.agent)]
-    return replace(snapshot, waiters=tuple(waiters))
+def _read(
+    coordinator: Coordinator, *, since: float, thread: str | None, agent: str | None
+) -> tuple[list[Event], Snapshot]:
+    """Read the log, then a snapshot, then what has ended since: it must not look like a holder that died."""
+    log = list(read_log(coordinator, since=since, thread=thread, agent=agent))
+    snapshot = coordinator.snapshot()
+    if log:
+        known = {"", *[event.call for event in log]}
+        later = read_log(coordinator, after=log[-1].cursor, thread=thread, agent=agent)
+        log += [event for event in later if event.call in known]
+    waiters = [w for w in snapshot.waiters if thread in (None, w.thread) and agent in (None, w.agent)]
+    return log, replace(snapshot, waiters=tuple(waiters))
 
 
-def _wanted(thread: str, agent: str) -> str:
+def _wanted(thread: str | None, agent: str | None) -> str:
     return " and ".join(f'{kind} "{name}"' for kind, name in (("thread", thread), ("agent", agent)) if name)
 
 
-def _show(screen: Screen, log: Sequence[Event], calls: Sequence[Call], place: str, *, same: Collection[str]) -> None:
-    screen.line(Span(place, "dim"))
-    _draw_lanes(screen, log)
+def _show(screen: Screen, calls: Sequence[Call], settings: Settings, *, same: Collection[str]) -> None:
     screen.line()
     screen.line(Span(_summary(calls), "bold"))
     _show_calls(screen, calls, same=same)
-    if any(call.outcome is Outcome.IN_DOUBT for call in calls):
-        screen.line(Span(HOW_TO_RESOLVE, "dim"))
+    if doubts := [call.key for call in calls if call.outcome is Outcome.IN_DOUBT]:
+        screen.line(Span(settings.how_to_resolve(*doubts), "dim"))
 
 
-def _draw_lanes(screen: Screen, log: Sequence[Event]) -> None:
+def _draw_lanes(screen: Screen, timeline: Timeline) -> None:
     glyphs = ASCII if screen.ascii_only else BLOCKS
-    lanes = draw(timeline_of(log), width=screen.width, glyphs=glyphs)
+    lanes = draw(timeline, width=screen.width, glyphs=glyphs, duration=duration)
     if lanes:
         screen.line()
-        screen.line(
-            Span(
-                f"{glyphs.waiting} waits, {glyphs.holding} holds, {glyphs.in_doubt} in doubt, "
-                f"{glyphs.resolved} resolved",
-                "dim",
-            )
-        )
+        screen.line(Span(glyphs.legend, "dim"))
     for lane in lanes:
         screen.line(lane)
 
@@ -109,17 +113,23 @@ def _show_calls(screen: Screen, calls: Sequence[Call], *, same: Collection[str])
 def _outcome(call: Call) -> str:
     match call.outcome:
         case Outcome.IN_DOUBT:
-            said = f"in doubt, key {call.key}"
+            why = call.error or call.reason
+            said = f"in doubt{f' ({why})' if why else ''}, key {quoted(call.key)}"
+            return f"{said}{_alerts(call)}"
         case Outcome.RESOLVED:
             said = f"resolved: {call.reason}{f' by {call.by}' if call.by else ''}"
         case Outcome.REFUSED if call.reason == "in doubt":
-            said = f"refused: in doubt, key {call.key}"
+            said = f"refused: in doubt, key {quoted(call.key)}"
         case Outcome.REFUSED:
             said = f"refused: {call.reason}"
         case _:
             said = _words(call.outcome)
     error = f" ({call.error})" if call.error else ""
-    return f"{said}{error}{''.join(f', {alert}' for alert in call.alerts)}"
+    return f"{said}{error}{_alerts(call)}"
+
+
+def _alerts(call: Call) -> str:
+    return "".join(f", {alert}" for alert in call.alerts)
 
 
 def _words(outcome: Outcome) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
-
-HOW_TO_RESOLVE: Final = "Find out what happened, then: clawproof resolve KEY applied (or not_applied)"
+from typing import Any
 
 
 def plain(text: str) -> str:
@@ -15,6 +14,19 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def quoted(text: str) -> str:
+    """Write a text as a word for a shell; what cannot be printed becomes an escape, which bash and zsh read back."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + "".join(_escape(sign) for sign in text) + "'"
+
+
+def _escape(sign: str) -> str:
+    if sign in "\\'":
+        return f"\\{sign}"
+    return sign if sign.isprintable() else f"\\U{ord(sign):08x}"
 
 
 def duration(seconds: float) -> str:

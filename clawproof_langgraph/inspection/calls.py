@@ -97,7 +97,7 @@ def brought_up_to_date(calls: Iterable[Call], snapshot: Snapshot, *, now: float)
     """Complete calls with what the log does not tell: who waits, what a running call holds, which doubts remain.
 
     Args:
-        calls: of events that were read before the snapshot.
+        calls: of events that tell of grants before the snapshot, and of how these ended until a moment after it.
         snapshot: of the same namespace; all of its waiters become calls.
         now: the time of the snapshot in seconds since the epoch.
     """
@@ -113,6 +113,8 @@ def _as_of_now(call: Call, held: Mapping[str, float], doubts: set[str]) -> Call:
         return replace(call, held=held[call.id])
     if call.outcome is Outcome.RUNNING and call.key in doubts:  # no sweep has come by yet
         return replace(call, outcome=Outcome.IN_DOUBT, reason="the lease expired")
+    if call.outcome is Outcome.RUNNING and not call.key:  # nor here
+        return replace(call, outcome=Outcome.EXPIRED)
     if call.outcome is Outcome.IN_DOUBT and call.key not in doubts:  # by a call that is not among these
         return replace(call, outcome=Outcome.RERUN)
     return call

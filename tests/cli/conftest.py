@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,6 +82,12 @@ def grant(store: Store, request: Any) -> Granted:
     reply = store.backend.begin(request)
     assert isinstance(reply, Granted)
     return reply
+
+
+def pasted(text: str, **environment: str) -> Result:
+    """Run the one command that a text ends with, as a shell would."""
+    [command] = [line.partition("clawproof ")[2] for line in text.splitlines() if "clawproof " in line]
+    return CliRunner().invoke(main, shlex.split(command), env=environment)
 
 
 def _contend(store: Store) -> None:

@@ -25,7 +25,7 @@ def test_a_killed_agent_gets_no_turn_until_it_is_revived(empty: Store) -> None:
     assert isinstance(refused, Killed)
     assert (refused.reason, refused.by) == ("sells too cheap", "ops")
     assert isinstance(granted, Granted)
-    assert "clawproof revive orders" in killed.stdout
+    assert f"clawproof revive orders --url {empty.url}" in killed.stdout
 
 
 def test_who_decides_is_the_user_unless_told_otherwise(empty: Store) -> None:
@@ -78,10 +78,14 @@ def test_applied_gives_its_result_to_a_repetition(busy: Store) -> None:
     reply = busy.backend.begin(call("again", "card", key=PAID, tool="charge"))
 
     assert result.exit_code == 0
-    assert "charge of payments as applied" in result.stdout
+    assert "charge of payments as applied: a repetition gets the result" in result.stdout
     assert isinstance(reply, Replay)
     assert reply.result is not None
     assert codec.loads(reply.result) == {"receipt": 7}
+
+
+def test_applied_without_a_result_says_what_a_repetition_is_told(busy: Store) -> None:
+    assert "a repetition is told that it took effect" in busy.run("resolve", PAID, "applied").stdout
 
 
 def test_not_applied_lets_the_call_run_again(busy: Store) -> None:

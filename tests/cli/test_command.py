@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -15,9 +16,10 @@ from click.testing import CliRunner
 
 from clawproof_langgraph import Coordinator
 from clawproof_langgraph.cli import main
+from clawproof_langgraph.cli.settings import Settings
 from clawproof_langgraph.cli.store import default_file
 from clawproof_langgraph.model import Note
-from tests.cli.conftest import PAID, Store
+from tests.cli.conftest import PAID, Store, pasted
 
 COMMANDS = ("demo", "trace", "locks", "events", "kill", "revive", "resolve")
 WITH_A_STORE = [("trace",), ("locks",), ("events",), ("kill", "a"), ("revive", "a"), ("resolve", "k", "applied")]
@@ -84,6 +86,61 @@ def test_without_a_name_it_is_the_store_of_the_project(tmp_path: Path, monkeypat
     assert str(tmp_path / ".clawproof" / "state.db") in missing.stderr
 
 
+@pytest.mark.parametrize("option", ["--url", "--namespace"])
+@pytest.mark.parametrize("arguments", [*WITH_A_STORE, ("demo",)])
+def test_an_empty_option_is_not_taken_for_none(busy: Store, option: str, arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*arguments, option, ""], env={"CLAWPROOF_URL": busy.url})
+    assert result.exit_code == 2
+    assert "it is empty" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("kill", "x\udcff"), ("events", "--type", "x\udcff"), ("kill", "x", "--by", "\udcff")]
+)
+def test_what_is_no_text_is_usage(empty: Store, arguments: tuple[str, ...]) -> None:
+    result = empty.run(*arguments)
+    assert result.exit_code == 2
+    assert "not valid UTF-8" in result.stderr
+
+
+# --- hints --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> list[str]:
+    """Give the options of a store that needs quotes, with a killed agent in it."""
+    url, namespace = f"sqlite:///{tmp_path / 'my shop.db'}", "the shop"
+    with Coordinator.from_url(url, namespace=namespace) as coordinator:
+        coordinator.kill("orders")
+    return ["--url", url, "--namespace", namespace]
+
+
+@pytest.mark.parametrize("command", [["kill", "orders"], ["locks"]])
+@pytest.mark.parametrize("before", [False, True])
+def test_a_hint_leads_to_the_same_store(elsewhere: list[str], command: list[str], before: bool) -> None:
+    arguments = [*elsewhere, *command] if before else [*command, *elsewhere]
+    done = pasted(CliRunner().invoke(main, arguments).stdout)
+    assert (done.exit_code, done.stdout) == (0, 'Revived "orders": its tools run again.\n')
+
+
+def test_a_hint_of_the_library_leads_to_the_same_store_too(elsewhere: list[str]) -> None:
+    result = CliRunner().invoke(main, ["resolve", "nokey", "applied", *elsewhere])
+    hint = result.stderr.split("`")[1]
+    done = pasted(hint)
+    assert (result.exit_code, done.exit_code) == (1, 0)
+    assert "my shop.db, namespace the shop" in done.stdout
+
+
+def test_what_the_environment_says_need_not_be_repeated(busy: Store) -> None:
+    result = CliRunner().invoke(main, ["kill", "orders"], env={"CLAWPROOF_URL": busy.url})
+    assert result.stdout.endswith("clawproof revive orders\n")
+
+
+def test_a_hint_tells_no_password() -> None:
+    hint = Settings(url="redis://ops:pa55@host:6379/0").hint("revive", "orders")
+    assert hint == "clawproof revive orders --url redis://ops:PASSWORD@host:6379/0"
+
+
 # --- the store that is not there ----------------------------------------------------------------------------------
 
 
@@ -93,6 +150,12 @@ def test_a_file_that_does_not_exist_is_not_made(tmp_path: Path, arguments: tuple
     assert result.exit_code == 1
     assert "There is no coordination store" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_file_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "new.db").touch()
+    result = CliRunner().invoke(main, ["locks", "--url", f"sqlite:///{tmp_path / 'new.db'}"])
+    assert (result.exit_code, (tmp_path / "new.db").stat().st_size) == (1, 0)
 
 
 @pytest.mark.parametrize("arguments", WITH_A_STORE)
@@ -142,6 +205,14 @@ def test_a_terminal_gets_colour_unless_it_asks_for_none(busy: Store) -> None:
     assert red not in _on_a_terminal("events", "--url", busy.url, NO_COLOR="1")
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100, 120, 200])
+def test_a_terminal_breaks_no_table(busy: Store, columns: int) -> None:
+    text = _on_a_terminal("locks", "--url", busy.url, COLUMNS=str(columns), NO_COLOR="1")
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in text.splitlines() if "sqlite:" not in line]
+    assert max(map(len, lines)) <= columns
+    assert {"charge/7", "charge/8"} <= set(text.split())
+
+
 def _on_a_terminal(*arguments: str, **environment: str) -> str:
     ours, theirs = pty.openpty()
     settings = {**os.environ, "TERM": "xterm-256color", **environment}
@@ -180,6 +251,13 @@ def test_a_reader_that_has_seen_enough_ends_it_without_a_word(empty: Store) -> N
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no such device here")
+def test_a_disk_that_is_full_ends_it_in_a_sentence(busy: Store) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*MODULE, "locks", "--url", busy.url], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (1, b"Error: [Errno 28] No space left on device\n")
 
 
 def test_looking_at_locks_imports_no_langgraph(busy: Store) -> None:

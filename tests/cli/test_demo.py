@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,15 +22,14 @@ from rich.console import Console
 
 from clawproof_langgraph.cli import demo
 from clawproof_langgraph.cli.demo import shop as shop_module
-from clawproof_langgraph.cli.demo.acts import run_act
 from clawproof_langgraph.cli.demo.crew import Crew, WorkerFailed
+from clawproof_langgraph.cli.demo.folder import RunFolder
 from clawproof_langgraph.cli.demo.report import print_timeline
 from clawproof_langgraph.cli.demo.shop import Line, Shop
 from clawproof_langgraph.cli.demo.tally import Tally, count, verdict
 from clawproof_langgraph.cli.demo.workload import Delivery, Order, Seller, Shift, Supplier, Workload, a_day
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.events import Event
-from clawproof_langgraph.inspection.timeline import ASCII, State, cells, draw, timeline_of
 
 LAMP = [Line(sku="lamp", units=1)]
 
@@ -64,11 +68,13 @@ def test_act_one_breaks_the_shop_and_act_two_does_not(tmp_path: Path) -> None:
     console, text = console_and_text()
 
     began = time.monotonic()
-    code = demo.run_demo(console, folder=tmp_path / "kept")
+    with RunFolder(tmp_path / "kept") as folder:
+        played = demo.run_demo(console, folder)
 
     unguarded = count(Shop(tmp_path / "kept" / "unguarded" / "shop.db"), a_day())
     guarded = count(Shop(tmp_path / "kept" / "guarded" / "shop.db"), a_day())
-    assert code == 0, text()
+    assert played.code == 0, text()
+    assert (played.unguarded, played.guarded) == (unguarded, guarded)
     assert (unguarded.oversold > 0, unguarded.lost_updates > 0, unguarded.off_by > 0) == (True, True, True)
     assert unguarded.paid_again == 1
     assert guarded.problems == 0
@@ -78,14 +84,6 @@ def test_act_one_breaks_the_shop_and_act_two_does_not(tmp_path: Path) -> None:
         assert expected in text()
 
 
-def test_an_act_two_without_its_guard_ends_with_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "run_act", lambda folder, work, store, progress: run_act(folder, work, None, progress))
-    console, text = console_and_text()
-
-    assert demo.run_demo(console, folder=tmp_path / "kept") == 1
-    assert "paid once" not in text()
-
-
 def test_a_process_that_fails_ends_the_demo_with_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise WorkerFailed("A process of the demo ended with exit code 3.")
@@ -93,14 +91,16 @@ def test_a_process_that_fails_ends_the_demo_with_exit_code_1(tmp_path: Path, mon
     monkeypatch.setattr(demo, "run_act", fail)
     console, text = console_and_text()
 
-    assert demo.run_demo(console, folder=tmp_path / "kept") == 1
+    with RunFolder(tmp_path / "kept") as folder:
+        played = demo.run_demo(console, folder)
+    assert (played.code, played.guarded) == (1, None)
     assert "exit code 3" in text()
 
 
-def test_a_store_inside_one_process_is_refused(tmp_path: Path) -> None:
+def test_a_store_inside_one_process_is_refused() -> None:
     console, _ = console_and_text()
-    with pytest.raises(ConfigurationError, match="several processes"):
-        demo.run_demo(console, url="memory://", folder=tmp_path / "kept")
+    with RunFolder() as folder, pytest.raises(ConfigurationError, match="several processes"):
+        demo.run_demo(console, folder, url="memory://")
 
 
 def test_a_day_has_ten_agents_or_more_in_four_processes_or_more() -> None:
@@ -122,6 +122,61 @@ def test_a_crew_leaves_no_process_behind() -> None:
 def test_a_crew_tells_of_a_process_that_died() -> None:
     with Crew() as crew, pytest.raises(WorkerFailed, match="exit code 3"):
         crew.wait([crew.start(time.sleep, 3600), crew.start(sys.exit, 3)], tick=lambda: None)
+
+
+def test_a_crew_tells_of_a_process_that_does_not_end() -> None:
+    with Crew() as crew, pytest.raises(WorkerFailed, match="1 processes of the demo are not done"):
+        crew.wait([crew.start(time.sleep, 3600)], tick=lambda: None, patience=0.1)
+
+
+def tell_blocked(answer: Connection) -> None:
+    answer.send(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def test_ctrl_c_reaches_the_parent_and_no_worker() -> None:
+    with Crew() as crew:
+        assert crew.ask(tell_blocked) == "True"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def tell_parent(answer: Connection) -> None:
+    answer.send(os.getppid())
+
+
+def test_a_crew_that_breaks_off_leaves_no_fork_server_behind() -> None:
+    server = 0
+    with contextlib.suppress(KeyboardInterrupt), Crew() as crew:
+        server = int(crew.ask(tell_parent))
+        raise KeyboardInterrupt
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
+
+
+TAKES_A_PAYMENT = """
+import pathlib, sys, time
+from clawproof_langgraph.cli.demo.crew import Crew
+from clawproof_langgraph.cli.demo.shop import Shop
+from clawproof_langgraph.cli.demo.workers import Workplace, open_order
+from clawproof_langgraph.cli.demo.workload import STOCK, a_day
+
+folder, unlucky = pathlib.Path(sys.argv[1]), a_day().unlucky
+shop = Shop(folder / "shop.db", receipt=60.0)
+shop.open_for_business(STOCK)
+with Crew() as crew:
+    crew.start(open_order, Workplace(shop, None, folder / "checkpoints.db"), unlucky)
+    while not shop.payments_of(unlucky.orders[0].id):
+        time.sleep(0.01)
+    print("paid", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_worker_ends_with_its_parent_however_that_ends(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", TAKES_A_PAYMENT, tmp_path], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"paid\n"
+        parent.kill()
+        parent.communicate(timeout=20)  # ends when nobody is left who could write
 
 
 # --- the count --------------------------------------------------------------------------------------------------
@@ -176,67 +231,11 @@ def test_any_broken_invariant_of_the_guarded_act_is_exit_code_1(field: str) -> N
     assert verdict(replace(sound, **{field: 1})) == 1
 
 
-# --- the timeline -----------------------------------------------------------------------------------------------
-
-
-def lock_events(*entries: tuple[str, float, str, str, float]) -> list[Event]:
-    """Make events of (type, time, agent, call, waited)."""
-    return [
-        Event(cursor, time, type_, agent, call=call, fence=1, data={"waited": waited} if waited else {})
-        for cursor, (type_, time, agent, call, waited) in enumerate(entries)
-    ]
-
-
-def test_a_lane_waits_and_then_holds() -> None:
-    timeline = timeline_of(
-        lock_events(
-            ("lock.acquired", 100.0, "a", "1", 0.0),
-            ("lock.released", 105.0, "a", "1", 0.0),
-            ("lock.acquired", 105.0, "b", "2", 4.0),
-            ("lock.released", 110.0, "b", "2", 0.0),
-        )
-    )
-
-    assert draw(timeline, width=39, glyphs=ASCII) == (
-        "a |#####     | waited 0.0 s, held 5.0 s",
-        "b | ....#####| waited 4.0 s, held 5.0 s",
-        "   0 s 10.0 s",
-    )
-
-
-def test_a_lease_that_never_ended_is_held_to_the_end() -> None:
-    timeline = timeline_of(
-        lock_events(("lock.acquired", 0.0, "a", "1", 0.0), ("lock.acquired", 9.0, "b", "2", 0.0))
-        + lock_events(("lock.released", 10.0, "b", "2", 0.0))
-    )
-    assert [lane.total(State.HOLDING) for lane in timeline.lanes] == [10.0, 1.0]
-
-
-def test_an_expired_lease_ends_and_its_doubt_and_resolution_are_marked() -> None:
-    timeline = timeline_of(
-        lock_events(
-            ("lock.acquired", 0.0, "a", "1", 0.0),
-            ("lock.expired", 2.0, "a", "1", 0.0),
-            ("call.in_doubt", 2.0, "a", "1", 0.0),
-            ("call.resolved", 10.0, "a", "1", 0.0),
-        )
-    )
-    drawn = cells(timeline.lanes[0], timeline, columns=5)
-    assert drawn == (State.HOLDING, State.IN_DOUBT, State.IDLE, State.IDLE, State.RESOLVED)
-
-
-def test_agents_are_sorted_as_people_count() -> None:
-    timeline = timeline_of(
-        lock_events(*(("lock.acquired", 0.0, agent, agent, 0.0) for agent in ("o-10", "o-9", "2", "a")))
-    )
-    assert [lane.agent for lane in timeline.lanes] == ["2", "a", "o-9", "o-10"]
+# --- the report -------------------------------------------------------------------------------------------------
 
 
 def test_an_encoding_without_blocks_gets_ascii() -> None:
     console, text = console_and_text("ascii")
-    print_timeline(console, lock_events(("lock.acquired", 0.0, "a", "1", 0.0), ("lock.released", 9.0, "a", "1", 0.0)))
+    held = {"agent": "a", "call": "1"}
+    print_timeline(console, [Event(1, 0.0, "lock.acquired", **held), Event(2, 9.0, "lock.released", **held)])
     assert "a |####" in text()
-
-
-def test_no_events_draw_nothing() -> None:
-    assert draw(timeline_of([]), width=80) == ()

@@ -7,9 +7,13 @@ import signal
 import subprocess
 import sys
 from datetime import datetime
+from typing import Any
 
 import pytest
 
+from clawproof_langgraph import Coordinator
+from clawproof_langgraph.cli import log
+from clawproof_langgraph.events import Event
 from clawproof_langgraph.model import Note
 from clawproof_langgraph.testing.builders import call
 from tests.cli.conftest import PAID, Store, grant
@@ -71,6 +75,13 @@ def test_more_than_a_page_is_read_to_its_end(empty: Store) -> None:
     assert len(empty.run("events").stdout.splitlines()) == 1100
 
 
+def test_nothing_found_says_so_where_it_is_in_nobodys_way(busy: Store) -> None:
+    found, piped = busy.run("events", "--agent", "nobody"), busy.run("events", "--agent", "nobody", "--format", "json")
+    assert (found.exit_code, found.stdout) == (0, "")
+    assert "No such events in the log of sqlite:///" in found.stderr
+    assert (piped.exit_code, piped.output) == (0, "")
+
+
 def test_a_name_cannot_steer_the_terminal(empty: Store) -> None:
     grant(empty, call("1", agent="\x1b[2Jorders\n", tool="t", data={"text": "\x1b]0;title\x07 \x9b"}))
     [line] = empty.run("events").stdout.splitlines()
@@ -90,6 +101,23 @@ def test_follow_shows_what_happens_later(empty: Store) -> None:
     assert (before["type"], after["type"]) == ("Before", "After")
 
 
+def test_following_reads_nothing_twice(busy: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, cursors, looks = Coordinator.events, [], iter([1, 2])
+
+    def counted(coordinator: Coordinator, **filters: Any) -> list[Event]:
+        cursors.append(filters["after"])
+        return read(coordinator, **filters)
+
+    def sleep(_: float) -> None:
+        if next(looks, 0) == 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Coordinator, "events", counted)
+    monkeypatch.setattr(log.time, "sleep", sleep)
+    assert busy.run("events", "--follow", "--since", "1ms").exit_code == 0
+    assert cursors.count(0) == 1
+
+
 def test_ctrl_c_is_how_following_ends(empty: Store) -> None:
     empty.backend.record(Note("Before", agent="a"))
     command = [sys.executable, "-m", "clawproof_langgraph.cli", "events", "--follow", "--url", empty.url]
@@ -101,7 +129,18 @@ def test_ctrl_c_is_how_following_ends(empty: Store) -> None:
     assert (process.returncode, rest) == (0, (b"", b""))
 
 
-@pytest.mark.parametrize("wrong", [("--after", "soon"), ("--limit", "0"), ("--since", "yesterday"), ("--frobnicate",)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--after", "soon"),
+        ("--after", "9" * 30),
+        ("--limit", "0"),
+        ("--limit", "9" * 30),
+        ("--agent", ""),
+        ("--since", "yesterday"),
+        ("--frobnicate",),
+    ],
+)
 def test_a_wrong_option_is_usage(empty: Store, wrong: tuple[str, ...]) -> None:
     result = empty.run("events", *wrong)
     assert result.exit_code == 2

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from langchain_core.tools import tool
 
 from clawproof_langgraph import Coordinator, Guard, ToolPolicy
-from clawproof_langgraph.testing.builders import call, settled
+from clawproof_langgraph.model import Snapshot
+from clawproof_langgraph.testing.builders import ask, call, released, settled
 from tests.cli.conftest import PAID, Store, grant
 
 
@@ -22,7 +24,7 @@ def test_each_call_has_a_line_with_its_outcome(busy: Store) -> None:
         ("orders", "t1", "2.0 s", "done", "inventory/1"),
         ("pricing", "reprice", "2.0 s", "3.0 s", "failed (ValueError)"),
         ("orders", "replayed"),
-        ("payments", "t7", f"in doubt, key {PAID} (TimeoutError)"),
+        ("payments", "t7", f"in doubt (TimeoutError), key {PAID}"),
         ("orders", "running", "inventory/1, pricing/1"),
         ("pricing", "reprice", "waiting"),
     ):
@@ -32,7 +34,7 @@ def test_each_call_has_a_line_with_its_outcome(busy: Store) -> None:
 
 def test_a_lane_per_agent_is_drawn_above(busy: Store) -> None:
     lines = busy.run("trace").stdout.splitlines()
-    assert lines[2].startswith("░ waits, █ holds")
+    assert lines[2].startswith("░ waits, █ holds, ▒ holds and never settled")
     assert [line.split()[0] for line in lines[3:6]] == ["orders", "payments", "pricing"]
     assert "waited 2.0 s, held 3.0 s" in lines[5]
 
@@ -70,6 +72,35 @@ def test_a_lease_that_expired_unnoticed_is_in_doubt(empty: Store) -> None:
     empty.backend.begin(call("dead", "inventory/1", key="k", ttl=30.0))
     [entry] = empty.json("trace")["calls"]
     assert (entry["outcome"], entry["reason"]) == ("in_doubt", "the lease expired")
+    text = empty.run("trace").stdout
+    assert "in doubt (the lease expired), key k" in row_of(text, "t1")
+    assert "▒?|" in row_of(text, "orders |")
+    assert row_of(text, "orders |").endswith("held 0, ▒ 30.0 s")
+
+
+def test_a_lock_that_expired_unnoticed_is_not_running(empty: Store) -> None:
+    empty.backend.begin(ask("dead", "inventory/1", ttl=30.0))
+    assert [entry["outcome"] for entry in empty.json("trace")["calls"]] == ["expired"]
+
+
+def test_what_ends_while_the_trace_reads_is_not_taken_for_dead(empty: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = grant(empty, ask("1", "inventory/1"))
+    snapshot = Coordinator.snapshot
+
+    def too_late(coordinator: Coordinator) -> Snapshot:
+        empty.backend.settle(released(lease))
+        grant(empty, ask("2", "inventory/1"))
+        return snapshot(coordinator)
+
+    monkeypatch.setattr(Coordinator, "snapshot", too_late)
+    assert [entry["outcome"] for entry in empty.json("trace")["calls"]] == ["released"]
+
+
+def test_a_lane_goes_on_to_now(empty: Store) -> None:
+    grant(empty, call("1", "inventory/1", key="k", ttl=600.0))
+    lane = row_of(empty.run("trace").stdout, "orders |")
+    assert "|█" in lane and "█|" in lane
+    assert lane.endswith("held 1 m 40 s")
 
 
 def test_a_doubt_that_another_agent_has_settled_is_none(empty: Store) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
-from clawproof_langgraph.cli.wording import counted, duration, pairs, plain
+from clawproof_langgraph.cli.wording import counted, duration, pairs, plain, quoted
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,16 @@ def test_a_duration_has_the_unit_that_fits(seconds: float, text: str) -> None:
 def test_control_characters_are_written_as_escapes() -> None:
     assert plain("käse 猫") == "käse 猫"
     assert plain("\x1b[31m\n\x9b\u202e") == "\\x1b[31m\\n\\x9b\\u202e"
+
+
+@pytest.mark.parametrize(
+    "text", ["order/7", "it's 7 %", "-7", "", "käse", "a\N{NO-BREAK SPACE}b\\c'd\x1b\n\u202e\U000e0001"]
+)
+def test_a_quoted_text_is_one_word_of_a_shell(text: str) -> None:
+    command = ["bash", "-c", f"printf %s {quoted(text)}"]
+    done = subprocess.run(command, capture_output=True, env={"LC_ALL": "C.UTF-8"}, timeout=30)
+    assert done.stdout.decode() == text
+    assert quoted(text).isprintable()
 
 
 def test_numbers_have_their_noun() -> None:

@@ -232,6 +232,13 @@ def test_an_expired_lease_that_no_sweep_has_met_is_in_doubt(scene: Scene) -> Non
     assert outcomes(scene.calls_now()) == {"1": Outcome.IN_DOUBT}
 
 
+def test_a_lock_that_expired_and_that_no_sweep_has_met_is_not_running(scene: Scene) -> None:
+    scene.grant(ask("1", "a", ttl=5.0))
+    held = outcomes(scene.calls_now())
+    scene.clock.advance(6.0)
+    assert (held, outcomes(scene.calls_now())) == ({"1": Outcome.RUNNING}, {"1": Outcome.EXPIRED})
+
+
 def test_a_doubt_stays_while_nobody_ends_it(scene: Scene) -> None:
     doubtful(scene)
     assert outcomes(scene.calls_now()) == {"dead": Outcome.IN_DOUBT}

@@ -2,72 +2,92 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from rich.console import Console
 
 from clawproof_langgraph.cli.demo.acts import Act, Progress, run_act
 from clawproof_langgraph.cli.demo.crew import WorkerFailed
+from clawproof_langgraph.cli.demo.folder import ACTS, RunFolder
 from clawproof_langgraph.cli.demo.report import Report, print_introduction, print_report
 from clawproof_langgraph.cli.demo.store import Store
-from clawproof_langgraph.cli.demo.tally import verdict
+from clawproof_langgraph.cli.demo.tally import Tally, verdict
 from clawproof_langgraph.cli.demo.workload import Workload, a_day
 from clawproof_langgraph.errors import ConfigurationError
 
-__all__ = ["run_demo"]
+__all__ = ["Played", "run_demo"]
 
 
-def run_demo(console: Console, *, url: str | None = None, folder: Path | None = None) -> int:
-    """Play both acts, print what they did, and give the exit code.
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How a run ended.
+
+    Args:
+        code: the exit code: 0 if the guarded act kept every invariant, else 1.
+        folder: where its databases are.
+        store: where the coordination of act two is.
+        unguarded, guarded: what the acts did to the shop, None for one that broke off.
+    """
+
+    code: int
+    folder: Path
+    store: Store
+    unguarded: Tally | None = None
+    guarded: Tally | None = None
+
+
+def run_demo(console: Console, folder: RunFolder, *, url: str | None = None) -> Played:
+    """Play both acts and print what they did.
 
     Args:
         console: where to print.
+        folder: where the databases are while the acts are played.
         url: the coordination store of the second act; an SQLite file in the folder by default.
-        folder: where the databases are kept; a new folder for temporary files by default.
-
-    Returns:
-        0 if the guarded act kept every invariant, else 1.
 
     Raises:
         ConfigurationError: the store cannot be shared by several processes.
     """
     began = time.monotonic()
-    kept = _folder(folder)
-    store, work = _store(url, kept), a_day()
+    shared, work = _shared_store(url), a_day()
     print_introduction(console, work)
+    store = shared or _file_in(folder.path)
     try:
-        unguarded = _play(console, "Act one, without the guard", kept / "unguarded", work, None)
-        guarded = _play(console, "Act two, with the guard", kept / "guarded", work, store)
+        unguarded = _play(console, "Act one, without the guard", folder.path / ACTS[0], work, None)
+        guarded = _play(console, "Act two, with the guard", folder.path / ACTS[1], work, store)
     except WorkerFailed as failure:
+        kept = folder.keep()
         console.print(f"{failure} The databases are in {kept}.", style="red", markup=False)
-        return 1
+        return Played(1, kept, shared or _file_in(kept))
     events = tuple(store.events())
+    kept = folder.keep()
+    store = shared or _file_in(kept)
     print_report(console, Report(unguarded, guarded, events, store, kept, time.monotonic() - began))
-    return verdict(guarded.tally)
+    return Played(verdict(guarded.tally), kept, store, unguarded.tally, guarded.tally)
 
 
-def _folder(folder: Path | None) -> Path:
-    return Path(tempfile.mkdtemp(prefix="clawproof-demo-")) if folder is None else folder.absolute()
-
-
-def _store(url: str | None, folder: Path) -> Store:
+def _shared_store(url: str | None) -> Store | None:
     if url is None:
-        return Store(f"sqlite:///{folder / 'guarded' / 'clawproof.db'}")
+        return None
     if url.startswith("memory:"):
         raise ConfigurationError(
             f"The demo's agents work in several processes, which cannot share {url!r}: give the URL of a store that is "
-            f"shared, such as redis://localhost, or none at all for an SQLite file."
+            f"shared, such as sqlite:///demo.db, or none at all."
         )
     return Store(url, namespace=f"demo-{uuid.uuid4().hex[:8]}")
 
 
+def _file_in(folder: Path) -> Store:
+    return Store(f"sqlite:///{quote(str(folder / ACTS[1] / 'clawproof.db'))}")
+
+
 def _play(console: Console, title: str, folder: Path, work: Workload, store: Store | None) -> Act:
-    folder.mkdir(parents=True)
+    folder.mkdir()
     with _progress(console, title) as progress:
         return run_act(folder, work, store, progress)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from clawproof_langgraph.cli.demo.crew import Crew, WorkerFailed
+from clawproof_langgraph.cli.demo.crew import PATIENCE, Crew, WorkerFailed
 from clawproof_langgraph.cli.demo.shop import Shop, receipt
 from clawproof_langgraph.cli.demo.store import Store
 from clawproof_langgraph.cli.demo.tally import Tally, calls_so_far, count
@@ -88,7 +88,10 @@ def _work_and_crash(crew: Crew, place: Workplace, work: Workload, progress: Prog
 
 
 def _kill_once_paid(victim: BaseProcess, shop: Shop, order: Order) -> None:
+    deadline = time.monotonic() + PATIENCE
     while not shop.payments_of(order.id):
+        if time.monotonic() > deadline:
+            raise WorkerFailed(f"The process that takes the payment has not done so after {PATIENCE:.0f} s.")
         if not victim.is_alive():
             raise WorkerFailed(f"The process that takes the payment ended by itself, exit code {victim.exitcode}.")
         time.sleep(0.01)

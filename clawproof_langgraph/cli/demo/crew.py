@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import time
 from collections.abc import Callable, Sequence
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait as wait_for_any
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from clawproof_langgraph.cli.demo.workers import PRELOAD, stand_by
 
+PATIENCE: Final = 60.0
+"""Seconds after which work that takes a few has failed, such as agents that wait for each other for ever."""
+
 
 class WorkerFailed(Exception):
-    """Says that a process of the demo ended with an error; its traceback is on stderr."""
+    """Says that a process of the demo ended with an error (its traceback is on stderr), or does not end."""
 
 
 class Crew:
@@ -36,6 +42,8 @@ class Crew:
         for process in self._processes:
             process.kill()
             process.join()
+        if error is not None:
+            _stop_server()
 
     def warm_up(self) -> None:
         """Wait until the fork server has done its imports, so that they do not count as the agents' work."""
@@ -47,20 +55,28 @@ class Crew:
 
     def start(self, job: Callable[..., None], *arguments: object) -> BaseProcess:
         """Start a process."""
+        _start_server()
         process = self._context.Process(target=job, args=arguments, daemon=True)
         process.start()
         self._processes.append(process)
         return process
 
-    def wait(self, processes: Sequence[BaseProcess], tick: Callable[[], None]) -> None:
+    def wait(self, processes: Sequence[BaseProcess], tick: Callable[[], None], *, patience: float = PATIENCE) -> None:
         """Wait until all of these have ended well, calling `tick` now and then.
 
+        Args:
+            processes: whose end is waited for.
+            tick: is called several times in a second.
+            patience: seconds.
+
         Raises:
-            WorkerFailed: one of them did not end well.
+            WorkerFailed: one of them did not end well, or in time.
         """
-        at_work = list(processes)
+        at_work, deadline = list(processes), time.monotonic() + patience
         while at_work:
             tick()
+            if time.monotonic() > deadline:
+                raise WorkerFailed(f"{len(at_work)} processes of the demo are not done after {patience:.0f} s.")
             wait_for_any([process.sentinel for process in at_work], timeout=0.2)
             # Look at all of them: those that wait at the barrier for one that died would wait in vain.
             for process in at_work:
@@ -76,3 +92,23 @@ class Crew:
         self.wait([process], lambda: None)
         answer: Any = receiver.recv()
         return str(answer)
+
+
+def _start_server() -> None:
+    """Start the fork server, if it is not running, where Ctrl-C cannot reach it, nor its children.
+
+    It is the parent that ends them.
+    """
+    resource_tracker.ensure_running()  # now, because it lets Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    except OSError as exc:  # such as a folder for temporary files whose name is too long for a socket
+        raise WorkerFailed(f"No process can be started: {exc}.") from exc
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _stop_server() -> None:
+    """End the fork server now. It would end by itself after this process, but not before its imports are done."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]

@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from clawproof_langgraph.cli.demo.acts import Act, Crash
+from clawproof_langgraph.cli.demo.folder import usual_folder
 from clawproof_langgraph.cli.demo.store import Store
 from clawproof_langgraph.cli.demo.workload import PROCESSES, Workload
+from clawproof_langgraph.cli.settings import Settings
 from clawproof_langgraph.events import Event
-from clawproof_langgraph.inspection.timeline import ASCII, BLOCKS, Glyphs, draw, timeline_of
+from clawproof_langgraph.inspection.timeline import ASCII, BLOCKS, draw, timeline_of
 
 # What is counted: its name, the field of the tally, and whether it must be zero.
 ROWS = (
@@ -86,7 +88,7 @@ def _print_crash(console: Console, unguarded: Crash, guarded: Crash) -> None:
     _say(console, f"  so the order is paid {_times(unguarded.payments)}")
     _say(console, f"with the guard, the agent said: {guarded.said}")
     for key in guarded.resolved:
-        _say(console, f"  an operator looked into the payments: clawproof resolve {key} applied")
+        _say(console, f"  an operator looked into the payments, and resolved {key} as applied")
     if guarded.finished is not None:
         _say(console, f"  asked again, the agent said: {guarded.finished}")
     _say(console, f"  so the order is paid {_times(guarded.payments)}")
@@ -95,21 +97,20 @@ def _print_crash(console: Console, unguarded: Crash, guarded: Crash) -> None:
 def print_timeline(console: Console, events: Sequence[Event]) -> None:
     """Draw the lanes of the agents over the console's width."""
     glyphs = ASCII if console.options.ascii_only else BLOCKS
-    console.print(f"\n[bold]Act two, agent by agent[/] ({escape(_legend(glyphs))})")
+    console.print("\n[bold]Act two, agent by agent[/]")
+    _say(console, glyphs.legend)
     for line in draw(timeline_of(events), width=console.width, glyphs=glyphs):
         console.print(Text(line, no_wrap=True, overflow="crop"))
 
 
-def _legend(glyphs: Glyphs) -> str:
-    return f"{glyphs.waiting} waits, {glyphs.holding} holds, {glyphs.in_doubt} in doubt, {glyphs.resolved} resolved"
-
-
 def _print_next_steps(console: Console, report: Report) -> None:
     console.print("\n[bold]Look further[/]")
+    settings = Settings(report.store.url, report.store.namespace)
     for command in ("trace", "locks", "events"):
         # One line each, however narrow the terminal: a command that is broken in two cannot be pasted.
-        console.print(f"  clawproof {command} {report.store.options}", markup=False, highlight=False, soft_wrap=True)
-    _say(console, f"The databases are in {report.folder}. The demo took {report.seconds:.1f} s.")
+        console.print(f"  {settings.hint(command)}", markup=False, highlight=False, soft_wrap=True)
+    until = " until the next demo" if report.folder == usual_folder() else ""
+    _say(console, f"The databases stay in {report.folder}{until}. The demo took {report.seconds:.1f} s.")
 
 
 def _times(count: int) -> str:

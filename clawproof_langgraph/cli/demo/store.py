@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,8 +37,3 @@ class Store:
             while page := list(coordinator.events(after=cursor)):
                 yield from page
                 cursor = page[-1].cursor
-
-    @property
-    def options(self) -> str:
-        """Word the options by which the `clawproof` command finds it."""
-        return f"--url {shlex.quote(self.url)}" + (f" --namespace {self.namespace}" if self.namespace else "")

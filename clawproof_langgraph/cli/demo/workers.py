@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -152,6 +153,12 @@ def _thread(name: str) -> RunnableConfig:
 
 
 def _settle_in() -> None:
-    """Keep LangSmith from sending the demo's runs, and leave Ctrl-C to the parent, which ends its workers itself."""
+    """Keep LangSmith from sending the demo's runs, and end with the parent, however that ends."""
     os.environ.update(LANGSMITH_TRACING="false", LANGCHAIN_TRACING_V2="false")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
