@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
@@ -35,8 +36,7 @@ class State(StrEnum):
 # --- commands ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(NamedTuple):
     """Asks for a turn; asked again by the same owner it is a claim, a poll, or the repair of a lost reply.
 
     Args:
@@ -73,7 +73,7 @@ class Begin:
     expected: float = 0.0
     repeated: bool = False
     waited: float = 0.0
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ _SCOPE_POLL = 0.5
 
 def begin(tx: Transaction, ask: Begin) -> BeginReply:
     """Grant, queue or answer a request."""
+    tx.foresee(ask)
     lease = tx.lease(ask.owner) if ask.repeated else None
     if lease and lease.claimed:  # the reply to an earlier begin was lost; its TTL counts from this one
         tx.put_lease(lease._replace(expires=tx.ticks + ask.ttl, seen=tx.ticks))
@@ -81,7 +82,6 @@ def begin(tx: Transaction, ask: Begin) -> BeginReply:
 
 
 def _take_turn(tx: Transaction, ask: Begin, handed: LeaseRow | None) -> BeginReply:
-    tx.foresee(ask)
     waiter = tx.waiter(ask.owner) if ask.repeated and not handed else None
     arrived = waiter.arrived if waiter else tx.ticks
     # A grant that was claimed too late, or turns out to be for another key, is given up for a place before everybody.
@@ -153,12 +153,12 @@ def settle(tx: Transaction, end: Settle) -> SettleReply:
     if lease is None or not lease.claimed:
         return settle_late(tx, end)
     release(tx, lease, touched=end.touched)
-    hand_on(tx)  # before the rest is written: who is woken needs a moment, too
     if end.state is not None:
         record_outcome(tx, lease, end, end.state)
     if names := names_of(lease.wants):
         held = {"held": round(tx.now - lease.since, 6)}
         tx.append(events.LOCK_RELEASED, lease.ask, resources=names, fence=lease.fence, data=held)
+    hand_on(tx)
     return SettleReply.SETTLED
 
 
@@ -172,7 +172,7 @@ def withdraw(tx: Transaction, leave: Withdraw) -> None:
         tx.append(events.LOCK_RELEASED, lease.ask, resources=names, fence=lease.fence, data=held)
     if leave.reason and ask is not None:
         waited = tx.ticks - waiter.arrived if waiter else ask.waited
-        deny(tx, replace(ask, waited=waited), leave.reason)
+        deny(tx, ask._replace(waited=waited), leave.reason)
     hand_on(tx)
 
 

@@ -212,10 +212,10 @@ def _is_next(tx: Transaction, waiter: WaiterRow, *, first_on: str) -> bool:
 
 
 def _hand_over(tx: Transaction, waiter: WaiterRow) -> None:
-    if waiter.ask.bell:
-        tx.ring(waiter.ask.bell, waiter.ask.owner)
     tx.drop_waiter(waiter)
     tx.take(LeaseRow(waiter.ask, waiter.wants, 0, tx.ticks + CLAIM_WITHIN, tx.now, tx.ticks, False))
+    if waiter.ask.bell:
+        tx.rings.append((waiter.ask.bell, waiter.ask.owner))
 
 
 def mark_suspected(tx: Transaction, lease: LeaseRow) -> LeaseRow:

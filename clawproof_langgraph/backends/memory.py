@@ -53,9 +53,7 @@ class _MemoryTransaction(Transaction):
     """Writes at once and keeps what undoes it, so that a step that fails leaves nothing behind."""
 
     def __init__(self, tables: _Tables, clock: Clock) -> None:
-        self.rings: list[tuple[str, str]] = []
-        """Who is to be woken, at which bell, once the step is done."""
-        super().__init__(clock.time(), clock.ticks(), lambda bell, owner: self.rings.append((bell, owner)))
+        super().__init__(clock.time(), clock.ticks())
         self._tables = tables
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
         self._queue_undo: list[tuple[Callable[[WaiterRow], None], WaiterRow]] = []
@@ -124,7 +122,7 @@ class _MemoryTransaction(Transaction):
         for name in names:
             self._put(self._tables.versions, name, version)
 
-    def contended(self, names: Sequence[str]) -> list[str]:
+    def contended(self, names: Sequence[str]) -> Sequence[str]:
         queues = self._tables.queues
         return [name for name in names if name in queues] if queues else []
 

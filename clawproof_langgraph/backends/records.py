@@ -8,7 +8,6 @@ in_doubt            run again or held, as the request's policy says; a further r
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final, TypeGuard, assert_never
 
 from clawproof_langgraph import events
@@ -51,12 +50,12 @@ def judge(tx: Transaction, ask: Begin) -> Fit | Replay | Held | Killed | Mismatc
         return Fit(ask, 0)
     record = tx.record(ask.key)
     if record and record.same_as:
-        ask = replace(ask, key=record.same_as)
+        ask = ask._replace(key=record.same_as)
         record = tx.record(ask.key)
     elif record is None and ask.scope and (record := _adoptable(tx, ask.scope)):
         # It is that call, whatever its own key, and stays it: when it is asked again, and when it is resolved.
         tx.put_record(record._replace(key=ask.key, state=State.DONE, owner="", result=None, same_as=record.key))
-        ask = replace(ask, key=record.key)
+        ask = ask._replace(key=record.key)
     return Fit(ask, 0) if record is None else _judge_record(tx, ask, record)
 
 
@@ -106,7 +105,7 @@ def record_outcome(tx: Transaction, lease: LeaseRow, end: Settle, state: State) 
     """Record how the call of a lease came out."""
     ask, earlier = lease.ask, _earlier(tx, lease)
     if ask.key and state in _FREE and _is_doubt(earlier):
-        tx.put_record(_record_of(tx, lease, earlier, State.IN_DOUBT, end, reason=earlier.reason))
+        tx.put_record(_record_of(tx, lease, earlier, State.IN_DOUBT, end, reason=_reason_before(earlier, end.attempt)))
     elif ask.key and state is not State.FAILED:
         tx.put_record(_record_of(tx, lease, earlier, state, end, reason=end.error))
     elif earlier:
@@ -148,6 +147,12 @@ def _earlier(tx: Transaction, lease: LeaseRow) -> RecordRow | None:
 
 def _is_doubt(record: RecordRow | None) -> TypeGuard[RecordRow]:
     return record is not None and record.state is State.IN_DOUBT
+
+
+def _reason_before(earlier: RecordRow, attempt: int) -> str:
+    """Tell why a call is in doubt of which a later run knows nothing new."""
+    told = earlier.doubted_before and earlier.reason != EXPIRED
+    return earlier.reason if told else f"{earlier.reason}, before run {attempt}"
 
 
 def _record_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from clawproof_langgraph.events import Event, EventFilter
@@ -101,11 +101,12 @@ class Transaction(ABC):
     Args:
         now: the date, in seconds since the epoch.
         ticks: the seconds passed on a clock that nobody sets; what lives for a time lives by it.
-        ring: wakes the owner who sleeps at a bell; called with both.
     """
 
-    def __init__(self, now: float, ticks: float, ring: Callable[[str, str], None]) -> None:
-        self.now, self.ticks, self.ring = now, ticks, ring
+    def __init__(self, now: float, ticks: float) -> None:
+        self.now, self.ticks = now, ticks
+        self.rings: list[tuple[str, str]] = []
+        """(bell, owner) of those to wake once the step is durable."""
         self.freed: list[str] = []
         """Resources whose waiters may be granted now."""
         self._appended: list[Event] = []
@@ -183,8 +184,8 @@ class Transaction(ABC):
         """Write the version of resources: the fence of the last exclusive call that may have had an effect."""
 
     @abstractmethod
-    def contended(self, names: Sequence[str]) -> list[str]:
-        """Read which of these resources somebody waits for."""
+    def contended(self, names: Sequence[str]) -> Sequence[str]:
+        """Read which of these resources somebody may wait for."""
 
     @abstractmethod
     def waiter(self, owner: str) -> WaiterRow | None:

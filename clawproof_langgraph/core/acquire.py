@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from clawproof_langgraph.core.steps import Now, Program, Wait
 from clawproof_langgraph.errors import CallInProgress, WaitTimeout
 from clawproof_langgraph.model import Begin, Granted, Held, Killed, Mismatch, Queued, Replay, Withdraw
@@ -51,5 +49,5 @@ def _ask_until_answered(ask: Begin, wait: float) -> Program[Verdict]:
             raise kind(reply.resource, reply.holder, waited)
         yield Wait(ask.owner, max(min(wait - waited, reply.look_again), 0.0))
         waited = (yield Now()) - started
-        reply = yield replace(ask, repeated=True, waited=waited)
+        reply = yield ask._replace(repeated=True, waited=waited)
     return reply  # type: ignore[no-any-return]

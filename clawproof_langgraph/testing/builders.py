@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from clawproof_langgraph.model import Begin, Granted, Mode, Settle, State, Want
@@ -26,7 +25,7 @@ def call(owner: str, *resources: str | Want, key: str = "", tool: str = "reserve
 
 def again(request: Begin, *, waited: float = 0.0) -> Begin:
     """Repeat a request: a claim, a poll, or the repair of a lost reply."""
-    return replace(request, repeated=True, waited=waited)
+    return request._replace(repeated=True, waited=waited)
 
 
 def settled(lease: Granted, state: State | None = State.DONE, **fields: Any) -> Settle:

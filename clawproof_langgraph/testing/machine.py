@@ -10,7 +10,6 @@ with another holder that is not of its chain, and the snapshot shows the leases,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import combinations
 from typing import Any, ClassVar, TypeVar
 
@@ -259,7 +258,7 @@ class GrantingMachine(RuleBasedStateMachine):
             self.asked.append(ask)
         held = self.model.leases.get(ask.owner)
         reply = self.store.begin(ask)
-        expected = self.model.begin(replace(ask, repeated=False), self.clock.ticks())
+        expected = self.model.begin(ask._replace(repeated=False), self.clock.ticks())
         event(f"begin: {gist(expected)[0]}")
         assert gist(reply) == gist(expected), f"{ask.owner} got {reply}"
         if isinstance(reply, Granted):

@@ -11,7 +11,6 @@ a settled one is replayed, and that in the end everybody who goes on asking gets
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import ClassVar
 
 from hypothesis import strategies as st
@@ -206,7 +205,7 @@ class SafetyMachine(RuleBasedStateMachine):
         assert not waiting, "they ask again and again, and nobody holds anything"
 
     def _again_as_new(self, ask: Begin) -> Begin:
-        fresh = replace(ask, owner=f"c{len(self.asked)}", key="", scope="", ancestors=())
+        fresh = ask._replace(owner=f"c{len(self.asked)}", key="", scope="", ancestors=())
         self._end_if_granted(fresh)
         return again(fresh)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ def test_a_waiter_asks_again_as_the_same_owner_and_takes_the_answer(answer: Any)
     played = play(acquire(ASK, wait=9), begins=[BUSY, answer])
 
     assert played.returned == answer
-    assert played.effects == [ASK, Wait("me", 4.0), replace(ASK, repeated=True, waited=4.0)]
+    assert played.effects == [ASK, Wait("me", 4.0), ASK._replace(repeated=True, waited=4.0)]
 
 
 def test_a_waiter_goes_on_waiting_after_a_false_alarm() -> None:
@@ -78,7 +77,7 @@ def test_what_was_in_the_way_last_decides_what_is_reported() -> None:
 
 def test_a_nested_call_does_not_wait_for_a_key_that_a_living_call_holds() -> None:
     """Keys stand outside the order of locks: two chains could wait for each other."""
-    nested = replace(ASK, ancestors=("outer",))
+    nested = ASK._replace(ancestors=("outer",))
     played = play(acquire(nested, wait=20), begins=[Queued("k", "x", 4.0, on_key=True, alive=True), LEASE])
 
     assert type(played.raised) is CallInProgress
@@ -88,8 +87,8 @@ def test_a_nested_call_does_not_wait_for_a_key_that_a_living_call_holds() -> Non
 @pytest.mark.parametrize(
     ("ask", "reply"),
     [
-        (replace(ASK, ancestors=("outer",)), Queued("k", "x", 4.0, on_key=True)),
-        (replace(ASK, ancestors=("outer",)), Queued("inventory/1", "x", 4.0, alive=True)),
+        (ASK._replace(ancestors=("outer",)), Queued("k", "x", 4.0, on_key=True)),
+        (ASK._replace(ancestors=("outer",)), Queued("inventory/1", "x", 4.0, alive=True)),
         (ASK, Queued("k", "x", 4.0, on_key=True, alive=True)),
     ],
     ids=["it may be dead", "a resource", "at the top of the chain"],

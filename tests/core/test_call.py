@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,7 +163,7 @@ def test_nothing_but_a_success_tells_a_domain_event(ending: Ending) -> None:
 @pytest.mark.parametrize("reply", [SettleReply.LATE, SettleReply.GONE])
 @pytest.mark.parametrize("outcome", [DONE, Raised(OSError(), Ending.UNKNOWN)], ids=["returned", "raised"])
 def test_a_lease_that_was_lost_is_told_of_and_the_outcome_stays_known(reply: SettleReply, outcome: Any) -> None:
-    ask = replace(ASK, thread="t9")
+    ask = ASK._replace(thread="t9")
     played = play(guarded_call(ask, ONCE), runs=[outcome], settles=[reply])
 
     assert played.returned is outcome

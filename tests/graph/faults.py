@@ -1,7 +1,6 @@
 """A store that fails when a test says so."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from clawproof_langgraph.backends.base import Backend
@@ -53,7 +52,7 @@ class FaultyStore:
         if self.lose_reply:
             self.lose_reply = False
             self.replies.append(reply)
-            reply = self._store.begin(replace(ask, repeated=True))
+            reply = self._store.begin(ask._replace(repeated=True))
         self.replies.append(reply)
         return reply
 

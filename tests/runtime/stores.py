@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from clawproof_langgraph import Coordinator, NotApplied, codec
@@ -108,7 +107,7 @@ def perform(mode: str, coordinator: Coordinator, make: Make, function: Callable[
     if mode != "sync":
         return asyncio.run(aperform(coordinator, make, function, blocking=mode == "thread", **fields))
     driver = coordinator.driver(Code(coordinator, function, blocking=True))
-    ask = replace(new_ask(coordinator, "inventory/1", **fields), bell=driver.take_bell())
+    ask = new_ask(coordinator, "inventory/1", **fields)._replace(bell=driver.take_bell())
     return driver.drive(make(ask))
 
 
@@ -117,7 +116,7 @@ async def aperform(
 ) -> Any:
     """Drive it on the running loop."""
     driver = coordinator.driver(Code(coordinator, function, blocking=blocking))
-    ask = replace(new_ask(coordinator, "inventory/1", **fields), bell=driver.use_loop_bell())
+    ask = new_ask(coordinator, "inventory/1", **fields)._replace(bell=driver.use_loop_bell())
     return await driver.adrive(make(ask))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -24,6 +25,8 @@ from clawproof_langgraph.model import Renew, Renewed
 
 T = TypeVar("T")
 
+_COURTESY: Final = 150e-6
+"""Seconds that somebody who was woken needs to claim its grant."""
 _THREADS: Final = 4
 """Threads that run the commands of event loops."""
 
@@ -80,6 +83,7 @@ class SqliteBackend(EmbeddedBackend):
         self._commands, self._renewals = _Writer(), _Writer()
         self._readers: list[sqlite3.Connection] = []
         self._places: dict[str, Any] = {}
+        self._rang_at = 0.0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="clawproof-store")
 
     def start_anew(self) -> None:
@@ -108,6 +112,8 @@ class SqliteBackend(EmbeddedBackend):
 
     def _step(self, command: Callable[[Transaction, Any], T], argument: Any, writer: _Writer | None = None) -> T:
         writer = writer or self._commands
+        if command is engine.begin and not argument.repeated:
+            self._make_way()
         try:
             with writer.lock:
                 return self._transact(writer, command, argument)
@@ -118,16 +124,22 @@ class SqliteBackend(EmbeddedBackend):
         connection = self._writing(writer)
         try:
             patiently(connection, "BEGIN IMMEDIATE")
-            # Bells are rung at once, so that waking up and committing go on at the same time: who is awake too early
-            # waits for the write lock, and should the commit fail, it was a false alarm.
-            tx = SqliteTransaction(connection, self._namespace.number, self._clock, self.ring, self._places)
+            tx = SqliteTransaction(connection, self._namespace.number, self._clock, self._places)
             answer = command(tx, argument)
             tx.flush()
             connection.execute("COMMIT")
         except BaseException as exc:  # also an interrupt: a write lock that is kept would stop every process
             _abandon(writer, broken=isinstance(exc, sqlite3.Error))
             raise
+        for bell, owner in tx.rings:
+            self.ring(bell, owner)
+            self._rang_at = time.monotonic()
         return answer
+
+    def _make_way(self) -> None:
+        """Let those go first whom this process has just woken: a new request would get in the way of their claim."""
+        if time.monotonic() - self._rang_at < _COURTESY:
+            time.sleep(_COURTESY)
 
     def _read(self, query: Callable[[Transaction, Any], T], argument: Any) -> T:
         self._check_open()
@@ -135,9 +147,7 @@ class SqliteBackend(EmbeddedBackend):
             connection = self._reading()
             try:
                 connection.execute("BEGIN")  # one snapshot for all that the query reads
-                answer = query(
-                    SqliteTransaction(connection, self._namespace.number, self._clock, self.ring, {}), argument
-                )
+                answer = query(SqliteTransaction(connection, self._namespace.number, self._clock, {}), argument)
                 connection.execute("COMMIT")
             except BaseException:
                 connection.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -86,13 +86,17 @@ _AHEAD: Final = (
 )
 _KINDS: Final = ((0, ">"), (1, ">"), (0, "<"), (1, "<"))
 
-# Four questions that almost always have the answer "no", and the clock, in one statement instead of five.
+# Questions that almost always have the answer "no", and the clock, in one statement instead of five. The lease is that
+# of a request that was made before.
 _FORESEE: Final = (
     f"SELECT {_LAST_CURSOR}, {_IS_CROWDED}, "
     "EXISTS (SELECT 1 FROM killed WHERE ns = ?1 AND agent = ?2), "
     "EXISTS (SELECT 1 FROM records WHERE ns = ?1 AND key = ?3), "
     "EXISTS (SELECT 1 FROM records INDEXED BY records_in_doubt "
     "WHERE ns = ?1 AND scope = ?4 AND state = 'in_doubt')"
+)
+_FORESEE_AGAIN: Final = (
+    f"{_FORESEE}, {_LEASE_COLUMNS} FROM (SELECT 1) LEFT JOIN live ON ns = ?1 AND resource = '' AND owner = ?5"
 )
 
 
@@ -132,7 +136,6 @@ class SqliteTransaction(Transaction):
         connection: in a transaction that its user ends.
         ns: the namespace's number.
         clock: what the store goes by.
-        ring: wakes an owner at a bell.
         places: where the retention of this process has come to; kept between its steps.
     """
 
@@ -141,10 +144,9 @@ class SqliteTransaction(Transaction):
         connection: sqlite3.Connection,
         ns: int,
         clock: Clock,
-        ring: Callable[[str, str], None],
         places: dict[str, Any],
     ) -> None:
-        super().__init__(clock.time(), clock.ticks(), ring)
+        super().__init__(clock.time(), clock.ticks())
         self._run = connection.execute
         self._run_many = connection.executemany
         self._ns = ns
@@ -152,6 +154,7 @@ class SqliteTransaction(Transaction):
         self._last_cursor: int | None = None
         self._crowded: bool | None = None
         self._absent: set[tuple[str, str]] = set()
+        self._foreseen: dict[str, LeaseRow | None] = {}
         self._until: dict[str, float] = {}
 
     def flush(self) -> None:
@@ -160,8 +163,13 @@ class SqliteTransaction(Transaction):
         self._run_many(_APPEND, [_event_row(ns, event) for event in self._appended])
 
     def foresee(self, ask: Begin) -> None:
-        row = self._run(_FORESEE, (self._ns, ask.agent, ask.key, ask.scope)).fetchone()
-        self._last_cursor, self._crowded, found = row[0] or 0, bool(row[1]), row[2:]
+        wanted = (self._ns, ask.agent, ask.key, ask.scope)
+        if ask.repeated:
+            row = self._run(_FORESEE_AGAIN, (*wanted, ask.owner)).fetchone()
+            self._foreseen = {ask.owner: rows.lease_of(row[5:]) if row[5] else None}
+        else:
+            row = self._run(_FORESEE, wanted).fetchone()
+        self._last_cursor, self._crowded, found = row[0] or 0, bool(row[1]), row[2:5]
         subjects = (("killed", ask.agent), ("record", ask.key), ("unsettled", ask.scope))
         self._absent = {subject for subject, exists in zip(subjects, found, strict=True) if not exists}
 
@@ -171,6 +179,8 @@ class SqliteTransaction(Transaction):
         return self._last_cursor
 
     def lease(self, owner: str) -> LeaseRow | None:
+        if owner in self._foreseen:
+            return self._foreseen.pop(owner)
         row = self._run(_GET_LEASE, (self._ns, owner)).fetchone()
         if row is None:
             return None
@@ -216,9 +226,11 @@ class SqliteTransaction(Transaction):
             "REPLACE INTO versions (ns, resource, version) VALUES (?,?,?)", [(ns, name, version) for name in names]
         )
 
-    def contended(self, names: Sequence[str]) -> list[str]:
+    def contended(self, names: Sequence[str]) -> Sequence[str]:
         if not self._is_crowded():
-            return []
+            return ()
+        if len(names) == 1:  # a look at its queue costs no more than the question
+            return names
         found = self._run(_select_contended(len(names)), (self._ns, *names)).fetchall()
         return [name for (name,) in found]
 

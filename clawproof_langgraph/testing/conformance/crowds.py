@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.model import Begin, BeginReply, Granted, Mode, Queued, Replay, Want, Withdraw
@@ -51,7 +50,7 @@ def turn(backend: Backend, request: Begin) -> BeginReply:
     """Ask and wait, as a blocking caller does, until the answer is final."""
     bell = backend.take_bell()
     try:
-        request = replace(request, bell=bell.address)
+        request = request._replace(bell=bell.address)
         reply = backend.begin(request)
         while isinstance(reply, Queued):
             bell.wait(request.owner, min(reply.look_again, 0.2))

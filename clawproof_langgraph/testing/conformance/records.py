@@ -216,6 +216,18 @@ class Doubt(Suite):
 
         assert store.begin(call("c", key="k", rerun_within=100.0)) == Held("k", "reserve")
 
+    def test_a_second_run_without_an_effect_is_settled_in_time_though_the_first_was_not(
+        self, store: Face, clock: ManualClock
+    ) -> None:
+        store.granted(call("a", key="k", ttl=5))
+        clock.advance(6)
+        second = store.granted(call("b", key="k", rerun_within=FOREVER))
+
+        assert store.settle(settled(second, State.FAILED)) is SettleReply.SETTLED
+        assert store.settle(settled(second, State.FAILED)) is SettleReply.SETTLED
+
+        assert [doubt.reason for doubt in store.snapshot().in_doubt] == ["the lease expired, before run 2"]
+
     def test_doubt_tells_what_was_held_and_why(self, store: Face) -> None:
         lease = store.granted(call("a", "inventory/1", "inventory/2", key="k", scope="same"))
         store.settle(settled(lease, State.IN_DOUBT, error="TimeoutError"))
