@@ -20,6 +20,7 @@ from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.memory import MemoryBackend
 from clawproof_langgraph.backends.sqlite import SqliteBackend
 from clawproof_langgraph.model import Sweep
+from clawproof_langgraph.testing.clock import ManualClock
 
 _MEMORY_AT_MOST: Final = 1.03
 _FILE_AT_MOST: Final = 1.1
@@ -34,16 +35,6 @@ class _Size:
     memory: int
     file: int = 0
     log: int = 0
-
-
-class _Calendar:
-    """A clock on which every call takes a second, so that retention can be told in calls."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def measure_growth(folder: Path, *, calls: int, seed: int) -> Table:
@@ -75,7 +66,7 @@ def _grow_each(stores: tuple[str, ...], folder: Path, calls: int, seed: int) -> 
 
 
 def _grow(store: str, folder: Path, calls: int, seed: int) -> dict[int, _Size]:
-    clock, path = _Calendar(), folder / f"growth-{store}.db"
+    clock, path = ManualClock(), folder / f"growth-{store}.db"
     backend: Backend = MemoryBackend(clock=clock) if store == MEMORY else SqliteBackend(path, clock=clock)
     kept = calls / 10
     terms = Sweep(keep_results=kept, keep_events=kept, max_events=int(4 * kept))
@@ -90,7 +81,7 @@ def _grow(store: str, folder: Path, calls: int, seed: int) -> dict[int, _Size]:
         tool = make_guard(coordinator).wrap_tool(make_tool(native_async=False))
         for number in range(1, calls + 1):
             tool.invoke(*orders.tool_calls(1)[0])
-            clock.now += 1.0
+            clock.advance(1.0)  # so that retention can be told in calls
             if number % (calls // _SWEEPS) == 0:
                 _sweep(backend, terms)
             if number in marks:

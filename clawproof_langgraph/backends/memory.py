@@ -91,10 +91,11 @@ class _MemoryTransaction(Transaction):
         table, owner = self._tables.holders, row.ask.owner
         for name, mode in row.wants:
             self._put(table, name, {**table[name], owner: mode} if name in table else {owner: mode})
-        self.put_lease(row)
+        self._put(self._tables.leases, owner, row)
 
     def put_lease(self, row: LeaseRow) -> None:
-        self._put(self._tables.leases, row.ask.owner, row)
+        taken = self._tables.leases[row.ask.owner]
+        self._put(self._tables.leases, row.ask.owner, row._replace(ask=taken.ask))
 
     def drop(self, row: LeaseRow) -> None:
         table, owner = self._tables.holders, row.ask.owner

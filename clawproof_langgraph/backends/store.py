@@ -165,7 +165,7 @@ class Transaction(ABC):
 
     @abstractmethod
     def put_lease(self, row: LeaseRow) -> None:
-        """Write a lease anew that holds what it held."""
+        """Write a lease anew: its request and what it holds stay as they were taken."""
 
     @abstractmethod
     def drop(self, row: LeaseRow) -> None:

@@ -25,7 +25,7 @@ from clawproof_langgraph.model import Renew, Renewed
 
 T = TypeVar("T")
 
-_COURTESY: Final = 150e-6
+_COURTESY: Final = 300e-6
 """Seconds that somebody who was woken needs to claim its grant."""
 _THREADS: Final = 4
 """Threads that run the commands of event loops."""

@@ -50,7 +50,11 @@ def _insert(verb: str, table: str, columns: str) -> str:
     return f"{verb} INTO {table} (ns, {columns}) VALUES ({_marks(columns.count(',') + 2)})"
 
 
-_PUT_LEASE: Final = _insert("REPLACE", "live", "resource, " + _LEASE_COLUMNS)
+_PUT_LEASE: Final = _insert("INSERT", "live", "resource, " + _LEASE_COLUMNS)
+_RENEW_LEASE: Final = (
+    "UPDATE live SET fence = ?, expires = ?, since = ?, seen = ?, claimed = ?, attempt = ?, suspected = ? "
+    "WHERE ns = ? AND resource = '' AND owner = ?"
+)
 _PUT_WAITER: Final = _insert("INSERT", "waiters", _WAITER_COLUMNS)
 _PUT_RECORD: Final = _insert("REPLACE", "records", _RECORD_COLUMNS)
 _APPEND: Final = _insert("INSERT", "events", _EVENT_COLUMNS)
@@ -90,10 +94,10 @@ _KINDS: Final = ((0, ">"), (1, ">"), (0, "<"), (1, "<"))
 # of a request that was made before.
 _FORESEE: Final = (
     f"SELECT {_LAST_CURSOR}, {_IS_CROWDED}, "
-    "EXISTS (SELECT 1 FROM killed WHERE ns = ?1 AND agent = ?2), "
-    "EXISTS (SELECT 1 FROM records WHERE ns = ?1 AND key = ?3), "
+    "EXISTS (SELECT 1 FROM killed WHERE ?2 <> '' AND ns = ?1 AND agent = ?2), "
+    "EXISTS (SELECT 1 FROM records WHERE ?3 <> '' AND ns = ?1 AND key = ?3), "
     "EXISTS (SELECT 1 FROM records INDEXED BY records_in_doubt "
-    "WHERE ns = ?1 AND scope = ?4 AND state = 'in_doubt')"
+    "WHERE ?4 <> '' AND ns = ?1 AND scope = ?4 AND state = 'in_doubt')"
 )
 _FORESEE_AGAIN: Final = (
     f"{_FORESEE}, {_LEASE_COLUMNS} FROM (SELECT 1) LEFT JOIN live ON ns = ?1 AND resource = '' AND owner = ?5"
@@ -194,10 +198,10 @@ class SqliteTransaction(Transaction):
             "INSERT INTO live (ns, resource, owner, mode) VALUES (?,?,?,?)",
             [(ns, resource, owner, rows.letter_of(mode)) for resource, mode in row.wants],
         )
-        self.put_lease(row)
+        self._run(_PUT_LEASE, (ns, "", *rows.of_lease(row)))
 
     def put_lease(self, row: LeaseRow) -> None:
-        self._run(_PUT_LEASE, (self._ns, "", *rows.of_lease(row)))
+        self._run(_RENEW_LEASE, (*row[2:], self._ns, row.ask.owner))
 
     def drop(self, row: LeaseRow) -> None:
         ns, owner = self._ns, row.ask.owner
