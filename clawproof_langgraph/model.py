@@ -85,7 +85,7 @@ class Settle:
         state: how it came out; None for a plain lock, which has no outcome.
         key: the idempotency key of the lease; empty for none.
         result: the encoded result of a done or rejected call; None if it could not be stored.
-        touched: whether the effect may have happened: the versions of its exclusive resources move.
+        touched: whether the effect may have happened, in this execution or one before it under the same lease.
         attempt: how many times the tool was executed.
         error: the type of the exception, for the log.
         emits: domain events, as (type, data).

@@ -95,7 +95,7 @@ def _take_turn(tx: Transaction, ask: Begin, handed: LeaseRow | None) -> BeginRep
         if handed and handed.wants == wants and not tx.is_over(handed):
             return _claim(tx, ask, wants, attempt)
         if handed:
-            release(tx, handed, touched=False)
+            release(tx, handed)
             handed = None
         obstacle = first_conflict(tx, ask, wants, place=place, arrived=arrived)
         if obstacle is None:
@@ -114,7 +114,7 @@ def _claim(tx: Transaction, ask: Begin, wants: tuple[Want, ...], attempt: int) -
 
 def _leave(tx: Transaction, handed: LeaseRow | None, waiter: WaiterRow | None) -> None:
     if handed:
-        release(tx, handed, touched=False)
+        release(tx, handed)
     if waiter:
         leave_queue(tx, waiter)
 
@@ -152,7 +152,7 @@ def settle(tx: Transaction, end: Settle) -> SettleReply:
     lease = tx.lease(end.owner)
     if lease is None or not lease.claimed:
         return settle_late(tx, end)
-    release(tx, lease, touched=end.touched)
+    release(tx, lease)
     if end.state is not None:
         record_outcome(tx, lease, end, end.state)
     if names := names_of(lease.wants):

@@ -21,7 +21,7 @@ from clawproof_langgraph.backends.store import (
     Transaction,
     WaiterRow,
 )
-from clawproof_langgraph.backends.wants import is_key, is_scope, is_users, names_of
+from clawproof_langgraph.backends.wants import is_key, is_scope, names_of
 from clawproof_langgraph.model import Begin, Granted, Mode, Want
 
 _LIFE_STEP: Final = 0.25
@@ -127,19 +127,15 @@ def grant(
     return Granted(ask.owner, fence, ask.ttl, ask.key, attempt)
 
 
-def release(tx: Transaction, lease: LeaseRow, *, touched: bool) -> None:
-    """End a lease, moving the versions of its exclusive resources if its effect may have happened."""
+def release(tx: Transaction, lease: LeaseRow) -> None:
+    """End a lease."""
     tx.drop(lease)
-    names = [want.resource for want in lease.wants]
-    if touched:
-        changed = [name for name, mode in lease.wants if mode is Mode.EXCLUSIVE and is_users(name)]
-        tx.put_versions(changed, lease.fence)
-    tx.freed.extend(tx.contended(names))
+    tx.freed.extend(tx.contended([want.resource for want in lease.wants]))
 
 
 def expire(tx: Transaction, lease: LeaseRow) -> None:
     """End a lease whose holder has not renewed it: a claimed call is in doubt, an unclaimed one never happened."""
-    release(tx, lease, touched=lease.claimed)
+    release(tx, lease)
     if not lease.claimed:
         return
     ask, names = lease.ask, names_of(lease.wants)

@@ -37,7 +37,6 @@ class _Queue:
 class _Tables:
     leases: dict[str, LeaseRow] = field(default_factory=dict)
     holders: dict[str, dict[str, Mode]] = field(default_factory=dict)
-    versions: dict[str, int] = field(default_factory=dict)
     waiters: dict[str, WaiterRow] = field(default_factory=dict)
     queues: dict[str, _Queue] = field(default_factory=dict)
     sessions: dict[str, float] = field(default_factory=dict)
@@ -118,10 +117,6 @@ class _MemoryTransaction(Transaction):
     def holdings(self, names: Sequence[str]) -> list[Holding]:
         table = self._tables.holders
         return [Holding(name, owner, mode) for name in names if name in table for owner, mode in table[name].items()]
-
-    def put_versions(self, names: Sequence[str], version: int) -> None:
-        for name in names:
-            self._put(self._tables.versions, name, version)
 
     def contended(self, names: Sequence[str]) -> Sequence[str]:
         queues = self._tables.queues
@@ -244,7 +239,6 @@ class _MemoryTransaction(Transaction):
         for session, until in list(self._tables.sessions.items()):
             if until <= self.ticks:
                 self._drop(self._tables.sessions, session)
-        self._retire_versions(terms)
         return Swept(records=records, events=events, more=terms.limit in (records, events))
 
     def _retire_events(self, terms: Sweep) -> int:
@@ -264,11 +258,6 @@ class _MemoryTransaction(Transaction):
         for key in old:
             self.drop_record(key)
         return len(old)
-
-    def _retire_versions(self, terms: Sweep) -> None:
-        oldest = int((self.now - terms.keep_results) * 1_000_000)
-        for name in [name for name, version in self._tables.versions.items() if version <= oldest]:
-            self._drop(self._tables.versions, name)
 
 
 # Both may be undone at any point, also where an interrupt came before they had done anything.

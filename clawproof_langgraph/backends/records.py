@@ -185,6 +185,7 @@ def _tell_outcome(
     data |= {"tool": ask.tool, "attempt": end.attempt}
     if end.error:
         data["error"] = end.error
+        data["touched"] = end.touched
     tx.append(_EVENT_OF[state], ask, resources=names, fence=end.fence, data=data)
     for kind, fields in end.emits:
         tx.append(kind, ask, resources=names, fence=end.fence, data={**fields, "version": end.fence})

@@ -180,10 +180,6 @@ class Transaction(ABC):
         """Read who holds these resources."""
 
     @abstractmethod
-    def put_versions(self, names: Sequence[str], version: int) -> None:
-        """Write the version of resources: the fence of the last exclusive call that may have had an effect."""
-
-    @abstractmethod
     def contended(self, names: Sequence[str]) -> Sequence[str]:
         """Read which of these resources somebody may wait for."""
 
@@ -268,4 +264,4 @@ class Transaction(ABC):
 
     @abstractmethod
     def retire(self, terms: Sweep) -> Swept:
-        """Delete records, events, sessions and versions that are older than their retention."""
+        """Delete records, events and sessions that are older than their retention."""

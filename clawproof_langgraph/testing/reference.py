@@ -2,7 +2,7 @@
 
 It is compared with a backend, command by command. Time is an argument of every command, and everything that is due is
 ended at the start of each (`expire`), where a backend may leave it until somebody meets it or a sweep comes by: so
-sweep the backend before each command. Left out are what no verdict shows (events, versions, bells) and adoption.
+sweep the backend before each command. Left out are what no verdict shows (events, bells) and adoption.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def use(store: SqliteBackend, number: int) -> None:
 def test_in_time_nothing_is_left_but_the_newest_event(store: SqliteBackend, clock: ManualClock, path: Path) -> None:
     for number in range(50):
         use(store, number)
-    assert rows(path)["records"] == rows(path)["versions"] == rows(path)["sessions"] == 50
+    assert rows(path)["records"] == rows(path)["sessions"] == 50
 
     clock.advance(11 * DAY)
     sweep_all(store, Sweep(limit=7, keep_results=10 * DAY, keep_events=DAY))
@@ -107,7 +107,6 @@ def test_a_steady_stream_of_calls_keeps_every_table_bounded(
             most[name] = max(most.get(name, 0), count)
 
     assert most["records"] <= 110
-    assert most["versions"] <= 110
     assert most["events"] <= 11 * 8
     assert most.get("sessions", 0) <= 5
 
@@ -124,7 +123,7 @@ def test_what_is_young_does_not_hide_what_is_old(store: SqliteBackend, clock: Ma
     for _ in range(10):
         store.sweep(Sweep(limit=2, keep_results=10 * DAY))
 
-    assert (rows(path)["versions"], rows(path)["records"]) == (5, 5)
+    assert rows(path)["records"] == 5
 
 
 def test_events_beyond_the_most_are_deleted_however_young(store: SqliteBackend, clock: ManualClock, path: Path) -> None:

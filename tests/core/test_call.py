@@ -139,7 +139,7 @@ def test_no_error_of_a_tool_ends_the_program_or_is_taken_for_the_stores(error: B
         (Raised(OSError(), Ending.UNKNOWN, effect_begun=False), Effect.ONCE, False),
     ],
 )
-def test_the_versions_move_where_the_effect_may_have_happened(outcome: Any, effect: Effect, touched: bool) -> None:
+def test_it_is_told_where_the_effect_may_have_happened(outcome: Any, effect: Effect, touched: bool) -> None:
     assert settle_of(outcome, effect).touched is touched
 
 

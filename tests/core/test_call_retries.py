@@ -48,7 +48,7 @@ def test_a_retryable_error_is_run_again_under_the_same_lease(effect: Effect) -> 
         ([NOTHING_HAPPENED, DONE], True),
     ],
 )
-def test_the_versions_move_if_any_attempt_may_have_had_its_effect(outcomes: list[Any], touched: bool) -> None:
+def test_it_is_told_if_any_attempt_may_have_had_its_effect(outcomes: list[Any], touched: bool) -> None:
     """A request that timed out may have been carried out, whatever the next one is told."""
     retry = Retry(max_retries=len(outcomes) - 1, jitter=False)
     (settle,) = play(guarded_call(ASK, terms(retry=retry)), runs=outcomes).of(Settle)

@@ -37,7 +37,6 @@ def retire(run: Run, ns: int, at: Transaction, terms: Sweep, places: dict[str, A
     )
     records, more_records = _retire_records(run, ns, at.now, terms, places)
     events = _retire_events(run, ns, at.now, terms, places)
-    _retire_versions(run, ns, at.now, terms, places)
     return Swept(records=records, events=events, more=more_records or events >= terms.limit)
 
 
@@ -68,15 +67,3 @@ def _retire_events(run: Run, ns: int, now: float, terms: Sweep, places: dict[str
         "AND cursor < (SELECT max(cursor) FROM events) ORDER BY cursor LIMIT ?)",
         (before, ns, terms.limit),
     ).rowcount
-
-
-def _retire_versions(run: Run, ns: int, now: float, terms: Sweep, places: dict[str, Any]) -> None:
-    window = run(
-        "SELECT resource, version FROM versions WHERE ns = ? AND resource > ? ORDER BY resource LIMIT ?",
-        (ns, places.get("versions", ""), terms.limit),
-    ).fetchall()
-    oldest = int((now - terms.keep_results) * 1_000_000)
-    for name, version in window:
-        if version <= oldest:
-            run("DELETE FROM versions WHERE ns = ? AND resource = ?", (ns, name))
-    places["versions"] = window[-1][0] if len(window) == terms.limit else ""

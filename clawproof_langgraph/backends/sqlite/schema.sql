@@ -8,14 +8,6 @@ CREATE TABLE namespaces (
     secret BLOB NOT NULL                -- keys the fingerprints of arguments, so that nobody can guess them from these
 );
 
--- The fence of the last exclusive call on a resource that may have had an effect.
-CREATE TABLE versions (
-    ns       INTEGER NOT NULL,
-    resource TEXT NOT NULL,
-    version  INTEGER NOT NULL,
-    PRIMARY KEY (ns, resource)
-) WITHOUT ROWID;
-
 -- All that is live: each lease (its row has no resource), and each resource that it holds (a row has no more than its
 -- mode). They share one tree, which stays small, so that a begin changes one page whatever the number of locks.
 -- A lease is the only trace of a running call: when it expires, it becomes a record in doubt.

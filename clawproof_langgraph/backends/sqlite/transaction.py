@@ -224,12 +224,6 @@ class SqliteTransaction(Transaction):
         found = self._run(_select_holdings(len(names)), (self._ns, *names)).fetchall()
         return [Holding(resource, owner, rows.mode_of(letter)) for resource, owner, letter in found]
 
-    def put_versions(self, names: Sequence[str], version: int) -> None:
-        ns = self._ns
-        self._run_many(
-            "REPLACE INTO versions (ns, resource, version) VALUES (?,?,?)", [(ns, name, version) for name in names]
-        )
-
     def contended(self, names: Sequence[str]) -> Sequence[str]:
         if not self._is_crowded():
             return ()
