@@ -9,13 +9,12 @@ from clawproof_langgraph.backends.store import LeaseRow, RecordRow, WaiterRow
 from clawproof_langgraph.backends.wants import user_wants
 from clawproof_langgraph.model import Begin, Mode, State, Want
 
-_LETTER = {Mode.EXCLUSIVE: "x", Mode.SHARED: "s"}
-_MODE = {letter: mode for mode, letter in _LETTER.items()}
+_MODE = {"x": Mode.EXCLUSIVE, "s": Mode.SHARED}
 
 
 def letter_of(mode: Mode) -> str:
     """Write a mode as one letter."""
-    return _LETTER[mode]
+    return "x" if mode is Mode.EXCLUSIVE else "s"
 
 
 def mode_of(letter: str) -> Mode:
@@ -24,7 +23,7 @@ def mode_of(letter: str) -> Mode:
 
 
 def _pack_wants(wants: tuple[Want, ...]) -> str:
-    return "\n".join([_LETTER[mode] + resource for resource, mode in wants])
+    return "\n".join([letter_of(mode) + resource for resource, mode in wants])
 
 
 def _unpack_wants(text: str) -> tuple[Want, ...]:

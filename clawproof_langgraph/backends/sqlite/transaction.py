@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from pydantic_core import to_json
+
 from clawproof_langgraph.backends.clocks import Clock
 from clawproof_langgraph.backends.sqlite import rows
 from clawproof_langgraph.backends.sqlite.retention import retire
@@ -24,8 +26,6 @@ from clawproof_langgraph.backends.store import (
 )
 from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import Begin, Killed, Mode, Sweep, Swept, Want
-
-_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 _LEASE_COLUMNS: Final = (
     "owner, fence, expires, since, seen, claimed, attempt, suspected, wants, session, ttl, agent, thread, tool, key, "
@@ -391,7 +391,7 @@ class SqliteTransaction(Transaction):
 
 def _event_row(ns: int, event: Event) -> tuple[Any, ...]:
     *plain, resources, fence, data = event
-    return (ns, *plain, "\n".join(resources), fence, _encode(data))
+    return (ns, *plain, "\n".join(resources), fence, to_json(data, inf_nan_mode="constants").decode())
 
 
 def _event_of(row: tuple[Any, ...]) -> Event:
