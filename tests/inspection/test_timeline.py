@@ -101,7 +101,7 @@ class Scene:
         return timeline_of(self.backend.events(EventFilter()))
 
     def told_now(self) -> Timeline:
-        return timeline_of(self.backend.events(EventFilter()), self.backend.snapshot(), now=self.clock.now)
+        return timeline_of(self.backend.events(EventFilter()), self.backend.snapshot(), now=self.clock.time())
 
 
 @pytest.fixture

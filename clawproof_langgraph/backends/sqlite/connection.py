@@ -16,8 +16,6 @@ from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError
 
 _APPLICATION_ID: Final = 0x434C4157  # "CLAW"
 _SCHEMA_VERSION: Final = 1
-_CHECKPOINT_PAGES: Final = 4000
-"""Pages in the journal before they go to the file: the same few change all the time, and are then moved but once."""
 _NETWORK_FILE_SYSTEMS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ncpfs"})
 
 
@@ -116,7 +114,6 @@ def _make_private(path: str) -> None:
 def _set_up(connection: sqlite3.Connection, path: str, synchronous: str) -> None:
     connection.execute("PRAGMA temp_store = memory")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     _check_or_create(connection, path)
     # From here on our own retry waits for the write lock: SQLite's sleeps are too long and not interruptible.
     connection.execute("PRAGMA busy_timeout = 0")
