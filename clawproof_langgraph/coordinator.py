@@ -39,7 +39,7 @@ from clawproof_langgraph.runtime.drive import Body, Driver
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
 from clawproof_langgraph.runtime.lease import Lease
 from clawproof_langgraph.runtime.threads import Threads
-from clawproof_langgraph.templates import canonical
+from clawproof_langgraph.templates import agent_name, canonical
 
 _log = logging.getLogger("clawproof_langgraph")
 
@@ -47,6 +47,9 @@ _CONFIRMED = "An operator confirmed that this call took effect; what it returned
 
 _LAST_CALLS = 5.0
 """Seconds that closing waits for calls that run on threads of the coordinator."""
+
+_LAST_CURSOR = 2**63 - 1
+"""The highest number that a store can compare."""
 
 Modes = Literal["exclusive", "shared"]
 
@@ -179,7 +182,7 @@ class Coordinator:
             )
         patience = 1.5 * life if wait is None else seconds(wait, "wait")
         wants = tuple(Want(name, Mode(mode)) for name in sorted({canonical(name) for name in resources}))
-        return HeldLock(self, wants, agent, life, patience)
+        return HeldLock(self, wants, agent_name(agent), life, patience)
 
     # --- the admin face -----------------------------------------------------------------------------------------
 
@@ -391,7 +394,7 @@ class HeldLock:
 def _agent(name: str) -> str:
     if not name:
         raise ConfigurationError("An agent needs a name; `clawproof locks` shows the names in use.")
-    return name
+    return agent_name(name)
 
 
 def _filter(after: int, types: Iterable[str], limit: int, about: dict[str, str]) -> EventFilter:
@@ -399,6 +402,9 @@ def _filter(after: int, types: Iterable[str], limit: int, about: dict[str, str])
         raise ConfigurationError(
             f"events() has no filter {', '.join(sorted(unknown))}; there are resource, agent, thread and call."
         )
+    for name, number in (("after", after), ("limit", limit)):
+        if not isinstance(number, int) or not 0 <= number <= _LAST_CURSOR:
+            raise ConfigurationError(f"events({name}={number!r}): it is a whole number, from 0 to {_LAST_CURSOR}.")
     kinds = (types,) if isinstance(types, str) else tuple(types)
     return EventFilter(after, kinds, limit=limit, **about)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -132,7 +133,7 @@ class AgentKilled(ClawproofError):
         self.agent, self.reason, self.by = agent, reason, by
         super().__init__(
             f'Agent "{agent}" was stopped by {by or "an operator"}{f": {reason}" if reason else ""}. Its tools do not '
-            f"run. Stop working and report this; an operator can run `clawproof revive {agent}`."
+            f"run. Stop working and report this; an operator can run `clawproof revive {shlex.quote(agent)}`."
         )
 
 
@@ -184,8 +185,8 @@ class OutcomeUnknown(ClawproofError):
         return (
             f'The outcome of an earlier "{self.tool}" call with these arguments is unknown: it may have taken effect. '
             f"It was not run again, and must not be repeated. Find out what happened, then run "
-            f"`clawproof resolve {self.key} applied` (or not_applied). The tool's author can narrow the doubt with "
-            f"NotApplied or not_applied_on, and with call.effect_begins()."
+            f"`clawproof resolve {shlex.quote(self.key)} applied` (or not_applied). The tool's author can narrow the "
+            f"doubt with NotApplied or not_applied_on, and with call.effect_begins()."
         )
 
 
@@ -193,9 +194,9 @@ class OutcomeUnrecorded(OutcomeUnknown):
     """Says that a tool returned, but its result could not be stored.
 
     Args:
-        key: the idempotency key.
+        key: the idempotency key; empty for a read.
         tool: the tool that was called.
-        result: what the tool returned; the caller was given it too.
+        result: what the tool returned.
     """
 
     def __init__(self, key: str, tool: str, result: Any) -> None:
@@ -203,10 +204,12 @@ class OutcomeUnrecorded(OutcomeUnknown):
         super().__init__(key, tool)
 
     def _sentence(self) -> str:
+        told = f'Tool "{self.tool}" returned, but the store could not record it'
+        if not self.key:
+            return f"{told}; what the call held is free when its lease ends."
         return (
-            f'Tool "{self.tool}" returned and its caller has the result, but the store could not record it under '
-            f'key "{self.key}": the call will be in doubt. When the store is back, run '
-            f"`clawproof resolve {self.key} applied`."
+            f'{told} under key "{self.key}": the call will be in doubt, though it took effect. When the store is back, '
+            f"run `clawproof resolve {shlex.quote(self.key)} applied`."
         )
 
 

@@ -140,8 +140,10 @@ def expire(tx: Transaction, lease: LeaseRow) -> None:
         return
     ask, names = lease.ask, names_of(lease.wants)
     if names:
-        held = {"held": round(tx.now - lease.since, 6)}
-        tx.append(events.LOCK_EXPIRED, ask, resources=names, fence=lease.fence, data=held)
+        # It may be noticed long after its end.
+        held = tx.now - max(tx.ticks - lease.expires, 0.0) - lease.since
+        data = {"held": round(max(held, 0.0), 6)}
+        tx.append(events.LOCK_EXPIRED, ask, resources=names, fence=lease.fence, data=data)
     if ask.key:
         tx.put_record(doubt_of(tx, lease))
         why = {"tool": ask.tool, "reason": EXPIRED}

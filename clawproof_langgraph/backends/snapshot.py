@@ -16,7 +16,7 @@ def snapshot(tx: Transaction) -> Snapshot:
     doubts += [_coming_doubt(tx, row) for row in claimed if row.ask.key and tx.is_over(row)]
     return Snapshot(
         tuple(_lease_view(tx, row) for row in live),
-        tuple(_waiter_view(tx, row) for row in tx.waiters()),
+        tuple(_waiter_view(tx, row) for row in tx.waiters() if tx.is_alive(row.ask.session)),
         tuple(_doubt_view(row) for row in doubts),
         tuple(tx.all_killed()),
     )

@@ -150,7 +150,7 @@ def _settle_at_last(end: Settle, unrecorded: OutcomeUnrecorded) -> Program[None]
 
 
 def _unrecorded(ask: Begin, lease: Granted, outcomes: Outcomes) -> OutcomeUnrecorded:
-    return OutcomeUnrecorded(lease.key or ask.owner, ask.tool, getattr(outcomes[-1], "value", None))
+    return OutcomeUnrecorded(lease.key, ask.tool, getattr(outcomes[-1], "value", None))
 
 
 def _ending(ask: Begin, lease: Granted, terms: Terms, outcomes: Outcomes) -> Settle:

@@ -14,6 +14,9 @@ import pytest
 
 from clawproof_langgraph import Coordinator
 from clawproof_langgraph.backends.sqlite import SqliteBackend
+from clawproof_langgraph.backends.sqlite import backend as sqlite_backend
+from clawproof_langgraph.model import Granted
+from clawproof_langgraph.testing.builders import again, ask, released
 from tests.backends import workers
 from tests.waiting import wait_until
 
@@ -141,3 +144,26 @@ def test_a_reader_is_not_kept_out_by_a_writer(coordinator: Coordinator, tmp_path
     assert time.monotonic() - began < 1
     writer.execute("ROLLBACK")
     writer.close()
+
+
+def test_who_was_woken_goes_before_a_new_request_of_the_process_that_woke_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteBackend(tmp_path / "state.db", synchronous="normal")
+    bell, naps = store.take_bell(), []
+    lease = store.begin(ask("a", "inventory/1"))
+    waiter = ask("b", "inventory/1", bell=bell.address)
+    store.begin(waiter)
+    monkeypatch.setattr(sqlite_backend, "_COURTESY", 60.0)  # however slow the machine
+    monkeypatch.setattr(sqlite_backend.time, "sleep", naps.append)
+
+    store.begin(ask("early", "inventory/2"))
+    assert naps == [], "nobody was woken yet"
+    assert isinstance(lease, Granted)
+    store.settle(released(lease))
+    store.begin(again(waiter))
+    assert naps == [], "a claim is what is made way for"
+    store.begin(ask("late", "inventory/3"))
+    assert naps == [60.0]
+    store.give_bell(bell)
+    store.close()

@@ -98,7 +98,7 @@ def test_a_result_that_cannot_be_recorded_is_given_with_a_warning_and_the_call_i
     shop = Shop(coordinator, face)
     store.always_down = True
 
-    with pytest.warns(ClawproofWarning, match=r"caller has the result.*clawproof resolve order/7 applied"):
+    with pytest.warns(ClawproofWarning, match=r"though it took effect.*clawproof resolve order/7 applied"):
         assert shop.use().content == "placed"
 
     assert len(store.settles) > 1
@@ -120,7 +120,7 @@ def test_a_coordinator_that_is_closed_while_a_call_runs_costs_no_time_and_the_re
         return "placed"
 
     copy = guarded(coordinator, as_tool(place, face), ToolPolicy(key="order/{order}", ttl=600))
-    with pytest.warns(ClawproofWarning, match=r"caller has the result.*clawproof resolve order/7 applied"):
+    with pytest.warns(ClawproofWarning, match=r"though it took effect.*clawproof resolve order/7 applied"):
         assert use(copy, face, order=7).content == "placed"
 
     assert len(store.settles) == 1

@@ -162,7 +162,7 @@ def doubtful(scene: Scene) -> None:
 def test_a_call_whose_lease_expired_is_in_doubt(scene: Scene) -> None:
     doubtful(scene)
     [entry] = scene.calls()
-    assert (entry.outcome, entry.reason, entry.key, entry.held) == (Outcome.IN_DOUBT, "the lease expired", "k", 6.0)
+    assert (entry.outcome, entry.reason, entry.key, entry.held) == (Outcome.IN_DOUBT, "the lease expired", "k", 5.0)
 
 
 @pytest.mark.parametrize(("applied", "said"), [(True, "applied"), (False, "not_applied")])
@@ -202,7 +202,7 @@ def test_a_late_end_takes_the_doubt_away(scene: Scene) -> None:
     scene.settle(lease)
     scene.backend.record(Note(log.LEASE_LOST, "orders", "t1", "1", "k", ("a",), lease.fence))
     [entry] = scene.calls()
-    assert (entry.outcome, entry.reason, entry.held, entry.alerts) == (Outcome.DONE, "", 6.0, ("lease.lost",))
+    assert (entry.outcome, entry.reason, entry.held, entry.alerts) == (Outcome.DONE, "", 5.0, ("lease.lost",))
 
 
 # --- what the log does not tell -----------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ CASES: list[tuple[ClawproofError, list[str], dict[str, Any]]] = [
     ),
     (
         OutcomeUnrecorded("k1", "pay", 3),
-        ['"pay"', '"k1"', "its caller has the result", "`clawproof resolve k1 applied`"],
+        ['"pay"', '"k1"', "though it took effect", "`clawproof resolve k1 applied`"],
         {"key": "k1", "tool": "pay", "result": 3},
     ),
     (

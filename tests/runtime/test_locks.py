@@ -168,3 +168,18 @@ async def test_a_coordinator_is_a_context_manager_on_both_faces() -> None:
         assert holdings(coordinator) == ["a"]
     with Coordinator.from_url("memory://") as coordinator, coordinator.lock("a"):
         assert holdings(coordinator) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda coordinator: coordinator.events(after=10**25),
+        lambda coordinator: coordinator.events(limit=-1),
+        lambda coordinator: coordinator.kill("x\udcff"),
+        lambda coordinator: coordinator.revive(""),
+        lambda coordinator: coordinator.lock("a", agent="two\nlines"),
+    ],
+)
+def test_what_no_store_can_take_is_refused_with_the_reason(coordinator: Coordinator, mistake: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        mistake(coordinator)

@@ -200,7 +200,7 @@ async def test_a_call_that_outlives_the_closing_ends_with_its_result_and_a_warni
     coordinator.close()
     finish.set()
 
-    with pytest.warns(ClawproofWarning, match="caller has the result"):
+    with pytest.warns(ClawproofWarning, match="though it took effect"):
         assert (await task).value == "finished"
 
 

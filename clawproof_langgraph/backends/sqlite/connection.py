@@ -36,14 +36,14 @@ def open_connection(path: str, synchronous: str) -> sqlite3.Connection:
             path, timeout=5, isolation_level=None, check_same_thread=False, cached_statements=256
         )
     except (sqlite3.Error, OSError) as exc:
-        raise BackendUnavailable(path, str(exc)) from exc
+        raise BackendUnavailable(f"sqlite:///{path}", str(exc)) from exc
     try:
         _set_up(connection, path, synchronous)
     except sqlite3.DatabaseError as exc:
         connection.close()
         if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
             raise ConfigurationError(_not_ours(path)) from exc
-        raise BackendUnavailable(path, str(exc)) from exc
+        raise BackendUnavailable(f"sqlite:///{path}", str(exc)) from exc
     except BaseException:
         connection.close()
         raise

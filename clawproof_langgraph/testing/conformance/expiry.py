@@ -116,6 +116,15 @@ class Expiry(Suite):
 
         assert store.turns() == {"b"}
 
+    def test_an_expired_lease_was_held_until_its_end_whenever_that_is_noticed(
+        self, store: Face, clock: ManualClock
+    ) -> None:
+        store.granted(ask("a", "inventory/1", ttl=5))
+        clock.advance(3600)
+        store.sweep()
+
+        assert [event.data["held"] for event in store.log("lock.expired")] == [pytest.approx(5.0, abs=0.01)]
+
     def test_a_lock_that_expired_leaves_no_doubt(self, store: Face, clock: ManualClock) -> None:
         store.granted(ask("a", "inventory/1", ttl=5))
         clock.advance(5.1)

@@ -134,6 +134,15 @@ class Queueing(Suite):
         store.granted(ask("a", "inventory/1", ttl=2))
         assert 0 < store.queued(ask("b", "inventory/1")).look_again <= 2
 
+    def test_a_waiter_that_died_is_not_shown(self, store: Face, clock: ManualClock) -> None:
+        store.granted(ask("a", "inventory/1", ttl=600))
+        store.queued(ask("dead", "inventory/1", session="dead"))
+        clock.advance(2)
+        store.queued(ask("alive", "inventory/1"))
+        clock.advance(2)
+
+        assert [waiter.owner for waiter in store.snapshot().waiters] == ["alive"]
+
     def test_the_key_queues_like_a_resource(self, store: Face) -> None:
         lease = store.granted(call("a", "inventory/1", key="k"))
 
