@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -43,16 +43,31 @@ class UnmappedTool(ConfigurationError):
 
     Args:
         tools: the names of all tools without a policy.
+        unused: the names of policies without a tool, one of which may be misspelt.
     """
 
-    def __init__(self, tools: list[str] | tuple[str, ...]) -> None:
+    def __init__(self, tools: list[str] | tuple[str, ...], unused: Sequence[str] = ()) -> None:
         self.tools = tuple(tools)
+        spare = f" Policies that no tool has taken: {', '.join(unused)}." if unused else ""
         table = "\n".join(f'    "{name}": ToolPolicy(locks=["..."]),' for name in self.tools)
         super().__init__(
-            f"{len(self.tools)} tool(s) without a policy: {', '.join(self.tools)}. Add each to the tools of the guard "
-            f'(ToolPolicy(effect="read") for one that changes nothing), or set unmapped="serialize" or "allow":\n'
+            f"{len(self.tools)} tool(s) without a policy: {', '.join(self.tools)}.{spare} Add each to the tools of the "
+            f'guard (ToolPolicy(effect="read") for one that changes nothing), or set unmapped="serialize" or "allow":\n'
             f"{table}"
         )
+
+
+class UnfitArgument(ConfigurationError):
+    """Says that an argument of a call gives no name for a resource or a key; the tool was not run.
+
+    Args:
+        tool: the tool that was called.
+        why: which argument, and what is wrong with it.
+    """
+
+    def __init__(self, tool: str, why: str) -> None:
+        self.tool = tool
+        super().__init__(f'Tool "{tool}" was not run. {why}')
 
 
 class WaitTimeout(ClawproofError, TimeoutError):
@@ -71,7 +86,7 @@ class WaitTimeout(ClawproofError, TimeoutError):
     def _sentence(self) -> str:
         return (
             f'Waited {self.waited:.1f} s for "{self.resource}", held by {self.holder}; nothing was run. '
-            f"Try again later, or raise `wait` in the policy."
+            f"Try again later, or allow a longer `wait`."
         )
 
 
@@ -98,7 +113,7 @@ class LockOrderError(ClawproofError):
         self.wanted, self.held = wanted, held
         super().__init__(
             f'Cannot lock "{wanted}" while holding "{held}": {why}. '
-            f"List both in the policy of the outer call, so that they are taken in one step."
+            f"Take both in one step: list them in the policy of the outer call, or in the outer coordinator.lock(...)."
         )
 
 

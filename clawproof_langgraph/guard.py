@@ -86,7 +86,7 @@ class Guard:
 
     def wrap_tools(self, tools: Iterable[BaseTool | Callable[..., Any]]) -> list[BaseTool]:
         """Make guarded copies of tools; raises as `wrap_tool` does, naming all tools without a policy at once."""
-        made = [tool if isinstance(tool, BaseTool) else create_tool(tool) for tool in tools]
+        made = [tool if isinstance(tool, BaseTool) else create_tool(tool) for tool in _listed(tools)]
         self.check_mapped(made)
         return [self._guarded(tool) for tool in made]
 
@@ -101,7 +101,7 @@ class Guard:
             UnmappedTool, ConfigurationError: as `wrap_tool` does.
         """
         node = ToolNode(
-            list(tools), wrap_tool_call=self.wrap_tool_call, awrap_tool_call=self.awrap_tool_call, **options
+            _listed(tools), wrap_tool_call=self.wrap_tool_call, awrap_tool_call=self.awrap_tool_call, **options
         )
         self.wrap_tools(node.tools_by_name.values())
         return node
@@ -113,10 +113,16 @@ class Guard:
             UnmappedTool: some have none, and `unmapped` is `error`.
         """
         if self._unmapped == "error":
+            tools = list(tools)
             unguarded = [tool for tool in tools if not is_guarded(tool)]
             missing = [tool.name for tool in unguarded if self._policy_of(tool) is None]
             if missing := [name for name in missing if not _is_langgraphs_own(name)]:
-                raise UnmappedTool(missing)
+                raise UnmappedTool(missing, self._unused(tools))
+
+    def _unused(self, tools: Iterable[BaseTool]) -> list[str]:
+        """List the policies that none of these tools has."""
+        names = {tool.name for tool in tools}
+        return [name for name in self._policies if name not in names]
 
     # --- hooks --------------------------------------------------------------------------------------------------
 
@@ -178,7 +184,7 @@ class Guard:
         if _is_langgraphs_own(tool.name):
             return tool
         if self._unmapped != "allow":
-            raise UnmappedTool([tool.name])
+            raise UnmappedTool([tool.name], self._unused([tool]))
         terms = LetThrough(tool, self.coordinator, self.agent, self._notices)
         terms.warn()
         return let_through(terms)
@@ -211,6 +217,16 @@ class _AwaitingTool(ToolCallRequest):
 @lru_cache(maxsize=_COPIES)
 def _serialising(name: str) -> ToolPolicy:
     return ToolPolicy(locks=[f"tool/{name}"])
+
+
+def _listed(tools: Iterable[BaseTool | Callable[..., Any]]) -> list[BaseTool | Callable[..., Any]]:
+    if isinstance(tools, str | BaseTool) or not isinstance(tools, Iterable):
+        raise ConfigurationError(f"Tools are given in a list: write [{getattr(tools, 'name', tools)}].")
+    found = list(tools)
+    for tool in found:
+        if not callable(tool) and not isinstance(tool, BaseTool):
+            raise ConfigurationError(f"{tool!r} is no tool; give a BaseTool, or a function with a docstring.")
+    return found
 
 
 def _is_langgraphs_own(name: str) -> bool:

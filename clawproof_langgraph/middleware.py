@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from langchain.agents.middleware import AgentMiddleware
+try:
+    from langchain.agents.middleware import AgentMiddleware
+except ModuleNotFoundError as exc:
+    raise ModuleNotFoundError(
+        "CoordinationMiddleware needs langchain: pip install 'clawproof-langgraph[langchain]'.", name=exc.name
+    ) from exc
 from langchain_core.tools import BaseTool
 
 from clawproof_langgraph.errors import ConfigurationError

@@ -220,7 +220,9 @@ def record(tx: Transaction, fact: Fact) -> None:
     """Record one administrative fact with its event."""
     match fact:
         case Kill():
-            tx.put_killed(Killed(fact.agent, fact.reason, fact.by, tx.now))
+            before = tx.killed(fact.agent)  # killed again without a word, what was said before still holds
+            reason, by = fact.reason or (before.reason if before else ""), fact.by or (before.by if before else "")
+            tx.put_killed(Killed(fact.agent, reason, by, before.at if before else tx.now))
             tx.append(events.AGENT_KILLED, Begin("", "", agent=fact.agent), data={"reason": fact.reason, "by": fact.by})
         case Revive():
             tx.drop_killed(fact.agent)

@@ -31,6 +31,8 @@ def open_backend(url: str | None, namespace: str | None) -> Backend:
     """
     if url is not None and not isinstance(url, str):
         raise ConfigurationError(f"A store URL is a text, not {url!r}; there are {_SCHEMES}.")
+    if url == "":
+        raise ConfigurationError(f"The store URL is empty; there are {_SCHEMES}. Leave it out for the default.")
     url = url or os.environ.get("CLAWPROOF_URL") or _project_url()
     namespace = namespace or os.environ.get("CLAWPROOF_NAMESPACE") or "default"
     try:
@@ -40,6 +42,8 @@ def open_backend(url: str | None, namespace: str | None) -> Backend:
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     match parts.scheme:
         case "memory":
+            if options:
+                raise ConfigurationError(f'The URL "{url}" has options; memory:// takes none.')
             return _open_memory(parts.netloc + parts.path, namespace)
         case "sqlite":
             return _open_sqlite(url, unquote(parts.path), parts.netloc, namespace, options)
@@ -60,6 +64,10 @@ def _open_sqlite(url: str, path: str, host: str, namespace: str, options: dict[s
     if host or len(path) < 2:
         raise ConfigurationError(
             f'The URL "{url}" names no file: write sqlite:///relative.db or sqlite:////absolute/path.db.'
+        )
+    if path == "/:memory:":
+        raise ConfigurationError(
+            f'The URL "{url}" would be a file of that name; for a store in memory write memory://.'
         )
     if unknown := set(options) - {"synchronous"}:
         raise ConfigurationError(f'The URL "{url}" has the unknown option {", ".join(unknown)}; there is synchronous.')

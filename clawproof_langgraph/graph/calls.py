@@ -20,6 +20,7 @@ from clawproof_langgraph.errors import (
     ConfigurationError,
     LockOrderError,
     Rejected,
+    UnfitArgument,
     WaitTimeout,
 )
 from clawproof_langgraph.graph import results
@@ -87,7 +88,7 @@ class GuardedCalls:
         except LockOrderError as exc:
             self._coordinator.tell(self._prevented(exc, site))
             raise
-        except (WaitTimeout, AgentKilled) as exc:
+        except (WaitTimeout, AgentKilled, UnfitArgument) as exc:
             return self._refuse(exc, tool_call_id)
         return self._conclude(ended, tool_call_id)
 
@@ -107,7 +108,7 @@ class GuardedCalls:
         except LockOrderError as exc:
             await self._coordinator.atell(self._prevented(exc, site))
             raise
-        except (WaitTimeout, AgentKilled) as exc:
+        except (WaitTimeout, AgentKilled, UnfitArgument) as exc:
             return self._refuse(exc, tool_call_id)
         return self._conclude(ended, tool_call_id)
 
@@ -128,7 +129,7 @@ class GuardedCalls:
             plain = keys.digest(self._tool, keys.fingerprint(self._fingerprinted(values)))
             fingerprint = keys.sealed(self._coordinator.secret, plain)
             key = self._business_key(values) or derive_key(site, self._tool, plain, fingerprint, current_call())
-            key = key or self._fresh_key(owner)
+            key = key or self._fresh_key(owner, site)
             scope = keys.digest("scope", site.thread, self._tool, fingerprint) if site.thread else ""
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
@@ -138,10 +139,16 @@ class GuardedCalls:
     def _wants(self, values: Values) -> tuple[Want, ...]:
         modes: dict[str, Mode] = {}
         for template, mode in self._locks:
-            for name in template.render(values):
+            for name in self._rendered(template, values):
                 if modes.get(name) is not Mode.EXCLUSIVE:
                     modes[name] = mode
         return tuple([Want(name, modes[name]) for name in sorted(modes)])
+
+    def _rendered(self, template: Template, values: Values) -> tuple[str, ...]:
+        try:
+            return template.render(values)
+        except ConfigurationError as exc:  # the template is sound; it is what the model has given that is not
+            raise UnfitArgument(self._tool, str(exc)) from exc
 
     def _times(self, wants: tuple[Want, ...]) -> tuple[float, float]:
         ttl, expected = self._policy.ttl, self._policy.expected or 0.0
@@ -159,24 +166,26 @@ class GuardedCalls:
         if self._key is None:
             return ""
         if isinstance(self._key, Template):
-            rendered = self._key.render(values)
+            rendered = self._rendered(self._key, values)
             if len(rendered) != 1:
-                raise ConfigurationError(
-                    f'The key "{self._key.text}" of tool "{self._tool}" gives {len(rendered)} keys.'
-                )
+                raise UnfitArgument(self._tool, f'Its key "{self._key.text}" gives {len(rendered)} keys, and not one.')
             return rendered[0]
-        key = self._key(values)
+        try:
+            key = self._key(values)
+        except Exception as exc:
+            raise ConfigurationError(f'The key function of tool "{self._tool}" failed: {exc!r}.') from exc
         if not isinstance(key, str):
             raise ConfigurationError(f'The key function of tool "{self._tool}" gave {key!r}; it must give a text.')
         return canonical(key, f"the key function of {self._tool}")
 
-    def _fresh_key(self, owner: str) -> str:
-        self._notices.warn(
-            "fresh key",
-            f'The call of tool "{self._tool}" has no thread and message that name it, so its idempotency key is fresh: '
-            f"it is coordinated, but a repetition of it cannot be recognised. Call tools in a graph that has a "
-            f'checkpointer and is given a thread_id, or name a business `key` in the policy, such as "order/{{id}}".',
-        )
+    def _fresh_key(self, owner: str, site: CallSite) -> str:
+        if site.message:  # outside of any graph nobody expects a repetition to be recognised
+            self._notices.warn(
+                "fresh key",
+                f'The call of tool "{self._tool}" has no thread that names it, so its idempotency key is fresh: it is '
+                f"coordinated, but a repetition of it cannot be recognised. Give the graph a checkpointer and a "
+                f'thread_id, or name a business `key` in the policy, such as "order/{{id}}".',
+            )
         return keys.digest("fresh", owner)
 
     def _logged(self, values: Values) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from clawproof_langgraph.errors import (
     FingerprintMismatch,
     OutcomeUnknown,
     StaleRead,
+    UnfitArgument,
     WaitTimeout,
 )
 from clawproof_langgraph.model import Held, Killed, Mismatch
 
-_FOR_THE_MODEL = (StaleRead, OutcomeUnknown, WaitTimeout, AgentKilled, FingerprintMismatch)
+_FOR_THE_MODEL = (StaleRead, OutcomeUnknown, WaitTimeout, AgentKilled, FingerprintMismatch, UnfitArgument)
 
 
 def error_of(verdict: Held | Killed | Mismatch) -> ClawproofError:

@@ -145,7 +145,10 @@ def _guarding(run: Callable[..., Any]) -> Callable[..., Any]:
         if invocation is None:
             return run(self, *args, **kwargs)
         if not _has_sync_body(self):
-            raise _AsyncOnly(f'Tool "{self.name}" is async only; use ainvoke() or astream() of the graph or the tool.')
+            raise _AsyncOnly(
+                f'Tool "{self.name}" is async only; use ainvoke() or astream() of the '
+                f"graph or the tool, and give a ToolNode both hooks, as guard.tool_node() does."
+            )
         calls: GuardedCalls = self.__dict__[_CALLS]
         code = functools.partial(run, self, *args, **kwargs)
         return calls.run(code, _values(invocation, args, kwargs), invocation.site, invocation.tool_call_id)

@@ -181,7 +181,7 @@ def _stale(call: Call, event: Event) -> Call:
 
 
 def _replayed(call: Call, event: Event) -> Call:
-    return replace(call, tool=_tool(call, event), outcome=Outcome.REPLAYED)
+    return replace(call, tool=_tool(call, event), outcome=Outcome.REPLAYED, waited=_number(event.data, "waited"))
 
 
 def _released(call: Call, event: Event) -> Call:

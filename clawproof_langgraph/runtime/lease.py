@@ -42,6 +42,10 @@ class Lease:
         self._killed: Killed | None = None
         self._on_lost: Callable[[], None] | None = None
 
+    def __repr__(self) -> str:
+        state = "lost" if self.lost else "held"
+        return f"<Lease {self.owner} on {', '.join(self.resources) or 'nothing'}, fence {self.fence}, {state}>"
+
     @property
     def resources(self) -> tuple[str, ...]:
         return tuple(want.resource for want in self.wants)

@@ -254,16 +254,37 @@ def test_arguments_that_make_no_resource_name_are_refused_before_the_tool_runs(
         return "sold"
 
     copy = guarded(coordinator, as_tool(sell, face), ToolPolicy(locks=["inventory/{sku}"]))
+    strict = guarded(coordinator, as_tool(sell, face), ToolPolicy(locks=["inventory/{sku}"], on_refusal="raise"))
 
-    with pytest.raises(ConfigurationError, match="inventory/"):
-        use(copy, face, sku=sku)
+    told = use(copy, face, sku=sku)
+    with pytest.raises(ConfigurationError, match=r'"sell" was not run.*inventory/'):
+        use(strict, face, sku=sku)
 
+    assert (told.status, told.tool_call_id) == ("error", "call-1") and "inventory/" in told.content
     assert ran == [] and coordinator.events() == []
+
+
+def test_a_thread_goes_on_after_an_argument_that_makes_no_resource_name(coordinator: Coordinator, mode: str) -> None:
+    """Raised, it would end the run, and every attempt to go on from the checkpoint."""
+    guard = Guard(coordinator, tools={"reserve": ToolPolicy(locks=["inventory/{sku}"])})
+    model = turn(call("reserve", "1", sku=""), call("reserve", "2", sku="a"))
+    graph = hooked(guard, model, [as_tool(reserve, "sync")])
+
+    found = play(graph, human(), thread(), mode=mode)
+
+    assert [message.status for message in found["messages"] if message.type == "tool"] == ["error", "success"]
+
+
+def test_an_argument_that_makes_no_resource_name_raises_where_there_is_no_tool_call(coordinator: Coordinator) -> None:
+    copy = guarded(coordinator, as_tool(reserve, "sync"), ToolPolicy(locks=["inventory/{sku}"]))
+
+    with pytest.raises(ConfigurationError, match=r'"reserve" was not run.*field "sku"'):
+        copy.invoke({"sku": ""})
 
 
 def test_a_business_key_with_a_line_feed_is_refused_before_the_tool_runs(coordinator: Coordinator, face: str) -> None:
     for key in ("order/{sku}", lambda values: f"order/{values['sku']}"):
-        copy = guarded(coordinator, as_tool(reserve, face), ToolPolicy(key=key))
+        copy = guarded(coordinator, as_tool(reserve, face), ToolPolicy(key=key, on_refusal="raise"))
         with pytest.raises(ConfigurationError, match="control characters"):
             use(copy, face, sku="a\nb")
 
@@ -288,7 +309,9 @@ def test_a_missing_part_of_an_argument_is_named(coordinator: Coordinator) -> Non
         """Sell."""
         return "sold"
 
-    copy = guarded(coordinator, as_tool(sell, "sync"), ToolPolicy(locks=["inventory/{items[*].sku}"]))
+    copy = guarded(
+        coordinator, as_tool(sell, "sync"), ToolPolicy(locks=["inventory/{items[*].sku}"], on_refusal="raise")
+    )
 
     for items in ([], [{"name": "a"}], [{"sku": "a"}, {"sku": ""}]):
         with pytest.raises(ConfigurationError, match=r'field "items\[\*\]\.sku"'):
@@ -296,11 +319,27 @@ def test_a_missing_part_of_an_argument_is_named(coordinator: Coordinator) -> Non
 
 
 def test_what_is_wrong_with_the_setup_is_never_told_to_the_model(coordinator: Coordinator, mode: str) -> None:
-    guard = Guard(coordinator, tools={"reserve": ToolPolicy(locks=["inventory/{sku}"])})
+    guard = Guard(coordinator, tools={"reserve": ToolPolicy(key=lambda values: values["nope"])})
     graph = tools_only(ToolNode(guard.wrap_tools([as_tool(reserve, "sync")])))
 
-    with pytest.raises(ConfigurationError):
-        play(graph, asks(call("reserve", sku="")), mode=mode)
+    with pytest.raises(ConfigurationError, match=r'key function of tool "reserve" failed: KeyError'):
+        play(graph, asks(call("reserve", sku="a")), mode=mode)
+
+
+def test_tools_that_are_not_given_in_a_list_are_refused(coordinator: Coordinator) -> None:
+    guard = Guard(coordinator, tools={"reserve": ToolPolicy()})
+    for give in (guard.wrap_tools, guard.tool_node):
+        for wrong in (as_tool(reserve, "sync"), "reserve", 7):
+            with pytest.raises(ConfigurationError, match="in a list"):
+                give(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="'a' is no tool"):
+        guard.wrap_tool("a")  # type: ignore[arg-type]
+
+
+def test_a_policy_whose_name_is_misspelt_is_named_beside_the_tool_without_one(coordinator: Coordinator) -> None:
+    guard = Guard(coordinator, tools={"resrve": ToolPolicy()})
+    with pytest.raises(UnmappedTool, match=r"without a policy: reserve\. Policies that no tool has taken: resrve\."):
+        guard.wrap_tool(reserve)
 
 
 def test_an_argument_that_has_no_fingerprint_is_named_with_the_remedy(coordinator: Coordinator) -> None:

@@ -149,18 +149,28 @@ def heard(seen: list[warnings.WarningMessage]) -> list[str]:
     return [str(each.message) for each in seen if issubclass(each.category, ClawproofWarning)]
 
 
-def test_a_write_that_nothing_names_is_warned_of_once(coordinator: Coordinator, face: str) -> None:
-    guard = Guard(coordinator, tools={name: ToolPolicy() for name in ("reserve", "other")})
-    copies = guard.wrap_tools([as_tool(reserve, face, name=name) for name in ("reserve", "other")])
+def test_a_tool_that_is_used_outside_of_any_graph_is_not_warned_of(coordinator: Coordinator, face: str) -> None:
+    """Nobody expects its repetition to be recognised."""
+    copy = Guard(coordinator, tools={"reserve": ToolPolicy()}).wrap_tool(as_tool(reserve, face))
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        use(copy, face, sku="a")
+
+    assert heard(seen) == []
+
+
+def test_calls_that_nothing_names_are_warned_of_once(coordinator: Coordinator, mode: str) -> None:
+    till = Till(coordinator)
+    graph = tools_only(till.guard.tool_node(till.tools()))
 
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         for _ in range(2):
-            for copy in copies:
-                use(copy, face, sku="a")
+            play(graph, asks(call("pay", "1")), mode=mode)
 
     (text,) = heard(seen)
-    assert '"reserve"' in text and FRESH in text
+    assert '"pay"' in text and FRESH in text
     assert "thread_id" in text and "business `key`" in text
 
 

@@ -25,6 +25,7 @@ from clawproof_langgraph.errors import (
 )
 
 CASES: list[tuple[ClawproofError, list[str], dict[str, Any]]] = [
+    (errors.UnfitArgument("pay", 'Field "id" is empty.'), ['Tool "pay" was not run. Field "id"'], {"tool": "pay"}),
     (
         UnmappedTool(["pay", "ship"]),
         ["pay, ship", '"pay": ToolPolicy(locks=["..."])', '"ship": ToolPolicy(', 'unmapped="serialize"'],
@@ -42,7 +43,7 @@ CASES: list[tuple[ClawproofError, list[str], dict[str, Any]]] = [
     ),
     (
         LockOrderError("a", "b", "it sorts before"),
-        ['"a"', '"b"', "it sorts before", "List both in the policy of the outer call"],
+        ['"a"', '"b"', "it sorts before", "list them in the policy of the outer call"],
         {"wanted": "a", "held": "b"},
     ),
     (

@@ -36,7 +36,7 @@ async def test_what_could_deadlock_is_refused_and_logged(
     face: str, coordinator: Coordinator, outer: str, inner: str, mode: Any
 ) -> None:
     async with locked(face, coordinator, outer, mode=mode):
-        with pytest.raises(LockOrderError, match="List both in the policy"):
+        with pytest.raises(LockOrderError, match="list them in the policy"):
             async with locked(face, coordinator, inner, agent="script"):
                 pytest.fail("it was out of order")
         assert holdings(coordinator) == [outer], "what was held is held still"

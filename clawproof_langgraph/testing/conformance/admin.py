@@ -211,6 +211,22 @@ class Looking(Suite):
         assert clock.time() - 107.01 <= doubt.since <= clock.time() - 99.99
 
 
+class KilledAgain(Suite):
+    """An agent that is stopped twice."""
+
+    def test_what_was_said_first_holds_until_something_else_is_said(self, store: Face, clock: ManualClock) -> None:
+        store.record(Kill("orders", "sells too cheap", "ops"))
+        since = clock.time()
+        clock.advance(10)
+        store.record(Kill("orders"))
+        (killed,) = store.snapshot().killed
+        assert (killed.reason, killed.by) == ("sells too cheap", "ops")
+        assert killed.at == pytest.approx(since, abs=0.01)
+
+        store.record(Kill("orders", reason="and too often"))
+        assert [killed.reason for killed in store.snapshot().killed] == ["and too often"]
+
+
 class Peers(Suite):
     """The same namespace, opened twice, as by two processes."""
 
@@ -263,5 +279,5 @@ class Peers(Suite):
         backend.close()
 
 
-class Admin(KillSwitch, Resolving, Looking, Peers):
+class Admin(KillSwitch, KilledAgain, Resolving, Looking, Peers):
     """All of the above."""
