@@ -16,7 +16,7 @@ from clawproof_langgraph import codec, events
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.urls import open_backend
-from clawproof_langgraph.core.hold import give_back, take
+from clawproof_langgraph.core.hold import give_back, leave, take
 from clawproof_langgraph.core.order import check_order
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError, LockOrderError
@@ -310,7 +310,7 @@ class HeldLock:
 
     def __init__(self, coordinator: Coordinator, wants: tuple[Want, ...], agent: str, ttl: float, wait: float) -> None:
         self._coordinator, self._wants, self._agent, self._ttl, self._wait = coordinator, wants, agent, ttl, wait
-        self._pid, self._unused = os.getpid(), threading.Lock()
+        self._unused = threading.Lock()
         self._held: tuple[Begin, Granted, Driver] | None = None
         self._link: Link | None = None
 
@@ -351,16 +351,23 @@ class HeldLock:
         except LockOrderError as exc:
             self._coordinator.tell(self._prevented(exc))
             raise
-        return self._taken(ask, driver.drive(take(ask, wait=self._wait)), driver)
+        try:
+            return self._taken(ask, driver.drive(take(ask, wait=self._wait)), driver)
+        except BaseException:
+            try:
+                if driver.lease is not None:  # interrupted when it was granted already
+                    driver.drive(leave(ask))
+            finally:
+                self._end(driver)
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
-        if (held := self._let_go()) is None:
-            return
-        ask, granted, driver = held
+        assert self._held is not None, "the lock was not taken"
+        ask, granted, driver = self._held
         try:
             driver.drive(give_back(ask, granted))
         finally:
-            driver.let_go()
+            self._end(driver)
 
     async def __aenter__(self) -> Lease:
         self._check_unused()
@@ -370,25 +377,31 @@ class HeldLock:
         except LockOrderError as exc:
             await self._coordinator.atell(self._prevented(exc))
             raise
-        return self._taken(ask, await driver.adrive(take(ask, wait=self._wait)), driver)
+        try:
+            return self._taken(ask, await driver.adrive(take(ask, wait=self._wait)), driver)
+        except BaseException:
+            try:
+                if driver.lease is not None:
+                    await driver.adrive(leave(ask))
+            finally:
+                self._end(driver)
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None
     ) -> None:
-        if (held := self._let_go()) is None:
-            return
-        ask, granted, driver = held
+        assert self._held is not None, "the lock was not taken"
+        ask, granted, driver = self._held
         try:
             await driver.adrive(give_back(ask, granted))
         finally:
-            driver.let_go()
+            self._end(driver)
 
-    def _let_go(self) -> tuple[Begin, Granted, Driver] | None:
-        assert self._held is not None and self._link is not None, "the lock was not taken"
-        pop(self._link)
-        held, self._held = self._held, None
-        # A forked child leaves the block too, but the lease is its parent's.
-        return held if self._pid == os.getpid() else None
+    def _end(self, driver: Driver) -> None:
+        """Stop renewing the lease and leave the call chain, whatever became of giving it back."""
+        driver.let_go()
+        if self._link is not None:
+            pop(self._link)
 
 
 def _agent(name: str) -> str:

@@ -145,9 +145,8 @@ class Guard:
             site_from_hook.reset(token)
 
     def _with_guarded_tool(self, request: ToolCallRequest) -> ToolCallRequest:
-        if request.tool is None:
-            return _AwaitingTool.of(request, self)
-        return request.override(tool=self.supplied(request, request.tool))
+        guarding = _GuardingRequest.of(request, self)
+        return guarding if request.tool is None else guarding.override(tool=request.tool)
 
     def supplied(self, request: ToolCallRequest, tool: BaseTool) -> BaseTool:
         """Give the guarded copy of a tool for a request, and note which call the request is."""
@@ -196,21 +195,21 @@ class Guard:
         return policy
 
 
-class _AwaitingTool(ToolCallRequest):
-    """A request whose tool an inner wrapper will supply: it is guarded the moment that it is."""
+class _GuardingRequest(ToolCallRequest):
+    """A request that guards whatever tool a wrapper puts into it, also one further in."""
 
     @classmethod
-    def of(cls, request: ToolCallRequest, guard: Guard) -> _AwaitingTool:
-        waiting = cls(request.tool_call, request.tool, request.state, request.runtime)
-        waiting.__dict__["guard"] = guard
-        return waiting
+    def of(cls, request: ToolCallRequest, guard: Guard) -> _GuardingRequest:
+        guarding = cls(request.tool_call, request.tool, request.state, request.runtime)
+        guarding.__dict__["guard"] = guard
+        return guarding
 
     def override(self, **overrides: Any) -> ToolCallRequest:
         guard: Guard = self.__dict__["guard"]
-        if overrides.get("tool") is not None:
-            overrides["tool"] = guard.supplied(self, overrides["tool"])
         made = super().override(**overrides)
         made.__dict__["guard"] = guard
+        if made.tool is not None and overrides.get("tool") is not None:
+            made.__dict__["tool"] = guard.supplied(made, made.tool)
         return made
 
 

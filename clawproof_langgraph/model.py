@@ -235,6 +235,7 @@ class Queued:
         look_again: seconds after which to ask again if no bell rings.
         on_key: whether it is the idempotency key: the same call runs elsewhere.
         alive: whether the holder is known to live: it has shown life since the request came.
+        own: whether it is of the asker's own session, so that a renewal would tell whether it lives.
     """
 
     resource: str
@@ -242,6 +243,7 @@ class Queued:
     look_again: float
     on_key: bool = False
     alive: bool = False
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

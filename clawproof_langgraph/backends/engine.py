@@ -14,13 +14,13 @@ from typing import assert_never
 from clawproof_langgraph import events
 from clawproof_langgraph.backends.granting import (
     Obstacle,
+    end_dead_run,
     end_if_dead,
     enqueue,
     expire,
     first_conflict,
     grant,
     hand_on,
-    has_shown_life,
     leave_queue,
     mark_suspected,
     release,
@@ -34,7 +34,7 @@ from clawproof_langgraph.backends.records import (
     record_outcome,
     settle_late,
 )
-from clawproof_langgraph.backends.store import LAST_PLACE, LeaseRow, RecordRow, Transaction, WaiterRow
+from clawproof_langgraph.backends.store import LAST_PLACE, LeaseRow, Transaction, WaiterRow
 from clawproof_langgraph.backends.wants import names_of, shown
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.model import (
@@ -62,8 +62,10 @@ from clawproof_langgraph.model import (
 
 _POLL = 3.0
 """Seconds after which a waiter behind other waiters asks again, should every bell be lost."""
-_SCOPE_POLL = 0.5
-"""Seconds after which the heir of a call looks whether its predecessor has shown life."""
+_LIFE_POLL = 0.5
+"""Seconds after which a waiter looks whether a holder that may be dead has shown life."""
+_OWN_POLL = 0.05
+"""The same for a holder of its own session, which was asked to renew."""
 
 
 # --- begin ------------------------------------------------------------------------------------------------------
@@ -130,18 +132,18 @@ def _wait(tx: Transaction, ask: Begin, wants: tuple[Want, ...], waiter: WaiterRo
 
 
 def _queued(tx: Transaction, ask: Begin, obstacle: Obstacle, arrived: float) -> Queued:
-    other, alive = obstacle.ask, obstacle.holder is not None and has_shown_life(obstacle.holder, ask, arrived)
+    other, holder = obstacle.ask, obstacle.holder
     who = f'agent "{other.agent}"' if other.agent else f"owner {other.owner}"
     doing = f' running "{other.tool}"' if other.tool else ""
     what = shown(obstacle.resource, other)
-    return Queued(what, who + doing, _look_again(tx, obstacle), obstacle.on_key, alive)
-
-
-def _look_again(tx: Transaction, obstacle: Obstacle) -> float:
-    if obstacle.holder is None:
-        return _POLL
-    remaining = max(obstacle.holder.expires - tx.ticks, 0.0)
-    return min(remaining, _SCOPE_POLL) if obstacle.on_scope else remaining
+    if holder is None:
+        return Queued(what, who + doing, _POLL, obstacle.on_key)
+    remaining = max(holder.expires - tx.ticks, 0.0)
+    if not (obstacle.on_scope or (obstacle.on_key and ask.ancestors)):
+        return Queued(what, who + doing, remaining, obstacle.on_key)
+    # Whether this one lives decides what is to be done, so it is looked at again soon.
+    alive, own = holder.seen > arrived, other.session == ask.session
+    return Queued(what, who + doing, min(remaining, _OWN_POLL if own else _LIFE_POLL), obstacle.on_key, alive, own)
 
 
 # --- settle and withdraw ----------------------------------------------------------------------------------------
@@ -151,12 +153,15 @@ def settle(tx: Transaction, end: Settle) -> SettleReply:
     """End a lease, record the outcome, and hand its resources on."""
     lease = tx.lease(end.owner)
     if lease is None or not lease.claimed:
-        return settle_late(tx, end)
+        end_dead_run(tx, end.key)
+        reply = settle_late(tx, end)
+        hand_on(tx)
+        return reply
     release(tx, lease)
     if end.state is not None:
         record_outcome(tx, lease, end, end.state)
     if names := names_of(lease.wants):
-        held = {"held": round(tx.now - lease.since, 6)}
+        held = {"held": round(tx.ticks - lease.since, 6)}
         tx.append(events.LOCK_RELEASED, lease.ask, resources=names, fence=lease.fence, data=held)
     hand_on(tx)
     return SettleReply.SETTLED
@@ -167,9 +172,9 @@ def withdraw(tx: Transaction, leave: Withdraw) -> None:
     lease, waiter = tx.lease(leave.owner), tx.waiter(leave.owner)
     ask = lease.ask if lease else waiter.ask if waiter else leave.call
     _leave(tx, lease, waiter)
-    if lease and lease.claimed and (names := names_of(lease.wants)):
-        held = {"held": round(tx.now - lease.since, 6)}
-        tx.append(events.LOCK_RELEASED, lease.ask, resources=names, fence=lease.fence, data=held)
+    if lease and lease.claimed:
+        held = {"held": round(tx.ticks - lease.since, 6)}
+        tx.append(events.LOCK_RELEASED, lease.ask, resources=names_of(lease.wants), fence=lease.fence, data=held)
     if leave.reason and ask is not None:
         waited = tx.ticks - waiter.arrived if waiter else ask.waited
         deny(tx, ask._replace(waited=waited), leave.reason)
@@ -237,10 +242,11 @@ def record(tx: Transaction, fact: Fact) -> None:
 
 
 def _resolve(tx: Transaction, fact: Resolve) -> None:
-    row = tx.record(fact.key) or _expired_call(tx, fact.key)
+    row = tx.record(fact.key)
     if row and row.same_as:
         fact = replace(fact, key=row.same_as)
-        row = tx.record(fact.key)
+    end_dead_run(tx, fact.key)
+    row = tx.record(fact.key)
     if row is None:
         raise ConfigurationError(
             f'No call is recorded under key "{fact.key}"; `clawproof locks` lists the calls in doubt with their keys.'
@@ -257,9 +263,3 @@ def _resolve(tx: Transaction, fact: Resolve) -> None:
     about = Begin("", "", agent=row.agent, thread=row.thread, tool=row.tool, key=row.key)
     data = {"applied": fact.applied, "by": fact.by, "tool": row.tool}
     tx.append(events.CALL_RESOLVED, about, fence=row.fence, data=data)
-
-
-def _expired_call(tx: Transaction, key: str) -> RecordRow | None:
-    for lease in [row for row in tx.leases(expired=True) if row.claimed and row.ask.key == key]:
-        expire(tx, lease)
-    return tx.record(key)

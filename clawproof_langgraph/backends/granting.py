@@ -21,13 +21,15 @@ from clawproof_langgraph.backends.store import (
     Transaction,
     WaiterRow,
 )
-from clawproof_langgraph.backends.wants import is_key, is_scope, names_of
+from clawproof_langgraph.backends.wants import is_key, is_scope, names_of, of_key
 from clawproof_langgraph.model import Begin, Granted, Mode, Want
 
 _LIFE_STEP: Final = 0.25
 """Seconds by which a session's life may fall short of that, to spare most writes of it."""
 STEP: Final = 64
-"""The most waiters of one resource looked at in one step; each claim continues where a step has ended."""
+"""The most waiters of one resource that are woken in one step; each claim continues where a step has ended."""
+_LOOK: Final = 1024
+"""The most waiters of one resource that a step looks at, should nearly all of them wait for something else as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +87,19 @@ def _conflicting_holder(tx: Transaction, ask: Begin, holding: Holding, mode: Mod
     if (held is Mode.SHARED and mode is Mode.SHARED) or owner == ask.owner or owner in ask.ancestors:
         return None
     lease = tx.lease(owner)
-    # The scope keeps out the heir of a call that may have died. A holder that is alive is not its dead predecessor
-    # but a running sibling, and no reason to wait.
-    if lease is None or (is_scope(resource) and not tx.is_over(lease) and has_shown_life(lease, ask, arrived)):
+    # The scope keeps out the heir of a call that may have died. A holder that has shown life since the heir came is not
+    # its dead predecessor but a running sibling, and no reason to wait.
+    if lease is None or (is_scope(resource) and not tx.is_over(lease) and lease.seen > arrived):
         return None
     return lease
 
 
-def has_shown_life(lease: LeaseRow, ask: Begin, arrived: float) -> bool:
-    """Tell whether a holder is known to live, to somebody who came at `arrived`."""
-    return lease.seen > arrived or lease.ask.session == ask.session
+def end_dead_run(tx: Transaction, key: str) -> None:
+    """End the run of a call whose lease has expired: nobody may overrule what it leaves behind without knowing it."""
+    for holding in tx.holdings([of_key(key).resource]) if key else ():
+        lease = tx.lease(holding.owner)
+        if lease and tx.is_over(lease):
+            expire(tx, lease)
 
 
 def end_if_dead(tx: Transaction, obstacle: Obstacle) -> bool:
@@ -113,7 +118,7 @@ def grant(
 ) -> Granted:
     """Give a request its lease, claimed; `held` says that its resources are already its own."""
     fence = tx.next_cursor()
-    lease = LeaseRow(ask, wants, fence, tx.ticks + ask.ttl, tx.now, tx.ticks, True, attempt)
+    lease = LeaseRow(ask, wants, fence, tx.ticks + ask.ttl, tx.ticks, tx.ticks, True, attempt)
     if held:
         tx.put_lease(lease)
     else:
@@ -140,9 +145,7 @@ def expire(tx: Transaction, lease: LeaseRow) -> None:
         return
     ask, names = lease.ask, names_of(lease.wants)
     if names:
-        # It may be noticed long after its end.
-        held = tx.now - max(tx.ticks - lease.expires, 0.0) - lease.since
-        data = {"held": round(max(held, 0.0), 6)}
+        data = {"held": round(lease.expires - lease.since, 6)}  # it may be noticed long after its end
         tx.append(events.LOCK_EXPIRED, ask, resources=names, fence=lease.fence, data=data)
     if ask.key:
         tx.put_record(doubt_of(tx, lease))
@@ -177,8 +180,8 @@ def hand_on(tx: Transaction) -> None:
 
 
 def _serve(tx: Transaction, resource: str) -> None:
-    after, looked_at, limit = -2 * LAST_PLACE, 0, 1
-    while looked_at < STEP:
+    after, looked_at, limit, woken = -2 * LAST_PLACE, 0, 1, len(tx.rings)
+    while looked_at < _LOOK and len(tx.rings) < woken + STEP:
         waiters = tx.queue(resource, after=after, limit=limit)
         for waiter in waiters:
             if _serve_one(tx, waiter, resource, is_first=looked_at == 0):
@@ -211,7 +214,7 @@ def _is_next(tx: Transaction, waiter: WaiterRow, *, first_on: str) -> bool:
 
 def _hand_over(tx: Transaction, waiter: WaiterRow) -> None:
     tx.drop_waiter(waiter)
-    tx.take(LeaseRow(waiter.ask, waiter.wants, 0, tx.ticks + CLAIM_WITHIN, tx.now, tx.ticks, False))
+    tx.take(LeaseRow(waiter.ask, waiter.wants, 0, tx.ticks + CLAIM_WITHIN, tx.ticks, tx.ticks, False))
     if waiter.ask.bell:
         tx.rings.append((waiter.ask.bell, waiter.ask.owner))
 
@@ -219,8 +222,8 @@ def _hand_over(tx: Transaction, waiter: WaiterRow) -> None:
 def mark_suspected(tx: Transaction, lease: LeaseRow) -> LeaseRow:
     """Report, once, a holder that has taken more than twice the usual time."""
     ask = lease.ask
-    if lease.suspected or not ask.expected or tx.now - lease.since <= 2 * ask.expected:
+    if lease.suspected or not ask.expected or tx.ticks - lease.since <= 2 * ask.expected:
         return lease
-    data = {"tool": ask.tool, "held": round(tx.now - lease.since, 6), "expected": ask.expected}
+    data = {"tool": ask.tool, "held": round(tx.ticks - lease.since, 6), "expected": ask.expected}
     tx.append(events.DEADLOCK_SUSPECTED, ask, resources=names_of(lease.wants), fence=lease.fence, data=data)
     return lease._replace(suspected=True)

@@ -226,7 +226,7 @@ class _MemoryTransaction(Transaction):
         log = self._tables.log
         start = bisect_right(log, wanted.after, key=lambda event: event.cursor)
         found = []
-        for event in log[start:]:
+        for event in log[start:] if wanted.limit else ():
             if wanted.admits(event):
                 found.append(event)
                 if len(found) == wanted.limit:
@@ -253,7 +253,7 @@ class _MemoryTransaction(Transaction):
         for row in self._tables.records.values():
             if row.updated_at > self.now - terms.keep_results or len(old) == terms.limit:
                 break
-            if row.state in _SETTLED:
+            if row.state in _SETTLED and row.same_as not in self._tables.records:
                 old.append(row.key)
         for key in old:
             self.drop_record(key)

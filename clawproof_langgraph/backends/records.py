@@ -54,7 +54,8 @@ def judge(tx: Transaction, ask: Begin) -> Fit | Replay | Held | Killed | Mismatc
         record = tx.record(ask.key)
     elif record is None and ask.scope and (record := _adoptable(tx, ask.scope)):
         # It is that call, whatever its own key, and stays it: when it is asked again, and when it is resolved.
-        tx.put_record(record._replace(key=ask.key, state=State.DONE, owner="", result=None, same_as=record.key))
+        alias = record._replace(key=ask.key, state=State.DONE, owner="", result=None, same_as=record.key)
+        tx.put_record(alias._replace(updated_at=tx.now))
         ask = ask._replace(key=record.key)
     return Fit(ask, 0) if record is None else _judge_record(tx, ask, record)
 
@@ -110,7 +111,7 @@ def record_outcome(tx: Transaction, lease: LeaseRow, end: Settle, state: State) 
         tx.put_record(_record_of(tx, lease, earlier, state, end, reason=end.error))
     elif earlier:
         tx.drop_record(ask.key)
-    data = {"held": round(tx.now - lease.since, 6)}
+    data = {"held": round(tx.ticks - lease.since, 6)}
     _tell_outcome(tx, ask, end, state, names_of(lease.wants), data)
 
 
@@ -171,7 +172,7 @@ def _record_of(
         fence=lease.fence,
         attempt=end.attempt,
         result=end.result,
-        first_at=earlier.first_at if earlier else lease.since,
+        first_at=earlier.first_at if earlier else lease.fence / 1_000_000,
         updated_at=tx.now,
         resources=names_of(lease.wants) if in_doubt else (),
         reason=reason if in_doubt else "",

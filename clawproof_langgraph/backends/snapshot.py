@@ -12,8 +12,9 @@ def snapshot(tx: Transaction) -> Snapshot:
     claimed = [row for row in tx.leases() if row.claimed]
     live = [row for row in claimed if not tx.is_over(row)]
     running = {row.ask.key for row in live}
-    doubts = [row for row in tx.in_doubt() if row.key not in running]
-    doubts += [_coming_doubt(tx, row) for row in claimed if row.ask.key and tx.is_over(row)]
+    coming = {row.ask.key: _coming_doubt(tx, row) for row in claimed if row.ask.key and tx.is_over(row)}
+    doubts = [coming.pop(row.key, row) for row in tx.in_doubt() if row.key not in running]
+    doubts += coming.values()
     return Snapshot(
         tuple(_lease_view(tx, row) for row in live),
         tuple(_waiter_view(tx, row) for row in tx.waiters() if tx.is_alive(row.ask.session)),
@@ -33,7 +34,7 @@ def _doubt_view(row: RecordRow) -> InDoubt:
 def _lease_view(tx: Transaction, row: LeaseRow) -> LeaseView:
     ask = row.ask
     return LeaseView(
-        ask.owner, ask.agent, ask.thread, ask.tool, ask.key, ask.wants, row.fence, max(tx.now - row.since, 0.0),
+        ask.owner, ask.agent, ask.thread, ask.tool, ask.key, ask.wants, row.fence, tx.ticks - row.since,
         row.expires - tx.ticks,
     )  # fmt: skip
 

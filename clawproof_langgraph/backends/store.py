@@ -35,9 +35,9 @@ class LeaseRow(NamedTuple):
     Args:
         ask: the request that it was granted to.
         wants: the resources of the request, with those that stand for its key and its scope.
-        fence: the fencing token; 0 until the grant is claimed.
+        fence: the fencing token, which is also the date of the claim in µs; 0 until then.
         expires: when it ends, in ticks.
-        since: when it was granted, in seconds since the epoch.
+        since: when it was granted, in ticks.
         seen: the holder's last sign of life, in ticks.
         claimed: whether the tool may have started.
         attempt: how often the call was executed before.

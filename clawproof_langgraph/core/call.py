@@ -16,7 +16,7 @@ from clawproof_langgraph import events
 from clawproof_langgraph.core.acquire import acquire
 from clawproof_langgraph.core.outcome import may_have_touched, state_after
 from clawproof_langgraph.core.retry import pause_before
-from clawproof_langgraph.core.steps import Draw, Now, Program, Raised, Returned, Run, Sleep, Warn
+from clawproof_langgraph.core.steps import Draw, Ending, Now, Program, Raised, Returned, Run, Sleep, Warn
 from clawproof_langgraph.errors import BackendUnavailable, LeaseLost, OutcomeUnrecorded
 from clawproof_langgraph.model import (
     Begin,
@@ -81,17 +81,22 @@ Outcomes = list[Returned | Raised]
 
 def _run_with_retries(ask: Begin, lease: Granted, terms: Terms) -> Program[Outcomes]:
     outcomes: Outcomes = []
+    run: Run | None = None
     try:
         started = yield Now()
         while True:
-            outcomes.append((yield Run(lease, lease.attempt + len(outcomes) + 1)))
+            run = Run(lease, lease.attempt + len(outcomes) + 1)
+            outcomes.append((yield run))
+            run = None
             pause = yield from _pause(ask, terms, outcomes, started)
             if pause is None:
                 return outcomes
             data = {"attempt": lease.attempt + len(outcomes), "pause": pause, "error": _name(outcomes[-1])}
             yield _note(events.CALL_RETRYING, ask, lease, data)
             yield Sleep(pause)
-    except BaseException:
+    except BaseException as error:
+        if run is not None and run.begun:  # an interrupt took the place of the answer: nobody knows how it ended
+            outcomes.append(Raised(error, Ending.CANCELLED))
         if outcomes:  # stopped between two attempts: what the last one came to is known
             yield from _settle(ask, lease, terms, outcomes)
         else:  # the tool was never started, for example cancelled before its thread had begun

@@ -6,7 +6,7 @@ from clawproof_langgraph import events
 from clawproof_langgraph.core.acquire import acquire
 from clawproof_langgraph.core.steps import Program, Warn
 from clawproof_langgraph.errors import AgentKilled, BackendUnavailable, LeaseLost
-from clawproof_langgraph.model import Begin, Granted, Killed, Note, Settle, SettleReply
+from clawproof_langgraph.model import Begin, Granted, Killed, Note, Settle, SettleReply, Withdraw
 
 
 def take(ask: Begin, *, wait: float) -> Program[Granted]:
@@ -22,6 +22,11 @@ def take(ask: Begin, *, wait: float) -> Program[Granted]:
         raise AgentKilled(verdict.agent, verdict.reason, verdict.by)
     assert isinstance(verdict, Granted), "a request without a key gets no other answer"
     return verdict
+
+
+def leave(ask: Begin) -> Program[None]:
+    """Give up a lock that its taker never got to use."""
+    yield Withdraw(ask.owner)
 
 
 def give_back(ask: Begin, lease: Granted) -> Program[None]:

@@ -8,7 +8,7 @@ travels as data (`Raised`), so that a tool's `OSError` is never taken for the st
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -43,12 +43,19 @@ class Sleep:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run:
-    """Asks to run the user's code once under a lease. It fails only if that code was never started."""
+    """Asks to run the user's code once under a lease. It fails only if that code was never started.
+
+    Args:
+        lease: under which.
+        attempt: which execution of the call this is, counted from 1.
+        begun: set by the driver before the code is entered, for the case that its answer is lost to an interrupt.
+    """
 
     lease: Granted
     attempt: int
+    begun: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import threading
 import time
@@ -16,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
 from clawproof_langgraph.core.steps import Draw, Ending, Now, Program, Raised, Returned, Run, Sleep, Step, Wait, Warn
 from clawproof_langgraph.errors import ClawproofError, ClawproofWarning
-from clawproof_langgraph.model import Begin, BeginReply, Granted, Note, Queued, Settle, Withdraw
+from clawproof_langgraph.model import Begin, BeginReply, Granted, Note, Queued, Settle, SettleReply, Withdraw
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
 from clawproof_langgraph.runtime.lease import Lease
 from clawproof_langgraph.runtime.threads import Threads
@@ -67,6 +68,7 @@ class Driver:
         self._loop_bell: AsyncBell | None = None
         self._waiting = ""
         self._handed_over = False
+        self._pid = os.getpid()
 
     def take_bell(self) -> str:
         """Get a bell for this thread, for the request of a program that `drive` will perform; give its address."""
@@ -103,6 +105,8 @@ class Driver:
         match step:
             case Begin():
                 return self._begin(step)
+            case Settle() | Withdraw() | Note() if self._is_parents():
+                return SettleReply.SETTLED
             case Settle():
                 reply = self._backend.settle(step)
                 self.let_go()
@@ -131,6 +135,7 @@ class Driver:
 
     def _run(self, run: Run) -> Returned | Raised:
         body, lease = self._ready()
+        run.begun = True
         try:
             return body.run(lease, run.attempt)
         except BaseException as error:  # noqa: BLE001 - see _cut_short
@@ -194,6 +199,8 @@ class Driver:
         match step:
             case Begin():
                 return await self._abegin(step)
+            case Settle() | Withdraw() | Note() if self._is_parents():
+                return SettleReply.SETTLED
             case Settle():
                 reply = await self._backend.asettle(step)
                 self.let_go()
@@ -218,6 +225,7 @@ class Driver:
 
     async def _arun(self, run: Run) -> Returned | Raised:
         body, lease = self._ready()
+        run.begun = True
         try:
             return await body.arun(lease, run.attempt)
         except BaseException as error:  # noqa: BLE001 - see _cut_short
@@ -241,6 +249,8 @@ class Driver:
         elif isinstance(reply, Queued) and not self._waiting:
             self._waiting = ask.owner
             self._heartbeat.add_waiter(ask.owner, ask.bell)
+        if isinstance(reply, Queued) and reply.own and not reply.alive:
+            self._heartbeat.beat_soon()
         if not isinstance(reply, Queued):
             self._stop_waiting()
         return reply
@@ -254,6 +264,11 @@ class Driver:
         """Stop renewing the lease, whatever became of giving it back."""
         if self.lease is not None:
             self._heartbeat.remove(self.lease.owner)
+            self.lease.end()
+
+    def _is_parents(self) -> bool:
+        """Tell whether this is a child, forked in the midst of a call: it leaves the call, too, but does not own it."""
+        return self._pid != os.getpid()
 
     def _stop_waiting(self) -> None:
         if self._waiting:

@@ -64,6 +64,10 @@ class Heartbeat:
         """Stop showing that a waiter is alive."""
         self._bells.pop(owner, None)
 
+    def beat_soon(self) -> None:
+        """Renew all leases at once, on the thread: somebody wants to know which of them still live."""
+        self._be_awake_by(time.monotonic())
+
     def renew_now(self, lease: Lease) -> None:
         """Renew one lease at once, on the calling thread.
 

@@ -102,6 +102,11 @@ class Lease:
         """Note that the agent is stopped, or is not."""
         self._killed = killed
 
+    def end(self) -> None:
+        """Note that the lease was given back: from now on, `check` refuses."""
+        self._lost = self._lost or "it was given back"
+        self._on_lost = None
+
     def mark_lost(self, why: str) -> None:
         """Note that the lease has ended."""
         self._lost = self._lost or why

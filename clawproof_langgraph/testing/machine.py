@@ -120,7 +120,7 @@ class GrantingMachine(RuleBasedStateMachine):
         wants=st.one_of(st.just(()), wants),
         session=sessions,
         key=st.sampled_from(["k1", "k2"]),
-        rerun_within=st.sampled_from([0.0, 7.0, float("inf")]),
+        rerun_within=st.sampled_from([0.0, 7.0005, float("inf")]),
         fingerprint=st.sampled_from(["same"] * 7 + ["other"]),
     )
     def begin_keyed(self, wants: tuple[Want, ...], session: str, key: str, **how: Any) -> None:

@@ -172,3 +172,20 @@ def test_a_lease_that_was_lost_is_told_of_and_the_outcome_stays_known(reply: Set
     assert (note.type, note.agent, note.thread, note.call) == (events.LEASE_LOST, "orders", "t9", "me")
     assert (note.key, note.resources, note.fence) == ("k", ("inventory/1",), 7)
     assert isinstance(warning, Warn) and isinstance(warning.error, LeaseLost)
+
+
+def test_an_interrupt_in_place_of_the_answer_of_a_tool_that_was_entered_leaves_doubt() -> None:
+    """The driver had the answer in its hands: the tool has run, and must not pass for one that never did."""
+    program = guarded_call(ASK, ONCE)
+    step = next(program)
+    while not isinstance(step, Run):
+        step = program.send(LEASE if step == ASK else 0.0)
+    step.begun = True
+
+    step = program.throw(KeyboardInterrupt())
+    while not isinstance(step, Settle):
+        step = program.send(0.0)
+
+    assert step.state is State.IN_DOUBT
+    with pytest.raises(KeyboardInterrupt):
+        program.send(SettleReply.SETTLED)

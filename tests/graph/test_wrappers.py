@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain_core.tools import BaseTool, tool
 from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
 
 from clawproof_langgraph import Coordinator, Guard, LockOrderError, ToolPolicy
 from clawproof_langgraph.middleware import CoordinationMiddleware
@@ -268,3 +270,38 @@ def test_a_tool_node_over_a_list_of_messages_is_guarded_too(coordinator: Coordin
 
     assert results(state)[0].content == "reserved a"
     assert types_of(coordinator).count("call.done") == 1
+
+
+def test_a_tool_that_an_inner_wrapper_puts_in_place_of_another_is_guarded(coordinator: Coordinator, mode: str) -> None:
+    guard = Guard(coordinator, tools={"reserve": RESERVE})
+    other = as_tool(reserve, "sync")
+
+    def outer(request: Any, handler: Any) -> Any:
+        return guard.wrap_tool_call(request, lambda made: handler(made.override(tool=other)))
+
+    async def aouter(request: Any, handler: Any) -> Any:
+        return await guard.awrap_tool_call(request, lambda made: handler(made.override(tool=other)))
+
+    node = ToolNode([as_tool(reserve, "sync")], wrap_tool_call=outer, awrap_tool_call=aouter)
+    play(tools_only(node), asks(call("reserve", sku="a")), mode=mode)
+
+    assert types_of(coordinator).count("call.done") == 1
+
+
+def test_two_equal_calls_of_one_message_do_not_wait_for_a_renewal_of_each_other(
+    coordinator: Coordinator, mode: str
+) -> None:
+    """Whether the other may be its dead predecessor is asked at once, and not a third of a TTL later."""
+    guard = Guard(coordinator, tools={"reserve": ToolPolicy(ttl=30.0)})
+    both = threading.Barrier(2)
+
+    def meet(sku: str) -> str:
+        """Reserve."""
+        both.wait(PATIENCE)
+        return sku
+
+    graph = tools_only(guard.tool_node([as_tool(meet, "sync", name="reserve")]))
+    began = time.monotonic()
+    play(graph, asks(call("reserve", "1", sku="a"), call("reserve", "2", sku="a")), thread(), mode=mode)
+
+    assert time.monotonic() - began < 5

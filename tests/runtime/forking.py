@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from clawproof_langgraph import Coordinator, Lease, WaitTimeout
+from clawproof_langgraph import Coordinator, Guard, Lease, ToolPolicy, WaitTimeout
 from clawproof_langgraph.core.call import Terms, guarded_call
 from clawproof_langgraph.policy import Effect
 from tests.runtime.stores import aperform
@@ -150,6 +150,27 @@ def left_running_at_the_end(coordinator: Coordinator) -> None:
 
     threading._register_atexit(may_end.set)  # type: ignore[attr-defined]  # the end has begun; threads still run
     asyncio.run(leave())
+
+
+def child_leaves_the_call(coordinator: Coordinator) -> None:
+    """A child that was forked inside of a tool settles nothing: the call is its parent's, and goes on."""
+    parent = os.getpid()
+
+    def pay() -> str:
+        """Pay."""
+        pid = os.fork()
+        if pid == 0:
+            return "from the child"
+        os.waitpid(pid, 0)
+        assert len(coordinator.snapshot().leases) == 1, "the child has settled it"
+        return "from the parent"
+
+    guarded = Guard(coordinator, tools={"pay": ToolPolicy(locks=["card"])}).wrap_tool(pay)
+    told = guarded.invoke({})
+    if os.getpid() != parent:
+        os._exit(0)
+    assert told == "from the parent"
+    assert [event.type for event in coordinator.events()][-1] == "call.done" or coordinator.events(types=["call.done"])
 
 
 def child_leaves_the_block(coordinator: Coordinator) -> None:

@@ -25,6 +25,7 @@ from tests.runtime import forking
         forking.child_waits_for_its_turn,
         forking.child_runs_sync_tools_under_a_loop,
         forking.child_leaves_the_block,
+        forking.child_leaves_the_call,
     ],
     ids=lambda scenario: scenario.__name__,
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clawproof_langgraph import AgentKilled, ConfigurationError, Coordinator, WaitTimeout
+from clawproof_langgraph import AgentKilled, ConfigurationError, Coordinator, LeaseLost, WaitTimeout
 from clawproof_langgraph.model import Mode
 from tests.runtime.stores import FlakyStore, held, holdings, locked
 
@@ -183,3 +183,42 @@ async def test_a_coordinator_is_a_context_manager_on_both_faces() -> None:
 def test_what_no_store_can_take_is_refused_with_the_reason(coordinator: Coordinator, mistake: Any) -> None:
     with pytest.raises(ConfigurationError):
         mistake(coordinator)
+
+
+async def test_an_interrupt_in_the_moment_of_the_grant_leaves_no_lock(
+    face: str, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("clawproof_langgraph.coordinator.push", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            async with locked(face, coordinator, "a"):
+                pytest.fail("it was interrupted")
+
+    assert holdings(coordinator) == []
+    assert not coordinator._heartbeat._leases
+
+
+async def test_an_interrupt_in_the_moment_of_giving_back_stops_the_renewal_and_leaves_the_chain(
+    face: str, coordinator: Coordinator, store: FlakyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        async with locked(face, coordinator, "b", ttl=0.2):
+            patched.setattr(store, "_step", interrupted)
+
+    assert not coordinator._heartbeat._leases
+    async with locked(face, coordinator, "a"):  # in the chain of the other, it would sort before what is held
+        pass
+
+
+async def test_a_lock_that_was_given_back_is_held_no_more(face: str, coordinator: Coordinator) -> None:
+    """A thread that was left behind must not go on writing."""
+    async with locked(face, coordinator, "a") as lease:
+        lease.check()
+    with pytest.raises(LeaseLost, match="given back"):
+        lease.check()

@@ -154,7 +154,10 @@ class SqliteBackend(EmbeddedBackend):
                 raise
         except sqlite3.DatabaseError as exc:
             raise self._mapped(exc) from exc
-        self._readers.append(connection)
+        if self._closed:
+            connection.close()
+        else:
+            self._readers.append(connection)
         return answer
 
     def _reading(self) -> sqlite3.Connection:

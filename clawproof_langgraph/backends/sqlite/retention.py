@@ -42,7 +42,8 @@ def retire(run: Run, ns: int, at: Transaction, terms: Sweep, places: dict[str, A
 
 def _retire_records(run: Run, ns: int, now: float, terms: Sweep, places: dict[str, Any]) -> tuple[int, bool]:
     window = run(
-        "SELECT key, updated_at <= ? AND state IN ('done', 'rejected', 'failed') FROM records "
+        "SELECT key, updated_at <= ? AND state IN ('done', 'rejected', 'failed') AND NOT EXISTS "
+        "(SELECT 1 FROM records AS same WHERE same.ns = records.ns AND same.key = records.same_as) FROM records "
         "WHERE ns = ? AND key > ? ORDER BY key LIMIT ?",
         (now - terms.keep_results, ns, places.get("records", ""), terms.limit),
     ).fetchall()

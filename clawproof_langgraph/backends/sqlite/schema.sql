@@ -1,6 +1,6 @@
 -- The tables of a coordination file. Several namespaces may share one file; `ns` is a namespace's number.
--- Times are seconds since the epoch, but for `expires`, `seen`, `arrived` and `until`: these are seconds on a clock that
--- nobody can set, and mean nothing once the machine was started anew. Modes are one letter: x exclusive, s shared.
+-- Times are seconds since the epoch. `expires`, `since`, `seen`, `arrived` and `until` are seconds on a clock that nobody
+-- can set, and mean nothing once the machine was started anew. Modes are one letter: x exclusive, s shared.
 
 CREATE TABLE namespaces (
     ns     INTEGER PRIMARY KEY,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clawproof_langgraph.model import Held, Renew, Replay, Resolve, SettleReply, State, Sweep
-from clawproof_langgraph.testing.builders import again, ask, call, reading, released, settled
+from clawproof_langgraph.testing.builders import again, ask, call, settled
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.conformance.suite import Suite
 from clawproof_langgraph.testing.faces import Face
@@ -126,12 +126,30 @@ class Adoption(Suite):
 
         assert store.granted(again(rival)).key == "new"
 
-    def test_a_holder_of_the_same_session_is_alive(self, store: Face, clock: ManualClock) -> None:
-        """Its process is the one that asks."""
+    def test_a_holder_of_its_own_session_is_asked_for_a_sign_of_life(self, store: Face, clock: ManualClock) -> None:
+        """Its process lives, but the call may be over without a word: its settle may have failed."""
         store.granted(call("a", "inventory/1", key="old", scope="same"))
         clock.advance(1)
+        rival = call("b", "inventory/2", key="new", scope="same")
 
-        assert store.granted(call("b", "inventory/2", key="new", scope="same")).key == "new"
+        silent = store.queued(rival)
+        assert (silent.own, silent.alive) == (True, False)
+        assert silent.look_again < 0.2
+        clock.advance(0.01)
+        store.renew(Renew("s1", leases=(("a", 30.0),)))
+
+        assert store.granted(again(rival)).key == "new"
+
+    def test_an_alias_is_kept_as_long_as_the_call_that_it_stands_for(self, store: Face, clock: ManualClock) -> None:
+        doubt_first(store, "old")
+        clock.advance(31 * 86_400)
+        assert store.begin(call("b", key="new", scope="same")) == Held("old", "reserve")
+        clock.advance(29 * 86_400)
+        store.record(Resolve("old", applied=True, result=b"by hand"))
+        clock.advance(2 * 86_400)
+        store.sweep()
+
+        assert store.begin(call("b2", key="new", scope="same")) == Replay("old", b"by hand")
 
     def test_a_holder_of_the_same_session_whose_lease_expired_leaves_doubt(
         self, store: Face, clock: ManualClock
@@ -141,25 +159,22 @@ class Adoption(Suite):
 
         assert store.begin(call("b", "inventory/2", key="new", scope="same")) == Held("old", "reserve")
 
-    def test_a_grant_that_is_claimed_too_late_meets_the_doubt_that_came_since(
+    def test_the_second_of_two_doubts_is_adopted_while_the_first_runs_again(
         self, store: Face, clock: ManualClock
     ) -> None:
-        holder = store.granted(ask("holder", "inventory/1"))
-        late, prompt = (call(key, reading("inventory/1"), key=key, scope="same", ttl=2) for key in ("one", "two"))
-        store.queued(late)
-        store.queued(prompt)
-        store.settle(released(holder))
-        store.granted(again(prompt))
-        clock.advance(3)
-
-        assert store.begin(again(late)) == Held("two", "reserve")
-
-    def test_the_second_of_two_doubts_is_adopted_while_the_first_runs_again(self, store: Face) -> None:
-        for lease in [store.granted(call(key, key=key, scope="same")) for key in ("one", "two")]:
+        one, rival = store.granted(call("one", key="one", scope="same")), call("two", key="two", scope="same")
+        store.queued(rival)
+        clock.advance(0.1)
+        store.renew(Renew("s1", leases=(("one", 30.0),), waiting=True))
+        for lease in (one, store.granted(again(rival))):
             store.settle(settled(lease, State.IN_DOUBT))
         store.granted(call("b", key="one", scope="same", rerun_within=FOREVER))
+        third = call("c", key="three", scope="same", rerun_within=FOREVER)
+        store.queued(third)
+        clock.advance(0.1)
+        store.renew(Renew("s1", leases=(("b", 30.0),), waiting=True))
 
-        assert store.granted(call("c", key="three", scope="same", rerun_within=FOREVER)).key == "two"
+        assert store.granted(again(third)).key == "two"
 
     def test_two_living_calls_still_exclude_each_other_by_resource(self, store: Face, clock: ManualClock) -> None:
         lease = store.granted(call("a", "inventory/1", key="old", scope="same", session="s0"))

@@ -151,6 +151,15 @@ class CallEvents(Suite):
 class OtherEvents(Suite):
     """What operators, refusals and tools write."""
 
+    def test_no_events_are_given_where_none_are_asked_for(self, store: Face) -> None:
+        store.granted(ask("a", "inventory/1"))
+        assert store.events(EventFilter(limit=0)) == []
+
+    def test_a_call_that_was_never_started_ends_in_the_log(self, store: Face) -> None:
+        store.granted(call("a", key="k"))
+        store.withdraw(Withdraw("a"))
+        assert [event.type for event in store.log()] == ["call.started", "lock.released"]
+
     def test_a_tool_emits_events_with_the_new_version(self, store: Face) -> None:
         lease = store.granted(call("a", "inventory/1", key="k", agent="stock"))
         data = {"sku": "1", "left": 3, "tags": ["a", None, {"ü": 1.5}], "ok": True}

@@ -125,6 +125,16 @@ class Expiry(Suite):
 
         assert [event.data["held"] for event in store.log("lock.expired")] == [pytest.approx(5.0, abs=0.01)]
 
+    def test_how_long_a_lock_was_held_is_not_told_by_the_date(self, store: Face, clock: ManualClock) -> None:
+        lease = store.granted(ask("a", "inventory/1", expected=5.0))
+        clock.advance(1.0)
+        clock.set_date(3600.0)
+        store.renew(Renew("s1", leases=(("a", 30.0),)))
+        store.settle(released(lease))
+
+        assert store.log("deadlock.suspected") == []
+        assert [event.data["held"] for event in store.log("lock.released")] == [pytest.approx(1.0, abs=0.01)]
+
     def test_a_lock_that_expired_leaves_no_doubt(self, store: Face, clock: ManualClock) -> None:
         store.granted(ask("a", "inventory/1", ttl=5))
         clock.advance(5.1)

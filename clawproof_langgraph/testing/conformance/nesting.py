@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clawproof_langgraph.model import Begin, Granted, Queued
+from clawproof_langgraph.model import Begin, Granted, Queued, Renew
 from clawproof_langgraph.testing.builders import again, ask, call, reading, released, settled
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.conformance.suite import Suite
@@ -98,6 +98,20 @@ class Nesting(Suite):
             store.settle(released(lease))
             assert store.turns() == {waiter.owner}
             lease = store.granted(again(waiter))
+
+    def test_a_nested_call_is_told_whether_the_holder_of_its_key_lives(self, store: Face, clock: ManualClock) -> None:
+        store.granted(call("outer", "inventory/1", key="o"))
+        store.granted(call("rival", "inventory/2", key="k", session="s0"))
+        clock.advance(1)
+        nested = call("inner", "inventory/3", key="k", ancestors=("outer",))
+
+        silent = store.queued(nested)
+        clock.advance(0.1)
+        store.renew(Renew("s0", leases=(("rival", 30.0),)))
+        heard = store.queued(again(nested))
+
+        assert (silent.on_key, silent.alive) == (True, False)
+        assert (heard.on_key, heard.alive) == (True, True)
 
     def test_a_nested_call_has_a_key_of_its_own(self, store: Face) -> None:
         outer = store.granted(call("outer", "inventory/1", key="k"))

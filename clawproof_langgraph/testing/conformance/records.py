@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clawproof_langgraph.model import Held, Mismatch, Replay, SettleReply, State, Withdraw
+from clawproof_langgraph.model import Held, Mismatch, Replay, Resolve, SettleReply, State, Withdraw
 from clawproof_langgraph.testing.builders import again, ask, call, released, settled
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.conformance.suite import Suite
@@ -227,6 +227,25 @@ class Doubt(Suite):
         assert store.settle(settled(second, State.FAILED)) is SettleReply.SETTLED
 
         assert [doubt.reason for doubt in store.snapshot().in_doubt] == ["the lease expired, before run 2"]
+
+    @pytest.mark.parametrize("how", ["resolved", "settled late"])
+    def test_what_became_known_is_not_lost_to_a_second_run_that_died(
+        self, store: Face, clock: ManualClock, how: str
+    ) -> None:
+        """Its expiry may be noticed after that, and must not put the call in doubt once more."""
+        first = store.granted(call("a", key="k"))
+        store.settle(settled(first, State.IN_DOUBT))
+        store.granted(call("b", key="k", rerun_within=FOREVER, ttl=5))
+        clock.advance(6)
+        assert [doubt.attempt for doubt in store.snapshot().in_doubt] == [2], "one call is shown once"
+        if how == "resolved":
+            store.record(Resolve("k", applied=True, result=b"42"))
+        else:
+            assert store.settle(settled(first, result=b"42")) is SettleReply.GONE
+            store.record(Resolve("k", applied=True, result=b"42"))
+        store.sweep()
+
+        assert store.begin(call("c", key="k", rerun_within=FOREVER)) == Replay("k", b"42")
 
     def test_doubt_tells_what_was_held_and_why(self, store: Face) -> None:
         lease = store.granted(call("a", "inventory/1", "inventory/2", key="k", scope="same"))
