@@ -151,7 +151,7 @@ def _answer(error: BaseException) -> tuple[int, Any] | None:
     for each in _classes(error):
         if each in _ANSWERED:
             field, status = _ANSWERED[each]
-            answer = getattr(error, field) if field else error
+            answer: Any = getattr(error, field) if field else error
             # Not by its truth: a response of requests is false for the very statuses that are asked for here.
             return None if answer is None else (getattr(answer, status), answer.headers)
     return None

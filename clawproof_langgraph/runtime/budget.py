@@ -23,13 +23,13 @@ REWARD: Final = 1
 class RetryBudget:
     """Ends the retries of a tool while the service behind it is out, so that they do not become a storm.
 
-    A token bucket, as the standard mode of the AWS SDKs has it ("Retry behavior" in the AWS SDKs and Tools Reference
-    Guide; 500 tokens, 5 a retry, 1 back in aws-smithy-runtime, token_bucket.rs): a retry takes tokens, and none is made when they do not suffice; a success gives back
-    what its last retry took, or one token if it needed none. The capacity is a fifth of theirs: one tool, not the
-    client of a whole service. gRPC (proposal A6, "Throttling Retry Attempts") counts every failure, and retries while
-    more than half is left; here a failure that is not retried takes nothing, since an agent calls a tool so seldom that
-    its retries would stay off long after an outage. The first attempt of a call is never held back, and no clock is
-    needed.
+    A token bucket, as in the standard mode of the AWS SDKs ("Retry behavior" in the AWS SDKs and Tools Reference Guide;
+    500 tokens, 5 a retry, 1 back in token_bucket.rs of aws-smithy-runtime): a retry takes tokens, and none is made when
+    they do not suffice; a success gives back what its last retry took, or one token if it needed none. The capacity is
+    a fifth of theirs, for one tool is not the client of a whole service. gRPC (proposal A6, "Throttling Retry
+    Attempts") counts every failure and retries while more than half is left; here a failure that is not retried takes
+    nothing, since an agent calls a tool so seldom that its retries would stay off long after an outage. The first
+    attempt of a call is never held back, and no clock is needed.
 
     Args:
         tool: its name, for the log.
