@@ -91,3 +91,8 @@ def test_jitter_only_lengthens_a_pause_that_the_service_asks_for(chance: float, 
 def test_jitter_does_not_lengthen_it_past_what_the_lease_allows() -> None:
     assert pause_before(Retry(), tries=1, elapsed=0, ttl=9.0, chance=1.0, asked=4.0) == 4.5
     assert pause_before(Retry(), tries=1, elapsed=0, ttl=8.0, chance=1.0, asked=4.0) == 4.0
+
+
+def test_with_jitter_too_what_the_service_asks_for_is_never_cut_short_to_fit() -> None:
+    assert pause_before(Retry(), tries=1, elapsed=0, ttl=7.9, chance=0.0, asked=4.0) is None
+    assert pause_before(Retry(), tries=1, elapsed=27.0, ttl=LONG, chance=0.0, asked=4.0) is None

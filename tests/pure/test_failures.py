@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import httpcore
 import httpx
 import pytest
 import requests
@@ -178,6 +179,7 @@ PASSING = {
     "httpx read time-out": httpx.ReadTimeout("slow"),
     "httpx pool": httpx.PoolTimeout("full"),
     "httpx server broke off": httpx.RemoteProtocolError("gone"),
+    "httpcore connect": httpcore.ConnectError("no"),
     "requests connection": requests.ConnectionError("no"),
     "requests connect time-out": requests.ConnectTimeout("slow"),
     "requests read time-out": requests.ReadTimeout("slow"),
@@ -186,6 +188,7 @@ PASSING = {
     "aiohttp payload": like("aiohttp.client_exceptions", "ClientPayloadError", AIOHTTP),
     "redis connection": REDIS_CONNECTION("no"),
     "redis time-out": like("redis.exceptions", "TimeoutError", REDIS),
+    "valkey connection": like("valkey.exceptions", "ConnectionError"),
     "redis loading": like("redis.exceptions", "BusyLoadingError", REDIS_CONNECTION),
     "sqlite busy": of_sqlite(sqlite3.SQLITE_BUSY),
     "sqlite busy snapshot": of_sqlite(sqlite3.SQLITE_BUSY_SNAPSHOT),
@@ -195,6 +198,7 @@ PASSING = {
     "psycopg connection lost": of_psycopg(None),
     "psycopg connection exception": of_psycopg("08006"),
     "psycopg server starts": of_psycopg("57P03"),
+    "asyncpg serialisation": like("asyncpg.exceptions", "SerializationError", sqlstate="40001"),
     "psycopg2 serialisation": like("psycopg2.errors", "SerializationFailure", pgcode="40001"),
     "sqlalchemy serialisation": of_sqlalchemy(of_psycopg("40001")),
     "sqlalchemy busy": of_sqlalchemy(of_sqlite(sqlite3.SQLITE_BUSY)),
