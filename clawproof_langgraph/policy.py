@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import ConfigurationError, meant
 from clawproof_langgraph.events import BUILT_IN
+from clawproof_langgraph.failures import may_pass
 from clawproof_langgraph.model import Mode
 from clawproof_langgraph.templates import parse
 
@@ -160,20 +161,26 @@ class Retry(_Checked):
 
     Args:
         max_retries: attempts after the first.
-        retry_on: exception types, or a callable that tells; only for tools of which a repetition is safe. What
-            raises `NotApplied` is retried whatever it says.
+        retry_on: exception types, or a callable that tells; only for tools of which a repetition is safe. By default
+            errors of transport, time-outs, HTTP 408, 425, 429 and 5xx, and a database's serialisation failures and
+            deadlocks; only the error that leaves the tool counts, not what it was raised from. What raises
+            `NotApplied` is retried whatever it says.
         initial_delay: seconds before the first retry.
         backoff_factor: by what each further pause grows; 0 keeps it.
-        max_delay: the longest pause in seconds, before jitter.
+        max_delay: the longest pause in seconds, before jitter; a longer one that the service asks for by `Retry-After`
+            is kept to.
         jitter: whether each pause is made up to a quarter shorter or longer, and so up to a quarter longer than
             `max_delay`.
         deadline: seconds after the first attempt after which no other begins.
+
+    A pause over half the lease's ttl ends the retries. So does a tool's budget in one process: it allows 20 retries
+    from the start, and successes refill it, so that an outage does not become a storm of retries.
     """
 
     max_retries: int = Field(default=2, ge=0)
     retry_on: Annotated[
         tuple[type[BaseException], ...] | Callable[[BaseException], bool], BeforeValidator(_to_retry_on)
-    ] = (ConnectionError, TimeoutError)
+    ] = may_pass
     initial_delay: Seconds = 0.5
     backoff_factor: float = Field(default=2.0, ge=0)
     max_delay: Seconds = 8.0

@@ -16,7 +16,7 @@ from clawproof_langgraph import events
 from clawproof_langgraph.core.acquire import acquire
 from clawproof_langgraph.core.outcome import may_have_touched, state_after
 from clawproof_langgraph.core.retry import pause_before
-from clawproof_langgraph.core.steps import Draw, Ending, Now, Program, Raised, Returned, Run, Sleep, Warn
+from clawproof_langgraph.core.steps import Afford, Draw, Ending, Now, Program, Raised, Returned, Run, Sleep, Warn
 from clawproof_langgraph.errors import BackendUnavailable, LeaseLost, OutcomeUnrecorded
 from clawproof_langgraph.model import (
     Begin,
@@ -91,8 +91,7 @@ def _run_with_retries(ask: Begin, lease: Granted, terms: Terms) -> Program[Outco
             pause = yield from _pause(ask, terms, outcomes, started)
             if pause is None:
                 return outcomes
-            data = {"attempt": lease.attempt + len(outcomes), "pause": pause, "error": _name(outcomes[-1])}
-            yield _note(events.CALL_RETRYING, ask, lease, data)
+            yield _note(events.CALL_RETRYING, ask, lease, _retrying(lease, outcomes, pause))
             yield Sleep(pause)
     except BaseException as error:
         if run is not None and run.begun:  # an interrupt took the place of the answer: nobody knows how it ended
@@ -112,7 +111,19 @@ def _pause(ask: Begin, terms: Terms, outcomes: Outcomes, started: float) -> Prog
         return None
     elapsed = (yield Now()) - started
     chance = yield Draw()
-    return pause_before(terms.retry, tries=len(outcomes), elapsed=elapsed, ttl=ask.ttl, chance=chance)
+    pause = pause_before(
+        terms.retry, tries=len(outcomes), elapsed=elapsed, ttl=ask.ttl, chance=chance, asked=last.retry_after
+    )
+    # Asked last: what is not retried anyway takes nothing out of the budget.
+    return pause if pause is not None and (yield Afford()) else None
+
+
+def _retrying(lease: Granted, outcomes: Outcomes, pause: float) -> dict[str, Any]:
+    last = outcomes[-1]
+    data = {"attempt": lease.attempt + len(outcomes), "pause": pause, "error": _name(last)}
+    if isinstance(last, Raised) and last.retry_after is not None:
+        data["retry_after"] = last.retry_after
+    return data
 
 
 def _settle(ask: Begin, lease: Granted, terms: Terms, outcomes: Outcomes) -> Program[None]:

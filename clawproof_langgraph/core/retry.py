@@ -12,7 +12,9 @@ _JITTER = 0.25
 """The share by which a pause is made longer or shorter, as in LangChain's ToolRetryMiddleware."""
 
 
-def pause_before(retry: Retry, *, tries: int, elapsed: float, ttl: float, chance: float) -> float | None:
+def pause_before(
+    retry: Retry, *, tries: int, elapsed: float, ttl: float, chance: float, asked: float | None = None
+) -> float | None:
     """Tell how long to wait before the next attempt.
 
     Args:
@@ -21,6 +23,8 @@ def pause_before(retry: Retry, *, tries: int, elapsed: float, ttl: float, chance
         elapsed: seconds since the first one began.
         ttl: the lease's, in seconds; a pause over half of it ends the retries, since others wait for the lease.
         chance: a random number from 0 to 1.
+        asked: the shortest pause in seconds that the service asks for; `max_delay` does not cut it short, and one that
+            is too long for the bounds ends the retries, since an earlier attempt is known to be refused.
 
     Returns:
         Seconds, or None for no further attempt.
@@ -31,9 +35,15 @@ def pause_before(retry: Retry, *, tries: int, elapsed: float, ttl: float, chance
     pause = float(_backoff(retry)(state))
     if retry.jitter:
         pause *= 1 + _JITTER * (2 * chance - 1)
-    if pause > ttl / 2 or elapsed + pause > retry.deadline:
-        return None
-    return pause
+    room = min(ttl / 2, retry.deadline - elapsed)
+    if asked is not None:
+        pause = max(pause, _spread(asked, room, chance) if retry.jitter else asked)
+    return pause if pause <= room else None
+
+
+def _spread(asked: float, room: float, chance: float) -> float:
+    """Lengthen a pause by chance, as far as there is room: all who were asked to wait would else come back at once."""
+    return max(asked, min(asked * (1 + _JITTER * chance), room))
 
 
 def _backoff(retry: Retry) -> wait_exponential:

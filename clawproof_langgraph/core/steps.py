@@ -29,6 +29,11 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
+class Afford:
+    """Asks to take one more retry out of the tool's budget; the answer tells whether it was there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Asks to sleep until the bell rings for the owner, or so many seconds."""
 
@@ -100,6 +105,7 @@ class Raised:
         retryable: whether the policy says that such an error may be retried.
         effect_begun: False if the code proves that its effect had not begun.
         stored: the encoding of the error, where a repeat is answered with it.
+        retry_after: seconds after which the service asks for the next attempt; None if it does not say.
     """
 
     error: BaseException
@@ -107,7 +113,8 @@ class Raised:
     retryable: bool = False
     effect_begun: bool = True
     stored: bytes | None = None
+    retry_after: float | None = None
 
 
-Step = Begin | Settle | Withdraw | Note | Now | Draw | Wait | Sleep | Run | Warn
+Step = Begin | Settle | Withdraw | Note | Now | Draw | Afford | Wait | Sleep | Run | Warn
 Program = Generator[Step, Any, T]

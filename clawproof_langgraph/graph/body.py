@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clawproof_langgraph.core.steps import Raised, Returned
+from clawproof_langgraph.core.steps import Ending, Raised, Returned
 from clawproof_langgraph.graph import outcomes
 from clawproof_langgraph.policy import ToolPolicy
+from clawproof_langgraph.runtime.budget import RetryBudget
 from clawproof_langgraph.runtime.context import CallContext, running
 from clawproof_langgraph.runtime.lease import Lease
 
@@ -39,6 +40,7 @@ class ToolBody:
         coordinator: whose lease it runs under.
         run: the code, for a thread; None if there is only the other.
         arun: the code, for an event loop.
+        budget: the retries that the tool may make; None for a budget of this call's own.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class ToolBody:
         coordinator: object,
         run: Callable[[], Any] | None,
         arun: Callable[[], Awaitable[Any]] | None = None,
+        budget: RetryBudget | None = None,
     ) -> None:
         self._traits, self._coordinator = traits, coordinator
+        self._budget, self._retried = budget or RetryBudget("tool"), False
         self._code, self._acode = run, arun
         self.blocking = arun is None
 
@@ -78,8 +82,16 @@ class ToolBody:
         cancelling.end()
         return self._returned(value)
 
+    def afford_retry(self) -> bool:
+        """Take one more retry out of the tool's budget, and tell whether it was there."""
+        self._retried = self._budget.take()
+        return self._retried
+
     def _returned(self, value: Any) -> Returned:
-        return outcomes.returned(value, mcp=self._traits.mcp, policy=self._traits.policy)
+        judged = outcomes.returned(value, mcp=self._traits.mcp, policy=self._traits.policy)
+        if judged.ending is Ending.RETURNED:
+            self._budget.give_back(retried=self._retried)
+        return judged
 
     def _raised(self, error: BaseException, call: CallContext) -> Raised:
         begun = call.effect_begun or not self._traits.marks_effect

@@ -30,6 +30,7 @@ from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
 from clawproof_langgraph.model import Begin, Mode, Note, Replay, State, Want
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
+from clawproof_langgraph.runtime.budget import RetryBudget
 from clawproof_langgraph.runtime.context import current_call
 from clawproof_langgraph.templates import Template, agent_name, canonical, parse
 
@@ -75,6 +76,7 @@ class GuardedCalls:
         )
         self._key = parse(policy.key) if isinstance(policy.key, str) else policy.key
         self._retry: Retry | None = policy.retry or None
+        self._budget = RetryBudget(tool)
         self._wait, self._rerun_within = policy.wait_limit(), policy.rerun_within()
 
     # --- sync and async -----------------------------------------------------------------------------------------
@@ -113,7 +115,7 @@ class GuardedCalls:
         return self._conclude(ended, tool_call_id)
 
     def _body(self, code: Callable[[], Any] | None, acode: Callable[[], Awaitable[Any]] | None) -> ToolBody:
-        return ToolBody(self._traits, self._coordinator, code, acode)
+        return ToolBody(self._traits, self._coordinator, code, acode, self._budget)
 
     # --- the request --------------------------------------------------------------------------------------------
 

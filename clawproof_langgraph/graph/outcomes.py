@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from langchain_core.messages import ToolMessage
@@ -12,6 +13,7 @@ from langgraph.errors import GraphBubbleUp, ParentCommand
 
 from clawproof_langgraph.core.steps import Ending, Raised, Returned
 from clawproof_langgraph.errors import NotApplied, Rejected
+from clawproof_langgraph.failures import retry_after
 from clawproof_langgraph.graph import results
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
 
@@ -66,7 +68,9 @@ def _tells_of_error(value: Any) -> bool:
 def raised(error: BaseException, *, mcp: bool, policy: ToolPolicy, effect_begun: bool) -> Raised:
     """Judge what a tool raised."""
     ending = _ending_of(error, mcp=mcp, policy=policy)
-    return Raised(error, ending, _retryable(error, ending, policy), effect_begun, _stored(error, ending))
+    retryable = _retryable(error, ending, policy)
+    asked = _retry_after(error) if retryable else None
+    return Raised(error, ending, retryable, effect_begun, _stored(error, ending), asked)
 
 
 def _ending_of(error: BaseException, *, mcp: bool, policy: ToolPolicy) -> Ending:
@@ -106,6 +110,14 @@ def _admits(retry: Retry, error: BaseException) -> bool:
     except Exception:  # noqa: BLE001 - a faulty predicate must not hide what the tool raised
         _log.exception("retry_on failed; the call is not retried")
         return False
+
+
+def _retry_after(error: BaseException) -> float | None:
+    try:
+        return retry_after(error, now=time.time())
+    except Exception:  # noqa: BLE001 - as above, where the error itself is faulty
+        _log.exception("the error's Retry-After cannot be read; the call is retried as without it")
+        return None
 
 
 def _stored(error: BaseException, ending: Ending) -> bytes | None:

@@ -15,7 +15,20 @@ from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 
 from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
-from clawproof_langgraph.core.steps import Draw, Ending, Now, Program, Raised, Returned, Run, Sleep, Step, Wait, Warn
+from clawproof_langgraph.core.steps import (
+    Afford,
+    Draw,
+    Ending,
+    Now,
+    Program,
+    Raised,
+    Returned,
+    Run,
+    Sleep,
+    Step,
+    Wait,
+    Warn,
+)
 from clawproof_langgraph.errors import ClawproofError, ClawproofWarning
 from clawproof_langgraph.model import Begin, BeginReply, Granted, Note, Queued, Settle, SettleReply, Withdraw
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
@@ -40,6 +53,9 @@ class Body(Protocol):
 
     async def arun(self, lease: Lease, attempt: int) -> Returned | Raised:
         """Run it once on the event loop."""
+
+    def afford_retry(self) -> bool:
+        """Take one more retry out of its budget, and tell whether it was there."""
 
 
 class Driver:
@@ -121,6 +137,9 @@ class Driver:
                 return time.sleep(step.seconds)
             case Draw():
                 return random.random()
+            case Afford():
+                assert self._body is not None
+                return self._body.afford_retry()
             case Withdraw():
                 self.let_go()
                 return _quietly(self._backend.withdraw, step)
@@ -216,7 +235,7 @@ class Driver:
                 return await _aquietly(self._backend.awithdraw, step)
             case Note():
                 return await _aquietly(self._backend.arecord, step)
-            case Now() | Draw() | Warn():
+            case Now() | Draw() | Afford() | Warn():
                 return self._perform(step)
 
     async def _abegin(self, ask: Begin) -> BeginReply:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from clawproof_langgraph.core.steps import Draw, Now, Program, Returned, Run, Sleep, Step, Wait
+from clawproof_langgraph.core.steps import Afford, Draw, Now, Program, Returned, Run, Sleep, Step, Wait
 from clawproof_langgraph.errors import BackendUnavailable
 from clawproof_langgraph.model import Begin, Granted, Queued, Settle, SettleReply
 from clawproof_langgraph.testing.builders import call
@@ -37,8 +37,8 @@ class Played:
 
     @property
     def effects(self) -> list[Step]:
-        """List the steps that do something: neither the time nor chance."""
-        return [step for step in self.steps if not isinstance(step, Now | Draw)]
+        """List the steps that do something: neither the time, nor chance, nor the budget."""
+        return [step for step in self.steps if not isinstance(step, Now | Draw | Afford)]
 
     @property
     def kinds(self) -> list[str]:
@@ -50,10 +50,16 @@ class _Stage:
     """Answers steps."""
 
     def __init__(
-        self, begins: Iterable[Any], runs: Iterable[Any], settles: Iterable[Any], chance: float, takes: float
+        self,
+        begins: Iterable[Any],
+        runs: Iterable[Any],
+        settles: Iterable[Any],
+        affords: Iterable[bool],
+        chance: float,
+        takes: float,
     ) -> None:
         self._begins, self._runs, self._settles = iter(begins), iter(runs), iter(settles)
-        self._chance, self._takes = chance, takes
+        self._affords, self._chance, self._takes = iter(affords), chance, takes
         self.now = 0.0
 
     def answer(self, step: Step) -> Any:
@@ -69,6 +75,8 @@ class _Stage:
                 return self.now
             case Draw():
                 return self._chance
+            case Afford():
+                return next(self._affords, True)
             case Wait() | Sleep():
                 self.now += step.seconds
                 return None
@@ -82,6 +90,7 @@ def play(
     begins: Iterable[Any] = (LEASE,),
     runs: Iterable[Any] = (DONE,),
     settles: Iterable[Any] = (),
+    affords: Iterable[bool] = (),
     chance: float = 0.5,
     takes: float = 0.0,
     interrupt: tuple[Moment, BaseException] | None = None,
@@ -91,11 +100,12 @@ def play(
     Args:
         program: it has not begun yet.
         begins, runs, settles: the answers to these steps in order; an exception is thrown in.
+        affords: whether the budget allows each retry, in order; those after them are allowed.
         chance: the answer to every draw.
         takes: seconds that each run takes.
         interrupt: an exception to throw in, and at which step.
     """
-    played, stage = Played(), _Stage(begins, runs, settles, chance, takes)
+    played, stage = Played(), _Stage(begins, runs, settles, affords, chance, takes)
     answer: Any = None
     try:
         while True:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from clawproof_langgraph import events
 from clawproof_langgraph.core.call import Terms, guarded_call
-from clawproof_langgraph.core.steps import Draw, Ending, Now, Raised, Returned, Run, Sleep
+from clawproof_langgraph.core.steps import Afford, Draw, Ending, Now, Raised, Returned, Run, Sleep
 from clawproof_langgraph.errors import NotApplied, Rejected
 from clawproof_langgraph.model import Granted, Note, Settle, State, Withdraw
 from clawproof_langgraph.policy import Effect, Retry
@@ -64,6 +65,51 @@ def test_a_call_stopped_after_a_harmless_attempt_moves_the_versions_for_the_one_
     stop = KeyboardInterrupt()
     played = play(guarded_call(ASK, terms()), runs=[AGAIN, NOTHING_HAPPENED], interrupt=((Sleep, 1), stop))
     assert [(end.touched, end.attempt) for end in played.of(Settle)] == [(True, 2)]
+
+
+def test_a_pause_that_the_service_asks_for_is_kept_and_told() -> None:
+    busy = replace(AGAIN, retry_after=3.0)
+    played = play(guarded_call(ASK, terms()), runs=[busy, AGAIN, DONE])
+
+    assert played.of(Sleep) == [Sleep(3.0), Sleep(1.0)]
+    assert [note.data for note in played.of(Note)] == [
+        {"attempt": 1, "pause": 3.0, "error": "TimeoutError", "retry_after": 3.0},
+        {"attempt": 2, "pause": 1.0, "error": "TimeoutError"},
+    ]
+
+
+def test_a_pause_that_the_service_asks_for_ends_the_retries_if_others_would_wait_too_long_for_the_lease() -> None:
+    last = replace(AGAIN, retry_after=5.1)  # half the ttl is 5
+    played = play(guarded_call(ASK, terms()), runs=[last, DONE])
+
+    assert played.kinds == ["Begin", "Run", "Settle"]
+    assert played.returned is last
+
+
+def test_an_empty_budget_ends_the_retries_and_the_last_error_is_the_outcome() -> None:
+    played = play(guarded_call(ASK, terms()), runs=[AGAIN, AGAIN, DONE], affords=[True, False])
+
+    assert played.returned is AGAIN
+    assert len(played.of(Run)) == 2
+    assert [(end.state, end.attempt) for end in played.of(Settle)] == [(State.FAILED, 2)]
+
+
+@pytest.mark.parametrize(
+    ("effect", "outcome", "retry"),
+    [
+        (Effect.ONCE, AGAIN, STEADY),
+        (Effect.IDEMPOTENT, DONE, STEADY),
+        (Effect.IDEMPOTENT, Raised(ValueError(), Ending.UNKNOWN), STEADY),
+        (Effect.IDEMPOTENT, AGAIN, Retry(max_retries=0)),
+        (Effect.IDEMPOTENT, AGAIN, Retry(initial_delay=6)),
+        (Effect.IDEMPOTENT, AGAIN, None),
+    ],
+    ids=["once", "success", "not retryable", "no retries", "pause too long", "no terms"],
+)
+def test_what_is_not_retried_anyway_takes_nothing_out_of_the_budget(
+    effect: Effect, outcome: Any, retry: Retry | None
+) -> None:
+    assert play(guarded_call(ASK, terms(effect, retry)), runs=[outcome]).of(Afford) == []
 
 
 def test_each_retry_is_told_before_its_pause() -> None:
@@ -158,12 +204,13 @@ def test_jitter_comes_from_the_draw(chance: float, pause: float) -> None:
     [
         ((Now, 1), KeyboardInterrupt()),
         ((Draw, 0), KeyboardInterrupt()),
+        ((Afford, 0), KeyboardInterrupt()),
         ((Note, 0), KeyboardInterrupt()),
         ((Note, 0), asyncio.CancelledError()),
         ((Sleep, 0), KeyboardInterrupt()),
         ((Sleep, 0), asyncio.CancelledError()),
     ],
-    ids=["now", "draw", "note", "note cancelled", "pause", "pause cancelled"],
+    ids=["now", "draw", "afford", "note", "note cancelled", "pause", "pause cancelled"],
 )
 def test_a_call_stopped_between_two_attempts_gives_its_locks_back_and_is_not_in_doubt(
     moment: Moment, stop: BaseException, outcome: Raised, effect: Effect

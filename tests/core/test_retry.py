@@ -65,3 +65,34 @@ def test_the_bounds_hold_for_the_pause_with_its_jitter() -> None:
 
 def test_a_late_attempt_does_not_overflow() -> None:
     assert pause_before(Retry(max_retries=5000, jitter=False), tries=4000, elapsed=0, ttl=LONG, chance=0) == 8.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause"),
+    [(None, 0.5), (0.0, 0.5), (0.2, 0.5), (3.0, 3.0), (12.0, 12.0), (15.0, 15.0), (15.1, None), (float("inf"), None)],
+)
+def test_no_attempt_is_made_sooner_than_the_service_asks_nor_after_half_the_ttl(
+    asked: float | None, pause: float | None
+) -> None:
+    """Not `max_delay` (8 s) but the lease bounds what is kept to: an earlier attempt would be refused."""
+    assert pause_before(STEADY, tries=1, elapsed=0, ttl=30.0, chance=0, asked=asked) == pause
+
+
+@pytest.mark.parametrize(("elapsed", "pause"), [(20.0, 10.0), (20.1, None), (31.0, None)])
+def test_a_pause_that_the_service_asks_for_does_not_lead_past_the_deadline(elapsed: float, pause: float | None) -> None:
+    assert pause_before(STEADY, tries=1, elapsed=elapsed, ttl=LONG, chance=0, asked=10.0) == pause
+
+
+@pytest.mark.parametrize(("chance", "pause"), [(0.0, 4.0), (0.5, 4.5), (1.0, 5.0)])
+def test_jitter_only_lengthens_a_pause_that_the_service_asks_for(chance: float, pause: float) -> None:
+    assert pause_before(Retry(), tries=1, elapsed=0, ttl=LONG, chance=chance, asked=4.0) == pytest.approx(pause)
+
+
+def test_jitter_does_not_lengthen_it_past_what_the_lease_allows() -> None:
+    assert pause_before(Retry(), tries=1, elapsed=0, ttl=9.0, chance=1.0, asked=4.0) == 4.5
+    assert pause_before(Retry(), tries=1, elapsed=0, ttl=8.0, chance=1.0, asked=4.0) == 4.0
+
+
+def test_with_jitter_too_what_the_service_asks_for_is_never_cut_short_to_fit() -> None:
+    assert pause_before(Retry(), tries=1, elapsed=0, ttl=7.9, chance=0.0, asked=4.0) is None
+    assert pause_before(Retry(), tries=1, elapsed=27.0, ttl=LONG, chance=0.0, asked=4.0) is None

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 
-from clawproof_langgraph import BackendUnavailable, Coordinator, ToolPolicy
+from clawproof_langgraph import BackendUnavailable, Coordinator, Guard, ToolPolicy
 from clawproof_langgraph import current_call as running
 from clawproof_langgraph.errors import ClawproofWarning
 from clawproof_langgraph.model import Granted
+from tests.langgraph.scripted import asks, call, play, thread, tools_only
 from tests.waiting import wait_until
 
 from .faults import FaultyStore, down
@@ -156,3 +158,26 @@ def test_a_program_that_makes_errors_of_warnings_loses_neither_a_result_nor_the_
         else:
             with pytest.raises(ValueError, match="broken"):
                 shop.use()
+
+
+def test_a_call_whose_doubt_could_not_be_recorded_is_not_made_again_by_a_model_that_asks_anew(
+    coordinator: Coordinator, store: FaultyStore, mode: str
+) -> None:
+    """Its lease is the only trace of it: the next equal call waits for its end, though it is of the same process."""
+    paid: list[int] = []
+
+    def pay(amount: int) -> str:
+        """Pay."""
+        paid.append(amount)
+        raise ValueError("the reply cannot be read")
+
+    guard = Guard(coordinator, tools={"pay": ToolPolicy(ttl=TTL)})
+    node = guard.tool_node([as_tool(pay, "sync")], handle_tool_errors=True)
+    graph = tools_only(node, checkpointer=InMemorySaver())
+    store.before_settle = [down]
+
+    for call_id in ("1", "2"):
+        found = play(graph, asks(call("pay", call_id, amount=1)), thread(), mode=mode)
+
+    assert paid == [1]
+    assert "must not be repeated" in found["messages"][-1].content

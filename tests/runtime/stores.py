@@ -74,6 +74,10 @@ class Code:
             return _raised(error)
         return Returned(value, codec.dumps(value))
 
+    def afford_retry(self) -> bool:
+        """Allow every retry."""
+        return True
+
     async def arun(self, lease: Lease, attempt: int) -> Returned | Raised:
         try:
             with running(CallContext(lease, attempt=attempt), lease, self._coordinator):

@@ -41,7 +41,7 @@ class Scene:
     @property
     def effects(self) -> str:
         """The steps that do something."""
-        return " ".join(kind for kind in self.kinds if kind not in ("Now", "Draw"))
+        return " ".join(kind for kind in self.kinds if kind not in ("Now", "Draw", "Afford"))
 
     @property
     def told(self) -> str:
