@@ -86,7 +86,8 @@ def begin(tx: Transaction, ask: Begin) -> BeginReply:
 def _take_turn(tx: Transaction, ask: Begin, handed: LeaseRow | None) -> BeginReply:
     waiter = tx.waiter(ask.owner) if ask.repeated and not handed else None
     arrived = waiter.arrived if waiter else tx.ticks
-    # A grant that was claimed too late, or turns out to be for another key, is given up for a place before everybody.
+    # A grant that was claimed too late, or turns out to be for another key, is given up. Its owner may still take what
+    # is free before those who wait, and has to queue up again for what is not.
     place = waiter.place if waiter else 0 if handed else LAST_PLACE
     while True:
         judged = judge(tx, ask)

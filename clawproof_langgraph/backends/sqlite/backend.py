@@ -17,11 +17,11 @@ from clawproof_langgraph.backends.clocks import Clock, SystemClock
 from clawproof_langgraph.backends.embedded import EmbeddedBackend
 from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.sqlite.connection import check_place, open_connection, open_namespace
-from clawproof_langgraph.backends.sqlite.patience import patiently
+from clawproof_langgraph.backends.sqlite.patience import PATIENCE, patiently
 from clawproof_langgraph.backends.sqlite.transaction import SqliteTransaction
 from clawproof_langgraph.backends.store import Transaction
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError
-from clawproof_langgraph.model import Renew, Renewed
+from clawproof_langgraph.model import Renew, Renewed, Sweep, Swept
 
 T = TypeVar("T")
 
@@ -106,19 +106,26 @@ class SqliteBackend(EmbeddedBackend):
             writer.connection = open_connection(self._path, self._synchronous)
         return writer.connection
 
+    # The heartbeat has a connection of its own, so that it never queues up behind the commands of busy threads.
+
     def renew(self, beat: Renew) -> Renewed:
-        # On a connection of its own, so that renewals never queue up behind the commands of busy threads.
         return self._step(engine.renew, beat, self._renewals)
+
+    def sweep(self, terms: Sweep) -> Swept:
+        return self._step(engine.sweep, terms, self._renewals)
 
     def _step(self, command: Callable[[Transaction, Any], T], argument: Any, writer: _Writer | None = None) -> T:
         writer = writer or self._commands
         if command is engine.begin and not argument.repeated:
             self._make_way()
+        if not writer.lock.acquire(timeout=PATIENCE):
+            raise BackendUnavailable(self.name, "other threads of this process have kept it busy for too long")
         try:
-            with writer.lock:
-                return self._transact(writer, command, argument)
+            return self._transact(writer, command, argument)
         except sqlite3.DatabaseError as exc:
             raise self._mapped(exc) from exc
+        finally:
+            writer.lock.release()
 
     def _transact(self, writer: _Writer, command: Callable[[Transaction, Any], T], argument: Any) -> T:
         connection = self._writing(writer)

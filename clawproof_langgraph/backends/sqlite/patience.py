@@ -7,7 +7,7 @@ import sqlite3
 import time
 from typing import Final
 
-_PATIENCE: Final = 10.0
+PATIENCE: Final = 10.0
 """Seconds after which something is wrong."""
 _YIELDS: Final = 25
 """How often to look without a pause."""
@@ -22,7 +22,7 @@ def patiently(connection: sqlite3.Connection, statement: str) -> None:
     Raises:
         sqlite3.OperationalError: the lock did not come in time, or something else is wrong.
     """
-    give_up, tries = time.monotonic() + _PATIENCE, 0
+    give_up, tries = time.monotonic() + PATIENCE, 0
     while True:
         try:
             connection.execute(statement)
