@@ -45,8 +45,12 @@ class Alchemy:
 
     @staticmethod
     def _commits_by_itself(connection: sqlalchemy.Connection) -> bool:
-        options = connection.get_execution_options()
-        if options.get("isolation_level") == "AUTOCOMMIT":
+        # The engine's own level has no public name, and its drivers begin too late to be asked.
+        levels = (
+            connection.get_execution_options().get("isolation_level"),
+            getattr(connection.dialect, "_on_connect_isolation_level", None),
+        )
+        if "AUTOCOMMIT" in levels:
             return True
         return getattr(connection.connection.dbapi_connection, "autocommit", None) is True
 

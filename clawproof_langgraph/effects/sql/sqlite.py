@@ -22,6 +22,7 @@ class Sqlite:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
+        self._own = False
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -32,21 +33,26 @@ class Sqlite:
             )
         if self._conn.in_transaction:
             raise already_open("sqlite3 connection")
-        self._conn.execute("BEGIN IMMEDIATE")
+        level, self._conn.isolation_level = self._conn.isolation_level, None  # no other one begins unseen in this one
         try:
+            self._conn.execute("BEGIN IMMEDIATE")
+            self._own = True
             yield
-            self._end("COMMIT")
+            self._expect_own()
+            self._conn.execute("COMMIT")
         except BaseException:  # nothing of it may stay, whatever ended it
             self._roll_back()
             raise
+        finally:
+            self._own = False
+            self._conn.isolation_level = level
 
-    def _end(self, statement: str) -> None:
-        if not self._conn.in_transaction:
+    def _expect_own(self) -> None:
+        if self._own and not self._conn.in_transaction:
             raise ConfigurationError(
                 "The `write` ended the transaction that it ran in (commit, rollback, or executescript, which commits "
-                "first): take that out of it; once() commits."
+                "first). Take that out of it, for once() commits; and look what it left in the database."
             )
-        self._conn.execute(statement)
 
     def _roll_back(self) -> None:
         try:
@@ -69,6 +75,7 @@ class Sqlite:
         return None if row is None or row[0] is None else str(row[0])
 
     def _cursor(self) -> sqlite3.Cursor:
+        self._expect_own()
         cursor = self._conn.cursor()
         cursor.row_factory = None  # the user's rows may be anything
         return cursor
