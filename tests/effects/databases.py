@@ -68,8 +68,11 @@ class Open:
 
     async def execute(self, statement: str) -> Any:
         """Run a statement."""
-        text = statement if self.kind.driver == "dbapi" else sqlalchemy.text(statement)
-        return await _done(self.raw.execute(text))
+        return await _done(self.execute_now(statement))
+
+    def execute_now(self, statement: str) -> Any:
+        """Run a statement as the driver does: an awaitable for an event loop."""
+        return self.raw.execute(statement if self.kind.driver == "dbapi" else sqlalchemy.text(statement))
 
     async def begin(self) -> None:
         """Open a transaction of the user."""
@@ -112,8 +115,7 @@ class Open:
         def write(raw: Any) -> Any:
             for number, row in enumerate(rows):
                 _fail_at(number, fails_after)
-                statement = f"INSERT INTO entries (entry) VALUES ('{row}')"
-                raw.execute(statement if self.kind.driver == "dbapi" else sqlalchemy.text(statement))
+                Open(raw, self.kind).execute_now(f"INSERT INTO entries (entry) VALUES ('{row}')")
             also(raw)
             return result
 

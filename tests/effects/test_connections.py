@@ -18,6 +18,7 @@ from clawproof_langgraph import ConfigurationError
 from clawproof_langgraph.effects import sql
 
 from .calls import attempt_of
+from .databases import Failed
 
 KEY = "order/7"
 
@@ -80,6 +81,21 @@ def test_the_own_begin_of_a_user_of_sqlalchemy_over_sqlite_is_kept(tmp_path: Pat
 
     with engine.connect() as conn:
         twice(conn)
+
+
+def test_sqlalchemy_over_a_driver_that_begins_nothing_by_itself_writes_all_or_nothing(tmp_path: Path) -> None:
+    def write(conn: sqlalchemy.Connection) -> None:
+        conn.exec_driver_sql("INSERT INTO entries VALUES ('a')")
+        raise Failed
+
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'a.db'}", connect_args={"isolation_level": None})
+    with engine.connect() as conn:
+        conn.exec_driver_sql("CREATE TABLE entries (entry TEXT)")
+        conn.commit()
+        twice(conn)
+        with pytest.raises(Failed):
+            sql.once(conn, attempt_of("order/8"), write)
+        assert conn.exec_driver_sql("SELECT * FROM entries").all() == []
 
 
 def test_objects_added_to_a_session_are_written_with_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from clawproof_langgraph import ConfigurationError
 from clawproof_langgraph.codec import NotStorable
 
 from .calls import attempt_of
-from .databases import ROWS, Failed, Place
+from .databases import ROWS, Failed, Open, Place
 
 KEY = "order/7"
 
@@ -153,6 +153,15 @@ async def test_a_write_that_rolls_back_by_itself_is_not_taken_for_done(place: Pl
         await conn.rollback()
         assert await conn.entries() == []
         assert await conn.once(attempt_of(KEY, attempt=2)) == "written"
+
+
+async def test_a_write_that_takes_its_claim_away_is_rolled_back(place: Place) -> None:
+    async with place.open() as conn:
+        with pytest.raises(ConfigurationError, match="as its transaction left it"):
+            await conn.once(
+                attempt_of(KEY), also=lambda raw: Open(raw, place.kind).execute_now("DELETE FROM clawproof_inbox")
+            )
+        assert await conn.entries() == []
 
 
 async def test_the_tables_may_be_created_again(place: Place) -> None:
