@@ -160,6 +160,7 @@ def test_a_program_that_makes_errors_of_warnings_loses_neither_a_result_nor_the_
                 shop.use()
 
 
+@pytest.mark.filterwarnings("ignore:The coordination store:clawproof_langgraph.errors.ClawproofWarning")
 def test_a_call_whose_doubt_could_not_be_recorded_is_not_made_again_by_a_model_that_asks_anew(
     coordinator: Coordinator, store: FaultyStore, mode: str
 ) -> None:
