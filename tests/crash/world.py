@@ -1,0 +1,110 @@
+"""The world that the tools change: a database of its own, in which effects are counted."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from clawproof_langgraph import CallContext
+from clawproof_langgraph.effects import sql
+
+PRICE = 30
+
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+CREATE TABLE runs (key TEXT NOT NULL, pid INTEGER NOT NULL);
+CREATE TABLE payments (number INTEGER NOT NULL);
+CREATE TABLE prices (number INTEGER PRIMARY KEY, price INTEGER NOT NULL);
+CREATE TABLE charges (key TEXT PRIMARY KEY);
+CREATE TABLE transfers (number INTEGER NOT NULL);
+"""
+_EFFECTS = f"""
+SELECT (SELECT count(*) FROM payments) + (SELECT count(*) FROM prices WHERE price = {PRICE})
+     + (SELECT count(*) FROM charges) + (SELECT count(*) FROM transfers)
+"""
+
+
+class World:
+    """What the tools of one cell have done, in all processes.
+
+    Args:
+        directory: where the database is.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "world.db"
+
+    def create(self) -> None:
+        """Make the database."""
+        with closing(sqlite3.connect(self._path)) as db:
+            db.executescript(_SCHEMA)
+            sql.create_inbox(db)
+
+    # --- effects ------------------------------------------------------------------------------------------------
+
+    def pay(self, number: int, call: CallContext | None) -> None:
+        """Pay: once more each time."""
+        with self._run(call) as db:
+            db.execute("INSERT INTO payments VALUES (?)", (number,))
+
+    def set_price(self, number: int, call: CallContext | None) -> None:
+        """Set a price: the same however often."""
+        with self._run(call) as db:
+            db.execute("INSERT OR REPLACE INTO prices VALUES (?, ?)", (number, PRICE))
+
+    def charge(self, number: int, call: CallContext | None) -> None:
+        """Ask a service for a charge: it makes one for each key; without a key, each request is new to it."""
+        key = call.idempotency_key if call else os.urandom(8).hex()
+        with self._run(call) as db:
+            db.execute("INSERT OR IGNORE INTO charges VALUES (?)", (key,))
+
+    def transfer(self, number: int, call: CallContext | None) -> None:
+        """Write in a transaction that claims the call's key."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("INSERT INTO transfers VALUES (?)", (number,))
+
+        with self._run(call):
+            pass
+        with closing(self._open()) as db:
+            if call is not None:
+                sql.once(db, call, write)
+            else:
+                with db:
+                    write(db)
+
+    def look(self, number: int, call: CallContext | None) -> None:
+        """Change nothing."""
+        with self._run(call):
+            pass
+
+    # --- counts -------------------------------------------------------------------------------------------------
+
+    def runs(self) -> int:
+        """How often a tool's code came to its effect."""
+        return self._count("SELECT count(*) FROM runs")
+
+    def keys(self) -> int:
+        """Under how many different keys."""
+        return self._count("SELECT count(DISTINCT key) FROM runs WHERE key <> ''")
+
+    def effects(self) -> int:
+        """How often the effect happened."""
+        return self._count(_EFFECTS)
+
+    def _count(self, query: str) -> int:
+        with closing(self._open()) as db:
+            [(count,)] = db.execute(query).fetchall()
+        return int(count)
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=30)
+
+    @contextmanager
+    def _run(self, call: CallContext | None) -> Iterator[sqlite3.Connection]:
+        with closing(self._open()) as db, db:
+            db.execute("INSERT INTO runs VALUES (?, ?)", (call.idempotency_key if call else "", os.getpid()))
+            yield db
