@@ -252,13 +252,13 @@ class Coordinator:
         Raises:
             ConfigurationError: the key is not known or its call is not in doubt; nothing is changed.
         """
-        self._backend.record(_resolution(key, outcome, result, by))
+        self._backend.record(resolution(key, outcome, result, by))
 
     async def aresolve(
         self, key: str, outcome: Literal["applied", "not_applied"], *, result: Any = None, by: str = ""
     ) -> None:
         """Do what `resolve` does, from an event loop."""
-        await self._backend.arecord(_resolution(key, outcome, result, by))
+        await self._backend.arecord(resolution(key, outcome, result, by))
 
     def tell(self, note: Note) -> None:
         """Append an event beside an error that matters more: a store that is down is only logged."""
@@ -422,7 +422,13 @@ def _filter(after: int, types: Iterable[str], limit: int, about: dict[str, str])
     return EventFilter(after, kinds, limit=limit, **about)
 
 
-def _resolution(key: str, outcome: str, result: Any, by: str) -> Resolve:
+def resolution(key: str, outcome: str, result: Any, by: str) -> Resolve:
+    """Make the fact that tells what became of a call in doubt.
+
+    Raises:
+        ConfigurationError: the outcome is not known.
+        NotStorable: the result has no stored form.
+    """
     if outcome not in ("applied", "not_applied"):
         raise ConfigurationError(f'outcome="{outcome}" is not known; say "applied" or "not_applied".')
     told = _CONFIRMED if result is None else result

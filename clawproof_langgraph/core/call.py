@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clawproof_langgraph import events
-from clawproof_langgraph.core.acquire import acquire
+from clawproof_langgraph.core.acquire import Verdict, acquire
+from clawproof_langgraph.core.doubt import Questions, look_into
 from clawproof_langgraph.core.outcome import may_have_touched, state_after
 from clawproof_langgraph.core.retry import pause_before
 from clawproof_langgraph.core.steps import Afford, Draw, Ending, Now, Program, Raised, Returned, Run, Sleep, Warn
@@ -45,6 +46,7 @@ class Terms:
         effect: what the tool does.
         wait: seconds to wait for the turn.
         retry: when to run it again; None for never.
+        probes: whether the tool's author can look what became of a call in doubt.
         emits: the type of the domain event of a success; empty for none.
         fields: what that event carries of the arguments.
     """
@@ -52,6 +54,7 @@ class Terms:
     effect: Effect
     wait: float
     retry: Retry | None = None
+    probes: bool = False
     emits: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
 
@@ -67,22 +70,37 @@ def guarded_call(ask: Begin, terms: Terms) -> Program[Ended]:
         WaitTimeout: the turn did not come in time.
         BackendUnavailable: the store could not be used; the tool was not run.
     """
-    verdict = yield from acquire(ask, wait=terms.wait)
+    questions = Questions()
+    verdict = yield from _verdict(ask, terms, questions)
     if not isinstance(verdict, Granted):
+        if isinstance(verdict, Replay):
+            yield from questions.pass_over(verdict.asked)
         return verdict
-    outcomes = yield from _run_with_retries(ask, verdict, terms)
+    outcomes = yield from _run_with_retries(ask, verdict, terms, questions)
     yield from _settle(ask, verdict, terms, outcomes)
     return outcomes[-1]
+
+
+def _verdict(ask: Begin, terms: Terms, questions: Questions) -> Program[Verdict]:
+    """Get a turn, or the answer in its place, finding out what became of a call in doubt where that can be."""
+    while True:
+        verdict = yield from acquire(ask, wait=terms.wait)
+        if isinstance(verdict, Granted) and verdict.in_doubt and terms.probes:
+            verdict = yield from look_into(ask, verdict)
+        if not (isinstance(verdict, Held) and ask.task):
+            return verdict
+        yield from questions.ask(ask, verdict)
 
 
 Outcomes = list[Returned | Raised]
 """How the attempts of one lease ended, in order; the last one is the call's."""
 
 
-def _run_with_retries(ask: Begin, lease: Granted, terms: Terms) -> Program[Outcomes]:
+def _run_with_retries(ask: Begin, lease: Granted, terms: Terms, questions: Questions) -> Program[Outcomes]:
     outcomes: Outcomes = []
     run: Run | None = None
     try:
+        yield from questions.pass_over(lease.asked)
         started = yield Now()
         while True:
             run = Run(lease, lease.attempt + len(outcomes) + 1)

@@ -24,6 +24,7 @@ from clawproof_langgraph.errors import (
     WaitTimeout,
 )
 from clawproof_langgraph.graph import results
+from clawproof_langgraph.graph.arguments import shown
 from clawproof_langgraph.graph.body import ToolBody, ToolTraits
 from clawproof_langgraph.graph.identity import CallSite, derive_key
 from clawproof_langgraph.graph.notices import Notices
@@ -83,7 +84,7 @@ class GuardedCalls:
 
     def run(self, code: Callable[[], Any], values: Values, site: CallSite, tool_call_id: str | None) -> Any:
         """Run the tool under coordination and give what LangGraph sees."""
-        driver = self._coordinator.driver(self._body(code, None), site.pulse)
+        driver = self._coordinator.driver(self._body(code, None, values), site.pulse)
         try:
             ask = self._ask(values, site, driver.take_bell)
             ended = driver.drive(guarded_call(ask, self._terms(values)))
@@ -103,7 +104,7 @@ class GuardedCalls:
         tool_call_id: str | None,
     ) -> Any:
         """Do what `run` does on an event loop; `code` runs on a thread where there is no `acode`."""
-        driver = self._coordinator.driver(self._body(code, acode), site.pulse)
+        driver = self._coordinator.driver(self._body(code, acode, values), site.pulse)
         try:
             ask = self._ask(values, site, driver.use_loop_bell)
             ended = await driver.adrive(guarded_call(ask, self._terms(values)))
@@ -114,8 +115,10 @@ class GuardedCalls:
             return self._refuse(exc, tool_call_id)
         return self._conclude(ended, tool_call_id)
 
-    def _body(self, code: Callable[[], Any] | None, acode: Callable[[], Awaitable[Any]] | None) -> ToolBody:
-        return ToolBody(self._traits, self._coordinator, code, acode, self._budget)
+    def _body(
+        self, code: Callable[[], Any] | None, acode: Callable[[], Awaitable[Any]] | None, values: Values
+    ) -> ToolBody:
+        return ToolBody(self._traits, self._coordinator, code, acode, self._budget, values)
 
     # --- the request --------------------------------------------------------------------------------------------
 
@@ -136,6 +139,8 @@ class GuardedCalls:
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
             self._rerun_within, outer.chain if outer else (), bell(), expected, data=self._logged(values),
+            # Without a checkpointer, nobody could go on with the answer.
+            task=site.task if self._policy.on_in_doubt == "interrupt" and site.durable else "",
         )  # fmt: skip
 
     def _wants(self, values: Values) -> tuple[Want, ...]:
@@ -191,10 +196,11 @@ class GuardedCalls:
         return keys.digest("fresh", owner)
 
     def _logged(self, values: Values) -> dict[str, Any]:
-        return {name: _loggable(values[name]) for name in self._policy.log_fields if name in values}
+        return {name: shown(values[name]) for name in self._policy.log_fields if name in values}
 
     def _terms(self, values: Values) -> Terms:
-        return Terms(self._policy.effect, self._wait, self._retry, self._policy.emits or "", self._logged(values))
+        policy, logged = self._policy, self._logged(values)
+        return Terms(policy.effect, self._wait, self._retry, policy.probe is not None, policy.emits or "", logged)
 
     def _prevented(self, error: LockOrderError, site: CallSite) -> Note:
         data = {"wanted": error.wanted, "held": error.held, "tool": self._tool}
@@ -247,9 +253,3 @@ class GuardedCalls:
         """Give an answer that is not the tool's own the shape that LangChain expects of this tool."""
         is_pair = isinstance(answer, tuple) and len(answer) == 2
         return (answer, None) if self._traits.gives_pair and not is_pair else answer
-
-
-def _loggable(value: Any) -> Any:
-    if isinstance(value, int | float | bool | None):
-        return value
-    return str(value).encode("utf-8", "replace").decode()  # a model may send half a surrogate pair
