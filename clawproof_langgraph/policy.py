@@ -329,6 +329,12 @@ class ToolPolicy(_Checked):
         """Give the seconds to wait for the turn."""
         return 1.5 * self.ttl if self.wait is None else self.wait
 
+    def when_in_doubt(self) -> InDoubt:
+        """Tell what becomes of a call in doubt that is asked for again."""
+        if self.on_in_doubt is not None:
+            return self.on_in_doubt
+        return "probe" if self.probe is not None else "rerun" if self.rerun_within() else "hold"
+
     def rerun_within(self) -> float:
         """Give the seconds since its first attempt in which a call in doubt runs again."""
         if self.probe is not None or self.on_in_doubt == "rerun":  # a probe comes first

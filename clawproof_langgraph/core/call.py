@@ -9,7 +9,7 @@ begin -> wait for the turn -> run -> settle
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clawproof_langgraph import events
@@ -132,8 +132,10 @@ def _pause(ask: Begin, terms: Terms, outcomes: Outcomes, started: float) -> Prog
     pause = pause_before(
         terms.retry, tries=len(outcomes), elapsed=elapsed, ttl=ask.ttl, chance=chance, asked=last.retry_after
     )
-    # Asked last: what is not retried anyway takes nothing out of the budget.
-    return pause if pause is not None and (yield Afford()) else None
+    if pause is None or (yield Afford()):  # asked last: what is not retried anyway takes nothing out of the budget
+        return pause
+    outcomes[-1] = replace(last, unaffordable=True)
+    return None
 
 
 def _retrying(lease: Granted, outcomes: Outcomes, pause: float) -> dict[str, Any]:
@@ -200,8 +202,13 @@ def _ending(ask: Begin, lease: Granted, terms: Terms, outcomes: Outcomes) -> Set
         touched=any(may_have_touched(outcome, terms.effect) for outcome in outcomes),
         attempt=lease.attempt + len(outcomes),
         error=_name(last),
+        facts={"retries": "suspended, since too many calls of this tool have failed"} if _is_unaffordable(last) else {},
         emits=((terms.emits, terms.fields),) if terms.emits and state is State.DONE else (),
     )
+
+
+def _is_unaffordable(outcome: Returned | Raised) -> bool:
+    return isinstance(outcome, Raised) and outcome.unaffordable
 
 
 def _name(outcome: Returned | Raised) -> str:

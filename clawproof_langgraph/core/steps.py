@@ -153,6 +153,7 @@ class Raised:
         effect_begun: False if the code proves that its effect had not begun.
         stored: the encoding of the error, where a repeat is answered with it.
         retry_after: seconds after which the service asks for the next attempt; None if it does not say.
+        unaffordable: whether it would be run again if the tool's budget of retries were not used up.
     """
 
     error: BaseException
@@ -161,6 +162,7 @@ class Raised:
     effect_begun: bool = True
     stored: bytes | None = None
     retry_after: float | None = None
+    unaffordable: bool = False
 
 
 Step = (

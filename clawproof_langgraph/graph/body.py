@@ -129,7 +129,7 @@ class ToolBody:
         return CallContext(lease, attempt=attempt, tool=self._traits.name, arguments=self._arguments)
 
     def _returned(self, value: Any) -> Returned:
-        judged = outcomes.returned(value, mcp=self._traits.mcp, policy=self._traits.policy)
+        judged = outcomes.returned(value, mcp=self._traits.mcp)
         if judged.ending is Ending.RETURNED:
             self._budget.give_back(retried=self._retried)
         return judged

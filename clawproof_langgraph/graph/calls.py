@@ -31,7 +31,6 @@ from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
 from clawproof_langgraph.model import Begin, Mode, Note, Replay, State, Want
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
-from clawproof_langgraph.runtime.budget import RetryBudget
 from clawproof_langgraph.runtime.context import current_call
 from clawproof_langgraph.templates import Template, agent_name, canonical, parse
 
@@ -77,7 +76,7 @@ class GuardedCalls:
         )
         self._key = parse(policy.key) if isinstance(policy.key, str) else policy.key
         self._retry: Retry | None = policy.retry or None
-        self._budget = RetryBudget(tool)
+        self._budget = coordinator.retry_budget(tool)
         self._wait, self._rerun_within = policy.wait_limit(), policy.rerun_within()
 
     # --- sync and async -----------------------------------------------------------------------------------------
@@ -222,20 +221,31 @@ class GuardedCalls:
 
     def _noted(self, outcome: Raised) -> BaseException:
         if state_after(outcome, self._policy.effect) is State.IN_DOUBT:
+            asked_again = {"rerun": "is run again", "probe": "is looked into", "interrupt": "is put to a human"}
+            then = asked_again.get(self._policy.when_in_doubt(), "is not repeated")
             outcome.error.add_note(
-                f'clawproof: the effect of "{self._tool}" may have happened; the call is in doubt and is not repeated.'
+                f'clawproof: the effect of "{self._tool}" may have happened; the call is in doubt, and {then} when it '
+                f"is asked for again."
             )
         return outcome.error
 
     def _replay(self, replay: Replay, tool_call_id: str | None) -> Any:
         if replay.rejected:
-            raise Rejected(codec.loads(replay.result) if replay.result else f'"{self._tool}" was refused for good.')
+            raise Rejected(self._load(replay) if replay.result else f'"{self._tool}" was refused for good.')
         if replay.result is None:
             return self._stub(replay.key, tool_call_id)
-        value = results.readdress(codec.loads(replay.result), tool_call_id)
+        value = results.readdress(self._load(replay), tool_call_id)
         if isinstance(value, BaseException):
             raise value
         return self._shaped(value)
+
+    def _load(self, replay: Replay) -> Any:
+        assert replay.result is not None
+        try:
+            return codec.loads(replay.result)
+        except codec.NotStorable as exc:
+            ended = "was refused" if replay.rejected else "was already run for this call and succeeded"
+            raise codec.NotStorable(f'"{self._tool}" {ended} (key "{replay.key}"), and: {exc}') from exc
 
     def _stub(self, key: str, tool_call_id: str | None) -> Any:
         text = (

@@ -51,11 +51,10 @@ def _names_mark(code: Any) -> bool:
     )
 
 
-def returned(value: Any, *, mcp: bool, policy: ToolPolicy) -> Returned:
+def returned(value: Any, *, mcp: bool) -> Returned:
     """Judge what a tool returned; a message that tells of an error is never stored as a success."""
     if _tells_of_error(value):
-        doubtful = mcp and policy.effect is Effect.ONCE
-        return Returned(value, None, Ending.UNKNOWN if doubtful else Ending.REFUSED)
+        return Returned(value, None, Ending.UNKNOWN if mcp else Ending.REFUSED)
     return Returned(value, results.encode(value))
 
 
@@ -90,7 +89,9 @@ def _ending_of(error: BaseException, *, mcp: bool, policy: ToolPolicy) -> Ending
         case _ if policy.not_applied_on and isinstance(error, policy.not_applied_on):
             return Ending.NOT_APPLIED
         case ToolException():
-            return Ending.UNKNOWN if mcp and policy.effect is Effect.ONCE else Ending.REFUSED
+            return (
+                Ending.UNKNOWN if mcp else Ending.REFUSED
+            )  # from behind the server, it may have come after the effect
         case _:
             return Ending.UNKNOWN
 

@@ -59,25 +59,17 @@ def _blocking(probe: ProbeFunction) -> ProbeFunction:
 
 def _start(probe: ProbeFunction, call: CallContext) -> Future[Any]:
     future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()  # whoever gives up does not stop it
     context = copy_context()
 
     def run() -> None:
         try:
-            answer = context.run(probe, call)
+            future.set_result(context.run(probe, call))
         except BaseException as error:  # noqa: BLE001 - raised again, or judged, by whoever waits
-            _give(future.set_exception, error)
-        else:
-            _give(future.set_result, answer)
+            future.set_exception(error)
 
     threading.Thread(target=run, name="clawproof-probe", daemon=True).start()
     return future
-
-
-def _give(give: Callable[[Any], None], answer: Any) -> None:
-    try:
-        give(answer)
-    except asyncio.InvalidStateError:  # nobody waits any more
-        return
 
 
 def _found(future: Future[Any] | asyncio.Future[Any], limit: float) -> Finding:
