@@ -87,8 +87,9 @@ class Settle:
         state: how it came out; None for a plain lock, which has no outcome.
         key: the idempotency key of the lease; empty for none.
         result: the encoded result of a done or rejected call; None if it could not be stored.
-        touched: whether the effect may have happened, in this execution or one before it under the same lease; a
-            failed call of which this is so is still the same call when the model asks for it again.
+        touched: whether the effect may have happened, in this execution or one before it under the same lease.
+        is_open: whether a failed call is still the same call when the model asks for it again, since its effect may
+            have happened and must not happen under another key, too.
         attempt: how many times the tool was executed.
         error: the type of the exception, for the log.
         emits: domain events, as (type, data).
@@ -102,6 +103,7 @@ class Settle:
     key: str = ""
     result: bytes | None = None
     touched: bool = True
+    is_open: bool = False
     attempt: int = 1
     error: str = ""
     emits: tuple[tuple[str, Mapping[str, Any]], ...] = ()

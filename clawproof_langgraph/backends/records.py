@@ -123,8 +123,8 @@ def record_outcome(tx: Transaction, lease: LeaseRow, end: Settle, state: State) 
     if ask.key and state in _FREE and earlier and earlier.touched:
         reason = _reason_before(earlier, end.attempt)
         tx.put_record(_record_of(tx, lease, earlier, earlier.state, end, reason=reason, touched=True))
-    elif ask.key and (state is not State.FAILED or end.touched or (earlier and earlier.asked)):
-        touched = state is State.IN_DOUBT or (state is State.FAILED and end.touched)
+    elif ask.key and (state is not State.FAILED or end.is_open or (earlier and earlier.asked)):
+        touched = state is State.IN_DOUBT or (state is State.FAILED and end.is_open)
         tx.put_record(_record_of(tx, lease, earlier, state, end, reason=end.error, touched=touched))
     elif earlier:
         tx.drop_record(ask.key)
@@ -143,7 +143,7 @@ def settle_late(tx: Transaction, end: Settle) -> SettleReply:
         return SettleReply.SETTLED
     if record.state is not State.IN_DOUBT or is_running(tx, record.key):
         return SettleReply.GONE
-    touched = state is State.IN_DOUBT or (state is State.FAILED and end.touched)
+    touched = state is State.IN_DOUBT or (state is State.FAILED and end.is_open)
     if state is State.FAILED and not (touched or record.asked):
         tx.drop_record(record.key)
     else:

@@ -15,7 +15,7 @@ from typing import Any
 from clawproof_langgraph import events
 from clawproof_langgraph.core.acquire import Verdict, acquire
 from clawproof_langgraph.core.doubt import Questions, look_into
-from clawproof_langgraph.core.outcome import may_have_touched, state_after
+from clawproof_langgraph.core.outcome import may_have_touched, state_after, stays_open
 from clawproof_langgraph.core.retry import pause_before
 from clawproof_langgraph.core.steps import Afford, Draw, Ending, Now, Program, Raised, Returned, Run, Sleep, Warn
 from clawproof_langgraph.errors import BackendUnavailable, LeaseLost, OutcomeUnrecorded
@@ -200,6 +200,7 @@ def _ending(ask: Begin, lease: Granted, terms: Terms, outcomes: Outcomes) -> Set
         result=last.stored,
         # An earlier attempt that failed may have had its effect all the same.
         touched=any(may_have_touched(outcome, terms.effect) for outcome in outcomes),
+        is_open=any(stays_open(outcome, terms.effect) for outcome in outcomes),
         attempt=lease.attempt + len(outcomes),
         error=_name(last),
         facts={"retries": "suspended, since too many calls of this tool have failed"} if _is_unaffordable(last) else {},

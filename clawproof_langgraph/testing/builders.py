@@ -29,12 +29,10 @@ def again(request: Begin, *, waited: float = 0.0) -> Begin:
 
 
 def settled(lease: Granted, state: State | None = State.DONE, **fields: Any) -> Settle:
-    """End a lease after one more execution of its tool; one that failed is known to have done nothing.
-
-    `fields` are those of `Settle`.
-    """
-    known = {"attempt": lease.attempt + 1, "touched": state is not State.FAILED}
-    return Settle(owner=lease.owner, fence=lease.fence, state=state, key=lease.key, **{**known, **fields})
+    """End a lease after one more execution of its tool. `fields` are those of `Settle`."""
+    return Settle(
+        owner=lease.owner, fence=lease.fence, state=state, key=lease.key, **{"attempt": lease.attempt + 1, **fields}
+    )
 
 
 def released(lease: Granted) -> Settle:

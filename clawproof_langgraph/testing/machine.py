@@ -151,10 +151,10 @@ class GrantingMachine(RuleBasedStateMachine):
     # --- ending
 
     @precondition(lambda self: self._holders())
-    @rule(index=picks, state=outcomes, touched=st.booleans())
-    def settle(self, index: int, state: State, touched: bool) -> None:
+    @rule(index=picks, state=outcomes, is_open=st.booleans())
+    def settle(self, index: int, state: State, is_open: bool) -> None:
         """End a lease that is alive."""
-        self._settle(pick(index, self._holders()), state, touched=touched)
+        self._settle(pick(index, self._holders()), state, is_open=is_open)
 
     @precondition(lambda self: self._contended())
     @rule(index=picks, state=st.sampled_from([State.DONE, State.FAILED, State.SUSPENDED]))
@@ -166,12 +166,12 @@ class GrantingMachine(RuleBasedStateMachine):
     @rule(
         index=picks,
         state=st.sampled_from([State.DONE, State.DONE, State.FAILED, State.IN_DOUBT, State.REJECTED]),
-        touched=st.booleans(),
+        is_open=st.booleans(),
     )
-    def settle_anyhow(self, index: int, state: State, touched: bool) -> None:
+    def settle_anyhow(self, index: int, state: State, is_open: bool) -> None:
         """End a lease that may have ended before."""
         among = [ask for ask in self.asked if ask.owner in self.leases][-RECENT:]
-        self._settle(pick(index, among), state, touched=touched)
+        self._settle(pick(index, among), state, is_open=is_open)
 
     @precondition(lambda self: self.asked)
     @rule(index=picks)
@@ -281,9 +281,9 @@ class GrantingMachine(RuleBasedStateMachine):
         assert 0 < lease.ttl <= ask.ttl
         self.model.leases[ask.owner].until = self.clock.ticks() + lease.ttl
 
-    def _settle(self, ask: Begin, state: State, *, touched: bool = False) -> None:
+    def _settle(self, ask: Begin, state: State, *, is_open: bool = False) -> None:
         self._tick()
-        end = settled(self.leases[ask.owner], state, result=f"{ask.owner} {state}".encode(), touched=touched)
+        end = settled(self.leases[ask.owner], state, result=f"{ask.owner} {state}".encode(), is_open=is_open)
         reply = self.store.settle(end)
         expected = self.model.settle(end, self.clock.ticks())
         event(f"settle: {expected}")

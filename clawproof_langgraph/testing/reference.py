@@ -71,7 +71,7 @@ def all_wants(ask: Begin) -> tuple[Want, ...]:
 
 def proves_nothing(end: Settle) -> bool:
     """Tell whether the effect of a call may have happened though it did not succeed."""
-    return end.state is State.IN_DOUBT or (end.state is State.FAILED and end.touched)
+    return end.state is State.IN_DOUBT or (end.state is State.FAILED and end.is_open)
 
 
 def in_conflict(one: Begin, other: Begin) -> bool:
@@ -122,7 +122,7 @@ class Reference:
         key, earlier = lease.ask.key, self.records.get(lease.ask.key)
         if key and end.state in FREE and earlier and earlier.touched:
             self.records[key] = self._record(lease, earlier.state, end.attempt, end.result, touched=True)
-        elif key and end.state is State.FAILED and not end.touched:
+        elif key and end.state is State.FAILED and not end.is_open:
             self.records.pop(key, None)
         elif key and end.state:
             self.records[key] = self._record(lease, end.state, end.attempt, end.result, touched=proves_nothing(end))

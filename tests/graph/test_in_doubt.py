@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
@@ -326,7 +327,7 @@ def test_without_a_checkpointer_nobody_could_answer_and_the_call_is_held(coordin
 # --- failures that prove nothing --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("effect", ["keyed", "transactional", "idempotent", "delegate"])
+@pytest.mark.parametrize("effect", ["keyed", "transactional", "delegate"])
 def test_a_model_that_asks_again_after_a_failure_gets_the_same_key(
     coordinator: Coordinator, mode: str, build: Build, effect: str
 ) -> None:
@@ -374,3 +375,35 @@ def test_the_note_of_an_error_says_what_becomes_of_the_doubt(coordinator: Coordi
             use(tool, face, number=number)
         notes.append(caught.value.__notes__[0])
     assert ["not repeated" in notes[0], "looked into" in notes[1], "put to a human" in notes[2]] == [True] * 3
+
+
+REFUSED = httpx.HTTPStatusError(
+    "unprocessable", request=httpx.Request("POST", "http://shop"), response=httpx.Response(422)
+)
+
+
+@pytest.mark.parametrize("effect", ["keyed", "transactional", "idempotent", "delegate"])
+def test_a_model_may_correct_what_a_service_has_refused(coordinator: Coordinator, face: str, effect: str) -> None:
+    def place(order: int, amount: int) -> str:
+        """Place an order."""
+        if amount < 0:
+            raise REFUSED
+        return f"placed {amount}"
+
+    tool = guarded(coordinator, as_tool(place, face), ToolPolicy(effect=effect, key="order/{order}"))
+    with pytest.raises(httpx.HTTPStatusError):
+        use(tool, face, "call-1", order=7, amount=-1)
+
+    assert use(tool, face, "call-2", order=7, amount=1).content == "placed 1"
+
+
+def test_what_a_once_tool_was_refused_proves_nothing(coordinator: Coordinator, face: str) -> None:
+    def place(order: int) -> str:
+        """Place an order, with the second request of the body."""
+        raise REFUSED
+
+    tool = guarded(coordinator, as_tool(place, face), ToolPolicy(key="order/{order}"))
+    with pytest.raises(httpx.HTTPStatusError):
+        use(tool, face, "call-1", order=7)
+
+    assert doubts(coordinator) == ["place"]

@@ -59,7 +59,7 @@ class Adoption(Suite):
     def test_a_call_that_failed_and_may_have_had_its_effect_is_adopted(self, store: Face) -> None:
         """A model that asks again after an error whose effect nobody knows must not mint a second key."""
         lease = store.granted(call("a", key="old", scope="same", rerun_within=FOREVER))
-        store.settle(settled(lease, State.FAILED, error="Timeout", touched=True))
+        store.settle(settled(lease, State.FAILED, error="Timeout", is_open=True))
 
         again_asked = store.granted(call("b", key="new", scope="same", rerun_within=FOREVER))
 

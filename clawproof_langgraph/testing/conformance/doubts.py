@@ -18,7 +18,7 @@ FOREVER = float("inf")
 def fail_first(store: Face) -> None:
     """Let the call under key `k` fail in a way that proves nothing."""
     lease = store.granted(call("a", "inventory/1", key="k"))
-    store.settle(settled(lease, State.FAILED, error="Timeout", touched=True))
+    store.settle(settled(lease, State.FAILED, error="Timeout", is_open=True))
 
 
 def doubt_first(store: Face) -> None:
