@@ -34,6 +34,7 @@ from clawproof_langgraph.model import (
     Sweep,
     Want,
 )
+from clawproof_langgraph.runtime.budget import RetryBudget
 from clawproof_langgraph.runtime.context import Frame, Link, current_frame, pop, push
 from clawproof_langgraph.runtime.drive import Body, Driver
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
@@ -64,6 +65,12 @@ class Coordinator:
         keep_results: how long settled calls are remembered; part of the promise that nothing is repeated.
         keep_events: how long the log is kept.
         max_events: the most events that are kept, whatever their age.
+        results: dataclasses, pydantic models and enums that the results of tools may contain, so that a repetition of
+            a call can be answered with them; each must be named, in every process that answers. What is not on the
+            list is never stored.
+
+    Raises:
+        ConfigurationError: a duration is none, or something else is named among `results`.
     """
 
     def __init__(
@@ -73,11 +80,13 @@ class Coordinator:
         keep_results: str | float = "30d",
         keep_events: str | float = "7d",
         max_events: int = 100_000,
+        results: Iterable[type] = (),
     ) -> None:
         if isinstance(backend, str | os.PathLike):
             raise ConfigurationError(
                 f"Coordinator() takes a backend; for a URL write Coordinator.from_url({backend!r})."
             )
+        codec.allow(*results)
         self._backend = backend
         self._terms = Sweep(
             keep_results=seconds(keep_results, "keep_results"),
@@ -85,6 +94,7 @@ class Coordinator:
             max_events=max_events,
         )
         self._closed = False
+        self._budgets: dict[str, RetryBudget] = {}
         self.start_anew()
         start_anew_in_children(self)
 
@@ -124,6 +134,10 @@ class Coordinator:
     def new_owner(self) -> str:
         """Make the id of a new call."""
         return f"{self.session}-{next(self._numbers)}"
+
+    def retry_budget(self, tool: str) -> RetryBudget:
+        """Give the budget of a tool's retries in this process, which outlives guards that are made for one run."""
+        return self._budgets.get(tool) or self._budgets.setdefault(tool, RetryBudget(tool))
 
     def driver(self, body: Body | None = None, pulse: Callable[[], None] | None = None) -> Driver:
         """Make the driver of one program over this coordinator's store.
@@ -252,13 +266,13 @@ class Coordinator:
         Raises:
             ConfigurationError: the key is not known or its call is not in doubt; nothing is changed.
         """
-        self._backend.record(_resolution(key, outcome, result, by))
+        self._backend.record(resolution(key, outcome, result, by))
 
     async def aresolve(
         self, key: str, outcome: Literal["applied", "not_applied"], *, result: Any = None, by: str = ""
     ) -> None:
         """Do what `resolve` does, from an event loop."""
-        await self._backend.arecord(_resolution(key, outcome, result, by))
+        await self._backend.arecord(resolution(key, outcome, result, by))
 
     def tell(self, note: Note) -> None:
         """Append an event beside an error that matters more: a store that is down is only logged."""
@@ -422,7 +436,13 @@ def _filter(after: int, types: Iterable[str], limit: int, about: dict[str, str])
     return EventFilter(after, kinds, limit=limit, **about)
 
 
-def _resolution(key: str, outcome: str, result: Any, by: str) -> Resolve:
+def resolution(key: str, outcome: str, result: Any, by: str) -> Resolve:
+    """Make the fact that tells what became of a call in doubt.
+
+    Raises:
+        ConfigurationError: the outcome is not known.
+        NotStorable: the result has no stored form.
+    """
     if outcome not in ("applied", "not_applied"):
         raise ConfigurationError(f'outcome="{outcome}" is not known; say "applied" or "not_applied".')
     told = _CONFIRMED if result is None else result

@@ -68,9 +68,14 @@ _ANSWERED: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
 _PASSING_4XX: Final = frozenset({408, 425, 429})
 """Request Timeout (RFC 9110, 15.5.9), Too Early (RFC 8470, 5.2), Too Many Requests (RFC 6585, 4)."""
 
+_CONFLICT: Final = 409
+_REFUSED: Final = frozenset({"IntegrityError", "DataError", "IntegrityConstraintViolationError"})
+"""Of DB-API 2.0 (PEP 249), and of asyncpg, which has names of its own."""
+
 _UNREACHABLE: Final = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH})
 
 _SQL_PACKAGES: Final = frozenset({"psycopg", "psycopg2", "asyncpg", "sqlalchemy"})
+_DATABASES: Final = _SQL_PACKAGES | {"sqlite3"}
 _SQLSTATES: Final = frozenset({"40001", "40P01"})
 """serialization_failure and deadlock_detected (PostgreSQL, Appendix A); 40001 is of the SQL standard."""
 
@@ -100,6 +105,25 @@ def may_pass(error: BaseException) -> bool:
         status, _ = answer
         return status in _PASSING_4XX or 500 <= status <= 599
     return _is_passing_class(error) or _is_passing_code(error)
+
+
+def was_refused(error: BaseException) -> bool:
+    """Tell whether a service says that the request which has failed did nothing.
+
+    These do: HTTP 4xx, but for those that may pass and for 409, which may tell of the request's own first attempt; a
+    violated constraint or unfit data of a database, whose transaction is rolled back. Of what came before that request
+    it tells nothing. A group does if all its members do.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(was_refused(member) for member in error.exceptions)
+    inner = _inner(error)
+    if inner is not None:
+        return was_refused(inner)
+    answer = _answer(error)
+    if answer is not None:
+        status, _ = answer
+        return 400 <= status <= 499 and status not in _PASSING_4XX and status != _CONFLICT
+    return any(name in _REFUSED and package in _DATABASES for package, name in _classes(error))
 
 
 def retry_after(error: BaseException, *, now: float) -> float | None:

@@ -27,6 +27,7 @@ class CallSite:
         emitted: whether `message` is an AIMessage, and not only a task.
         durable: whether the graph has a checkpointer, so that its message ids outlive a crash.
         execution: an object that lives as long as this execution of the task, the same for all calls in it.
+        task: the id of LangGraph's task, which is the same when that is resumed.
         attempt: which attempt of the execution this is, where a RetryPolicy makes more than one.
         pulse: tells LangGraph that a wait is not a hang.
     """
@@ -38,6 +39,7 @@ class CallSite:
     emitted: bool = False
     durable: bool = False
     execution: object = None
+    task: str = ""
     attempt: int = 1
     pulse: Callable[[], None] | None = None
 
@@ -59,16 +61,17 @@ def _site(
 ) -> CallSite:
     configurable = config.get("configurable") or {}
     runtime = configurable.get("__pregel_runtime")
-    emitter = message.id if message else None
+    emitter, task = message.id if message else None, str(configurable.get("__pregel_task_id") or "")
     return CallSite(
         thread=str(configurable.get("thread_id") or ""),
-        message=emitter or str(configurable.get("__pregel_task_id") or ""),
+        message=emitter or task,
         tool_call_id=(tool_call_id or "") + ordinal,
         agent=_agent_of(config, message, configurable),
         emitted=bool(emitter),
         durable=_has_checkpointer(configurable),
         # The scratchpad itself is another one for each attempt, and takes no weak references.
         execution=getattr(configurable.get("__pregel_scratchpad"), "get_null_resume", None),
+        task=task,
         attempt=getattr(getattr(runtime, "execution_info", None), "node_attempt", 1),
         pulse=getattr(runtime, "heartbeat", None),
     )

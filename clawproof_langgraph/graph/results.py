@@ -29,7 +29,7 @@ def encode(value: Any) -> bytes | None:
     try:
         return codec.dumps(value)
     except Exception as exc:  # noqa: BLE001 - what cannot be stored, for whatever reason, is still a result
-        _log.info("a result is not stored: %s", exc)
+        _log.warning("a result is not stored, so a repetition of its call cannot be answered with it: %s", exc)
         return None
 
 
