@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 
@@ -11,10 +11,10 @@ from tests.crash.kinds import CUT_SHORT_KINDS, KINDS, ONCE, PLAIN_KINDS, Kind
 
 
 class Build(StrEnum):
-    """How the graph is made; `wrapped` has guarded tools in an ordinary ToolNode."""
+    """How the graph is made."""
 
-    HOOKED = "hooked"
-    WRAPPED = "wrapped"
+    HOOKED = "ToolNode"  # with the guard's hooks
+    WRAPPED = "wrap_tools"  # guarded tools in an ordinary ToolNode
     READY_MADE = "create_agent"
     BY_HAND = "own node"  # a node that calls the guarded tool itself, on the main thread
 
@@ -78,11 +78,11 @@ class End(StrEnum):
 
     KILL = "SIGKILL"
     TERM = "SIGTERM"
-    EXIT = "SIGTERM, its handler raises SystemExit"
-    INTERRUPT = "SIGINT, KeyboardInterrupt"
-    CANCEL = "the run is cancelled"
+    EXIT = "SIGTERM with a handler that raises SystemExit"
+    INTERRUPT = "KeyboardInterrupt"
+    CANCEL = "cancellation of the run"
     STEP_TIMEOUT = "step_timeout"
-    NODE_TIMEOUT = "timeout of the node"
+    NODE_TIMEOUT = "time-out of the node"
 
     @property
     def is_death(self) -> bool:
@@ -144,14 +144,6 @@ class Cell:
         has_checkpoint = self.kind.inner_saved and self.saving is not Saving.EXIT
         return self.moment is not Moment.BEFORE_CHECKPOINT or has_checkpoint
 
-    def with_sync(self) -> Cell:
-        """The same cell with durability="sync"."""
-        return replace(self, saving=Saving.SYNC)
-
-    def with_business_key(self) -> Cell:
-        """The same cell with a business key."""
-        return replace(self, business_key=True)
-
 
 BUILDS = (Build.HOOKED, Build.WRAPPED, Build.READY_MADE)
 
@@ -174,7 +166,7 @@ def unguarded_cells() -> Iterator[Cell]:
     """Every crash by SIGKILL without the guard."""
     for kind, moment, build, face, saving in product(PLAIN_KINDS, Moment, BUILDS, Face, Saving):
         cell = Cell(kind, moment, build, face, saving, guarded=False)
-        if cell.exists and build is not Build.WRAPPED:  # without the guard it is the same as hooked
+        if cell.exists and build is not Build.WRAPPED:  # without the guard it is that of the hooks
             yield cell
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum, auto
 
 from tests.crash.cells import Build, Cell, End, Face, Moment, Resumed, Saving
@@ -32,12 +33,22 @@ def _of_call(cell: Cell) -> Observed:
     match _left(cell):
         case Left.NOTHING:
             return _observed(cell, runs=1)
-        case Left.DOUBT if cell.kind.doubt is Doubt.HELD:
-            return _unknown(cell, runs=made)
         case Left.DOUBT:
-            return _observed(cell, runs=made + 1)
+            return _of_doubt(cell, made)
         case Left.RESULT:
             return _observed(cell, runs=1) if is_recognised(cell) else _observed(cell, runs=2, keys=2)
+
+
+def _of_doubt(cell: Cell, made: int) -> Observed:
+    match cell.kind.doubt:
+        case Doubt.HELD:
+            return _unknown(cell, runs=made)
+        case Doubt.RUN_AGAIN:
+            return _observed(cell, runs=made + 1)
+        case Doubt.PROBED:
+            return _observed(cell, runs=1)
+        case Doubt.ASKED:
+            return replace(_observed(cell, runs=1), questions=1)
 
 
 def _of_delegate(cell: Cell) -> Observed:
@@ -45,7 +56,7 @@ def _of_delegate(cell: Cell) -> Observed:
     if cell.kind.dies_inside:
         match _left(cell):
             case Left.DOUBT:
-                return _unknown(cell, runs=cell.moment.effect_made)
+                return _unknown(cell, runs=_effect_made(cell))
             case left:
                 made_again = left is Left.RESULT and not _is_recognised_inside(cell)
     elif _left(cell) is Left.RESULT:
@@ -75,8 +86,8 @@ def _tool_ends(cell: Cell) -> bool:
     return cell.end is not End.TERM and cell.face is not Face.ASYNC and cell.build is not Build.BY_HAND
 
 
-def _effect_made(cell: Cell) -> bool:
-    return cell.moment.effect_made or (cell.end is not End.KILL and _tool_ends(cell))
+def _effect_made(cell: Cell) -> int:
+    return int(cell.moment.effect_made or (cell.end is not End.KILL and _tool_ends(cell)))
 
 
 def is_recognised(cell: Cell) -> bool:

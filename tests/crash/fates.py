@@ -171,4 +171,3 @@ def is_answered(cell: Cell) -> bool:
     """Tell whether LangGraph has saved the answer by then: `create_agent` runs each call in a task of its own."""
     beside = cell.moment is Moment.BESIDE_SIBLING and cell.build is Build.READY_MADE
     return beside and cell.saving.keeps_message and cell.resumed is Resumed.GOES_ON
-

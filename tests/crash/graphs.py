@@ -15,7 +15,7 @@ from langgraph.prebuilt import ToolNode, tools_condition
 from clawproof_langgraph import Guard
 from clawproof_langgraph.middleware import CoordinationMiddleware
 from tests.crash.cells import Build, Cell, Moment
-from tests.crash.kinds import ASK_CLERK, PAY, SIBLING
+from tests.crash.kinds import ASK_CLERK, PAY
 from tests.crash.tools import Tools
 from tests.langgraph.scripted import ScriptedModel, call, says
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import faulthandler
 import os
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def come_to_end(cell: Cell, directory: Path, report: Connection) -> None:
 
 
 def take_up(cell: Cell, directory: Path, report: Connection) -> None:
-    """Take the run up again; report what the caller was told, and how many calls are left in doubt."""
+    """Take the run up again; report what the caller was told, and how many doubts are left and questions were asked."""
     with _process_of(directory), Coordinator(WatchedStore(directory / "locks.db", Fate())) as coordinator:
         shop = Shop(cell, directory, coordinator, Fate(), _TTL)
         told: Told | str
@@ -53,7 +53,7 @@ def take_up(cell: Cell, directory: Path, report: Connection) -> None:
             told = Told.RAISED if is_honest(str(error), _doubts(coordinator)) else f"raised: {error}"
         else:
             told = told_by(messages, cell.kind.tool, _doubts(coordinator))
-        report.send((told, len(_doubts(coordinator))))
+        report.send((told, len(_doubts(coordinator)), shop.questions))
 
 
 def _doubts(coordinator: Coordinator) -> list[str]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from langchain_core.messages import BaseMessage, ToolMessage
 
-from tests.crash.tools import RESULT
+from tests.crash.world import RESULT
 
 
 class Told(StrEnum):
@@ -29,6 +29,7 @@ class Observed:
         keys: under how many idempotency keys.
         told: what the caller was told; a sentence where it is none of the known answers.
         doubts: how many calls are listed as in doubt.
+        questions: how many a human was asked.
     """
 
     effects: int
@@ -36,6 +37,7 @@ class Observed:
     keys: int
     told: Told | str
     doubts: int
+    questions: int = 0
 
 
 def told_by(messages: Sequence[BaseMessage], tool: str, doubts: Sequence[str]) -> Told | str:

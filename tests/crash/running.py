@@ -1,7 +1,11 @@
-"""Runs cells, many at a time, each in processes of its own that are forked from a warm parent."""
+"""Runs cells, many at a time, each in processes of its own that are forked from this one.
+
+So this process must have imported everything and opened nothing: neither threads nor files of SQLite survive a fork.
+"""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import shutil
 import signal
@@ -10,7 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +24,7 @@ from tests.crash.observed import Observed
 from tests.crash.struck import SEEN_BY_CALLER
 from tests.crash.world import World
 
-# This parent has imported everything and opened nothing: neither threads nor files of SQLite are inherited from it.
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.crash.warm"])
+_FORKS = multiprocessing.get_context("fork")
 
 _EXIT_CODES = {End.KILL: -signal.SIGKILL, End.TERM: -signal.SIGTERM}
 
@@ -49,7 +51,7 @@ class _Life:
 
     def __init__(self, main: Callable[..., None], cell: Cell, directory: Path) -> None:
         self._reports, theirs = _FORKS.Pipe(duplex=False)
-        self._process: ForkServerProcess = _FORKS.Process(target=main, args=(cell, directory, theirs))
+        self._process: ForkProcess = _FORKS.Process(target=main, args=(cell, directory, theirs))
         self._process.start()
         theirs.close()
         self.deadline = time.monotonic() + LIFETIME
@@ -88,6 +90,9 @@ def run_cells(cells: Iterable[Cell], *, at_once: int) -> Iterator[Outcome]:
 
     One thread looks after all processes: multiprocessing loses exit codes when several do.
     """
+    # Else the collector of each child would go through all objects of LangChain, and copy the pages that they are on.
+    gc.collect()
+    gc.freeze()
     waiting = iter(cells)
     playing: dict[_Life, Play] = {}
     while True:
@@ -134,9 +139,9 @@ def _did_not_end(cell: Cell, victim: Ended) -> str:
     return "" if victim == expected else f"the run should have ended with {expected}, and did with {victim}"
 
 
-def _observed(directory: Path, told: str, doubts: int) -> Observed:
+def _observed(directory: Path, told: str, doubts: int, questions: int) -> Observed:
     world = World(directory)
-    return Observed(world.effects(), world.runs(), world.keys(), told, doubts)
+    return Observed(world.effects(), world.runs(), world.keys(), told, doubts, questions)
 
 
 def _errors(directory: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import BaseMessage
+from langgraph.types import Command
 
 from clawproof_langgraph import Coordinator, Guard
 from tests.crash.cells import Cell, End, Face
@@ -15,7 +16,7 @@ from tests.crash.graphs import Graphs
 from tests.crash.struck import TIMEOUT, CutShort
 from tests.crash.tools import Tools
 from tests.crash.watched import AsyncWatchedSaver, WatchedSaver
-from tests.crash.world import World
+from tests.crash.world import RESULT, UNSYNCED, World
 from tests.graph.stage import human
 from tests.langgraph.scripted import thread
 
@@ -34,8 +35,9 @@ class Shop:
     def __init__(self, cell: Cell, directory: Path, coordinator: Coordinator, fate: Fate, ttl: float) -> None:
         self._cell, self._fate = cell, fate
         self._checkpoints = str(directory / "checkpoints.sqlite")
-        guard = Guard(coordinator, tools=cell.kind.policies(ttl=ttl, business_key=cell.business_key))
-        self._graphs = Graphs(cell, Tools(World(directory), fate, cell.face), guard)
+        self._world, self.questions = World(directory), 0
+        policies = cell.kind.policies(ttl=ttl, business_key=cell.business_key, probe=self._world.look_up)
+        self._graphs = Graphs(cell, Tools(self._world, fate, cell.face), Guard(coordinator, tools=policies))
 
     def run(self, *, anew: bool) -> list[BaseMessage]:
         """Start the run, or take it up again, and give the messages at its end.
@@ -46,19 +48,42 @@ class Shop:
         if self._cell.face is not Face.SYNC:
             return asyncio.run(self._arun(anew=anew))
         with WatchedSaver.from_conn_string(self._checkpoints) as saver:
+            saver.conn.execute(UNSYNCED)
             saver.fate = self._fate
+            graph = self._graph(saver)
             value = human() if anew or saver.get_tuple(thread()) is None else None
-            state = self._graph(saver).invoke(value, thread(), durability=self._cell.saving.durability)
+            state = graph.invoke(value, thread(), **self._options)
+            while self._asks(state):
+                state = graph.invoke(self._answer(), thread(), **self._options)
         return list(state["messages"])
 
     async def _arun(self, *, anew: bool) -> list[BaseMessage]:
         async with AsyncWatchedSaver.from_conn_string(self._checkpoints) as saver:
+            await saver.conn.execute(UNSYNCED)
             saver.fate = self._fate
+            graph = self._graph(saver)
             value = human() if anew or await saver.aget_tuple(thread()) is None else None
-            run = self._graph(saver).ainvoke(value, thread(), durability=self._cell.saving.durability)
-            if isinstance(self._fate, CutShort):
-                return list((await self._fate.watched(run))["messages"])
-            return list((await run)["messages"])
+            run = graph.ainvoke(value, thread(), **self._options)
+            state = await (self._fate.watched(run) if isinstance(self._fate, CutShort) else run)
+            while self._asks(state):
+                state = await graph.ainvoke(self._answer(), thread(), **self._options)
+        return list(state["messages"])
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"durability": self._cell.saving.durability}
+
+    def _asks(self, state: dict[str, Any]) -> bool:
+        """Tell whether a human is asked what became of a call, and count it."""
+        asks = bool(state.get("__interrupt__"))
+        self.questions += asks
+        assert self.questions < 5, "a human is asked again and again"
+        return asks
+
+    def _answer(self) -> Command[Any]:
+        """Answer what the human sees who looks at the world."""
+        applied = {"outcome": "applied", "result": RESULT}
+        return Command(resume=applied if self._world.effects() else "not_applied")
 
     def _graph(self, saver: Any) -> Any:
         end = self._cell.end if isinstance(self._fate, CutShort) else None

@@ -12,10 +12,7 @@ from clawproof_langgraph import current_call
 from tests.crash.cells import Face, Moment
 from tests.crash.fates import Fate
 from tests.crash.kinds import ASK_CLERK, CHARGE, LOOK, PAY, SET_PRICE, SIBLING, TRANSFER
-from tests.crash.world import World
-
-RESULT = "done"
-"""What each tool returns."""
+from tests.crash.world import RESULT, World
 
 
 class Tools:
