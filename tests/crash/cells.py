@@ -172,7 +172,7 @@ def unguarded_cells() -> Iterator[Cell]:
 
 def cut_short_cells() -> Iterator[Cell]:
     """Every run that is ended in its tool by something else than SIGKILL."""
-    savings = (Saving.SYNC, Saving.ASYNC, Saving.EXIT)
+    savings = (Saving.SYNC, Saving.ASYNC, Saving.LATE, Saving.EXIT)
     ends = [end for end in End if end is not End.KILL]
     for kind, moment, build, face, saving, end in product(CUT_SHORT_KINDS, IN_THE_TOOL, Build, Face, savings, ends):
         cell = Cell(kind, moment, build, face, saving, end)
@@ -181,9 +181,17 @@ def cut_short_cells() -> Iterator[Cell]:
 
 
 def _can_be_cut_short(cell: Cell) -> bool:
+    if cell.saving is Saving.LATE and not _may_be_late(cell):
+        return False
     if cell.build is Build.BY_HAND:  # it stands for code on the main thread, which only a signal can interrupt
         return cell.face is Face.SYNC and cell.end in (End.EXIT, End.INTERRUPT)
     if cell.end is End.NODE_TIMEOUT and cell.build is Build.READY_MADE:
         return False  # create_agent has no such parameter
     # Nothing can cancel `invoke`, and LangGraph has time-outs of a node for async runs only.
     return cell.face is not Face.SYNC or cell.end not in (End.CANCEL, End.NODE_TIMEOUT)
+
+
+def _may_be_late(cell: Cell) -> bool:
+    # Who lives on saves all that it has, but for a SystemExit that leaves an event loop: that cancels its tasks.
+    # Whether the agent inside a tool still finds the coordinator open then is chance.
+    return cell.end is End.EXIT and cell.face is not Face.SYNC and cell.kind.effect != "delegate"

@@ -96,10 +96,12 @@ def is_recognised(cell: Cell) -> bool:
     A call is named by the message that asks for it, or by its task where tools without hooks do not see the message.
     Either is the same again only if it was saved. A business key is always the same.
     """
-    if cell.business_key or cell.end not in (End.KILL, End.TERM):  # a process that is not dead saves all it has
+    if cell.business_key:
         return True
     if cell.resumed is Resumed.ASKS_AGAIN:
         return False
+    if not cell.end.is_death and cell.saving is not Saving.LATE:  # who lives on saves all that it has
+        return True
     return cell.saving.keeps_message or (cell.saving is Saving.HALF and cell.build is not Build.WRAPPED)
 
 

@@ -27,9 +27,9 @@ ERRORS = "errors"
 """The file in a cell's directory with what its processes wrote to stderr."""
 
 
-def come_to_end(cell: Cell, directory: Path, report: Connection) -> None:
+def come_to_end(cell: Cell, directory: Path, report: Connection, lifetime: float) -> None:
     """Run the application until it is ended; report what its caller saw, if there is time for it."""
-    with _process_of(directory):
+    with _process_of(directory, lifetime):
         fate = Killed(cell) if cell.end is End.KILL else CutShort(cell)
         ttl = VICTIMS_TTL if cell.end.is_death else _TTL
         with Coordinator(WatchedStore(directory / "locks.db", fate)) as coordinator:
@@ -42,18 +42,20 @@ def come_to_end(cell: Cell, directory: Path, report: Connection) -> None:
         report.send(saw if came else f"{saw}, and the call never came to its moment")
 
 
-def take_up(cell: Cell, directory: Path, report: Connection) -> None:
-    """Take the run up again; report what the caller was told, and how many doubts are left and questions were asked."""
-    with _process_of(directory), Coordinator(WatchedStore(directory / "locks.db", Fate())) as coordinator:
+def take_up(cell: Cell, directory: Path, report: Connection, lifetime: float) -> None:
+    """Take the run up again; report what the caller was told, the doubts left, and how many questions were asked."""
+    with _process_of(directory, lifetime), Coordinator(WatchedStore(directory / "locks.db", Fate())) as coordinator:
         shop = Shop(cell, directory, coordinator, Fate(), _TTL)
         told: Told | str
         try:
             messages = shop.run(anew=cell.resumed is Resumed.ASKS_AGAIN)
         except OutcomeUnknown as error:
-            told = Told.RAISED if is_honest(str(error), _doubts(coordinator)) else f"raised: {error}"
+            doubts = _doubts(coordinator)
+            told = Told.RAISED if is_honest(str(error), doubts) else f"raised: {error}"
         else:
-            told = told_by(messages, cell.kind.tool, _doubts(coordinator))
-        report.send((told, len(_doubts(coordinator)), shop.questions))
+            doubts = _doubts(coordinator)
+            told = told_by(messages, cell.kind.tool, doubts)
+        report.send((told, doubts, shop.questions))
 
 
 def _doubts(coordinator: Coordinator) -> list[str]:
@@ -61,10 +63,10 @@ def _doubts(coordinator: Coordinator) -> list[str]:
 
 
 @contextmanager
-def _process_of(directory: Path) -> Iterator[None]:
+def _process_of(directory: Path, lifetime: float) -> Iterator[None]:
     """Let a process write its errors into a file of its cell, and also where it hangs."""
     with (directory / ERRORS).open("a") as file:
         os.dup2(file.fileno(), 2)
-    faulthandler.dump_traceback_later(LIFETIME * 0.9)
+    faulthandler.dump_traceback_later(lifetime * 0.9)
     yield
     faulthandler.cancel_dump_traceback_later()

@@ -48,7 +48,7 @@ def every_cell() -> Matrix:
     return Matrix(
         _with_remedies(guarded_cells()),
         _with_remedies(asked_again_cells()),
-        tuple(cut_short_cells()),
+        _with_remedies(cut_short_cells()),
         tuple(unguarded_cells()),
     )
 
@@ -58,7 +58,7 @@ def chosen_cells() -> Matrix:
     return Matrix(
         _with_remedies(pairwise(guarded_cells(), _values)),
         _with_remedies(pairwise(asked_again_cells(), _values)),
-        tuple(pairwise(cut_short_cells(), _values)),
+        _with_remedies(pairwise(cut_short_cells(), _values)),
         _unique([*pairwise(unguarded_cells(), _values), *known_duplicates()]),
     )
 

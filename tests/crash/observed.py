@@ -42,13 +42,20 @@ class Observed:
 
 def told_by(messages: Sequence[BaseMessage], tool: str, doubts: Sequence[str]) -> Told | str:
     """Read from the messages at the end of a run what the model was told of a tool's call."""
-    answers = [message for message in messages if isinstance(message, ToolMessage) and message.name == tool]
-    if len(answers) != 1:
-        return f"{len(answers)} answers"
-    text = answers[0].text
-    if text == RESULT and answers[0].status == "success":
+    answers = [message for message in messages if isinstance(message, ToolMessage)]
+    of_tool = [answer for answer in answers if answer.name == tool]
+    if len(of_tool) != 1:
+        return f"{len(of_tool)} answers"
+    if any(answer.name != tool and not _is_result(answer) for answer in answers):
+        return f"of its sibling: {answers}"
+    if _is_result(of_tool[0]):
         return Told.RESULT
-    return Told.UNKNOWN if is_honest(text, doubts) else f"{answers[0].status}: {text}"
+    text = of_tool[0].text
+    return Told.UNKNOWN if is_honest(text, doubts) else f"{of_tool[0].status}: {text}"
+
+
+def _is_result(answer: ToolMessage) -> bool:
+    return answer.text == RESULT and answer.status == "success"
 
 
 def is_honest(text: str, doubts: Sequence[str]) -> bool:

@@ -31,10 +31,11 @@ _EXIT_CODES = {End.KILL: -signal.SIGKILL, End.TERM: -signal.SIGTERM}
 
 @dataclass(frozen=True)
 class Ended:
-    """One process that has ended: its exit code, and what it has reported, if anything."""
+    """One process that has ended: its exit code, what it has reported, and whether it had to be killed for its age."""
 
     exit_code: int | None
     report: Any
+    hung: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ class Outcome:
 class _Life:
     """A process of a cell, with its deadline."""
 
-    def __init__(self, main: Callable[..., None], cell: Cell, directory: Path) -> None:
+    def __init__(self, main: Callable[..., None], cell: Cell, directory: Path, lifetime: float) -> None:
         self._reports, theirs = _FORKS.Pipe(duplex=False)
-        self._process: ForkProcess = _FORKS.Process(target=main, args=(cell, directory, theirs))
+        self._process: ForkProcess = _FORKS.Process(target=main, args=(cell, directory, theirs, lifetime))
         self._process.start()
         theirs.close()
-        self.deadline = time.monotonic() + LIFETIME
+        self.deadline, self._hung = time.monotonic() + lifetime, False
 
     @property
     def sentinel(self) -> int:
@@ -65,14 +66,15 @@ class _Life:
         return not self._process.is_alive()
 
     def kill(self) -> None:
-        """End it."""
+        """End it, for it hangs."""
+        self._hung = True
         self._process.kill()
         self._process.join()
 
     def ended(self) -> Ended:
         """Tell how it ended."""
         with self._reports as reports:
-            return Ended(self._process.exitcode, _received(reports))
+            return Ended(self._process.exitcode, _received(reports), self._hung)
 
 
 def _received(reports: Connection) -> Any:
@@ -85,8 +87,10 @@ def _received(reports: Connection) -> Any:
 Play = Generator[_Life, Ended, Outcome]
 
 
-def run_cells(cells: Iterable[Cell], *, at_once: int) -> Iterator[Outcome]:
+def run_cells(cells: Iterable[Cell], *, at_once: int, lifetime: float = LIFETIME) -> Iterator[Outcome]:
     """Run cells, so many at once, and give each outcome when it is known.
+
+    A process that still runs after so many seconds is a failure, and not a stuck run.
 
     One thread looks after all processes: multiprocessing loses exit codes when several do.
     """
@@ -97,7 +101,7 @@ def run_cells(cells: Iterable[Cell], *, at_once: int) -> Iterator[Outcome]:
     playing: dict[_Life, Play] = {}
     while True:
         while len(playing) < at_once and (cell := next(waiting, None)) is not None:
-            play = _play(cell)
+            play = _play(cell, lifetime)
             playing[next(play)] = play
         if not playing:
             return
@@ -118,14 +122,14 @@ def _over(lives: list[_Life]) -> list[_Life]:
     return [life for life in lives if life.is_over]
 
 
-def _play(cell: Cell) -> Play:
+def _play(cell: Cell, lifetime: float) -> Play:
     directory = Path(tempfile.mkdtemp(prefix="crash-"))
     try:
         World(directory).create()
-        victim = yield _Life(come_to_end, cell, directory)
+        victim = yield _Life(come_to_end, cell, directory, lifetime)
         if trouble := _did_not_end(cell, victim):
             return Outcome(cell, None, f"{trouble}\n{_errors(directory)}")
-        successor = yield _Life(take_up, cell, directory)
+        successor = yield _Life(take_up, cell, directory, lifetime)
         if successor.exit_code != 0 or successor.report is None:
             return Outcome(cell, None, f"the successor ended with {successor.exit_code}\n{_errors(directory)}")
         return Outcome(cell, _observed(directory, *successor.report))
@@ -139,9 +143,12 @@ def _did_not_end(cell: Cell, victim: Ended) -> str:
     return "" if victim == expected else f"the run should have ended with {expected}, and did with {victim}"
 
 
-def _observed(directory: Path, told: str, doubts: int, questions: int) -> Observed:
+def _observed(directory: Path, told: str, doubts: list[str], questions: int) -> Observed:
     world = World(directory)
-    return Observed(world.effects(), world.runs(), world.keys(), told, doubts, questions)
+    keys = world.keys()
+    if keys and not keys.issuperset(doubts):
+        told = f"of {doubts} as in doubt, and it happened under {sorted(keys)}"
+    return Observed(world.effects(), world.runs(), len(keys), told, len(doubts), questions)
 
 
 def _errors(directory: Path) -> str:

@@ -37,7 +37,7 @@ class Table:
 
 def tables(results: Results) -> list[Table]:
     """Make the tables of what came of all cells."""
-    return [_killed(results), _asked_again(results), _cut_short(results), _unguarded(results)]
+    return [_killed(results), _asked_again(results), _cut_short(results), _left(results), _unguarded(results)]
 
 
 # --- the tables -------------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def _asked_again(results: Results) -> Table:
 
 
 def _cut_short(results: Results) -> Table:
-    cells = [cell for cell in results if cell.end is not End.KILL]
+    cells = [cell for cell in results if cell.end is not End.KILL and cell.saving is not Saving.LATE]
     rows = [
         (kind.name, moment, end, *_by_face([cell for cell in _of(kind, moment, cells) if cell.end is end], results))
         for kind, moment in _places(cells)
@@ -86,6 +86,23 @@ def _cut_short(results: Results) -> Table:
         "itself, on the main thread, where a signal interrupts the tool and not only its caller.",
         ("tool", "ended", "by", *Face, Build.BY_HAND),
         _merged(_merged(rows, on=2, loosely=True), on=1),
+    )
+
+
+def _left(results: Results) -> Table:
+    cells = [cell for cell in results if cell.end is not End.KILL and cell.saving is Saving.LATE]
+    rows = []
+    for kind, moment in _places(cells):
+        found = _of(kind, moment, cells)
+        with_key = [cell for cell in found if cell.business_key]
+        plain = _by_face([cell for cell in found if not cell.business_key], results)
+        rows.append((kind.name, moment, *plain[1:3], _entry(with_key, results)))
+    return Table(
+        "Ended by a SystemExit that leaves the event loop, before the message was saved",
+        'Who leaves an event loop so cancels its tasks, and under `durability="async"` those that save. A sync tool '
+        "goes on in its thread, and settles.",
+        ("tool", "ended", Face.ASYNC, Face.THREAD, _WITH_KEY),
+        _merged(rows),
     )
 
 

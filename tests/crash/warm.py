@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
 
 from tests.crash.cells import Cell
+from tests.crash.lives import LIFETIME
 from tests.crash.running import Outcome, run_cells
 
 AT_ONCE = 10
@@ -26,10 +27,10 @@ class WarmParent:
         self._process.start()
         theirs.close()
 
-    def run(self, cells: Iterable[Cell]) -> Iterator[Outcome]:
+    def run(self, cells: Iterable[Cell], *, lifetime: float = LIFETIME) -> Iterator[Outcome]:
         """Run cells and give their outcomes, in the order in which they are known."""
         ordered = list(cells)
-        self._orders.send(ordered)
+        self._orders.send((ordered, lifetime))
         for _ in ordered:
             assert self._orders.poll(_PATIENCE), "the process that runs the cells is silent"
             yield self._orders.recv()
@@ -43,8 +44,8 @@ class WarmParent:
 def _serve(orders: Connection) -> None:
     while True:
         try:
-            cells = orders.recv()
+            cells, lifetime = orders.recv()
         except EOFError:
             return
-        for outcome in run_cells(cells, at_once=AT_ONCE):
+        for outcome in run_cells(cells, at_once=AT_ONCE, lifetime=lifetime):
             orders.send(outcome)

@@ -96,9 +96,10 @@ class World:
         """How often a tool's code came to its effect."""
         return self._count("SELECT count(*) FROM runs")
 
-    def keys(self) -> int:
-        """Under how many different keys."""
-        return self._count("SELECT count(DISTINCT key) FROM runs WHERE key <> ''")
+    def keys(self) -> frozenset[str]:
+        """Under which keys."""
+        with closing(self._open()) as db:
+            return frozenset(key for (key,) in db.execute("SELECT DISTINCT key FROM runs WHERE key <> ''"))
 
     def effects(self) -> int:
         """How often the effect happened."""
