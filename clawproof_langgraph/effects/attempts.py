@@ -29,7 +29,7 @@ class PerAttempt(Generic[T]):
 
     def of(self, call: CallContext) -> T:
         """Give that of an attempt, to all of its threads the same."""
-        return self._made.setdefault(call, self._make())  # one step of the dictionary inside: no lock to be forked
+        return self._made.setdefault(call, self._make())  # one step, and no lock that a fork could copy held
 
 
 def with_key(call: CallContext | None, what: str) -> CallContext:
