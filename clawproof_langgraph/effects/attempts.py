@@ -26,12 +26,10 @@ class PerAttempt(Generic[T]):
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._made: WeakKeyDictionary[CallContext, T] = WeakKeyDictionary()
-        self._lock = threading.Lock()
 
     def of(self, call: CallContext) -> T:
-        """Give that of an attempt."""
-        with self._lock:
-            return self._made.setdefault(call, self._make())
+        """Give that of an attempt, to all of its threads the same."""
+        return self._made.setdefault(call, self._make())  # one step, and no lock that a fork could copy held
 
 
 def with_key(call: CallContext | None, what: str) -> CallContext:
@@ -89,12 +87,14 @@ class Taken:
         request: what it is one of.
         number: from 0.
         answered: whether it was answered for good; if not, it may have been carried out all the same.
+        succeeded: whether it was carried out.
     """
 
     numbers: Numbers
     request: str
     number: int
     answered: bool = False
+    succeeded: bool = False
 
     @contextmanager
     def sending(self) -> Iterator[None]:

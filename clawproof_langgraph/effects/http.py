@@ -34,10 +34,10 @@ def _keyed(request: httpx.Request, header: str) -> Taken | None:
     """Give a request its key; None if it gets none."""
     call, mark = current_call(), f"clawproof {header.lower()}"
     sent: tuple[CallContext, Taken] | None = request.extensions.get(mark)
-    if sent is not None and sent[0] is call:
-        return sent[1]  # a redirect, a login, or the same object sent again
-    if sent is not None:  # a request object that was kept: that key was another call's
-        request.headers.pop(header, None)
+    if sent is not None:
+        if sent[0] is call and not sent[1].succeeded:
+            return sent[1]  # a redirect, a login, or the same object after a failure
+        request.headers.pop(header, None)  # an object that was kept: that key was another request's
         del request.extensions[mark]
     if call is None or not call.idempotency_key or request.method not in _METHODS or header in request.headers:
         return None
@@ -56,8 +56,12 @@ def _body(request: httpx.Request) -> str:
     return hashlib.sha256(request.content).hexdigest()
 
 
-def _answers(response: httpx.Response) -> bool:
-    return response.status_code < 500 and response.status_code not in _UNANSWERED
+def _note(taken: Taken, response: httpx.Response) -> None:
+    """Note how a request was answered, and watch the answer's body."""
+    taken.answered = response.status_code < 500 and response.status_code not in _UNANSWERED
+    taken.succeeded = response.is_success
+    if taken.answered:
+        response.stream = _Watched(response.stream, taken)
 
 
 class _Watched(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -104,9 +108,7 @@ class IdempotencyTransport(httpx.BaseTransport):
             return self._transport.handle_request(request)
         with taken.sending():
             response = self._transport.handle_request(request)
-            taken.answered = _answers(response)
-        if taken.answered:
-            response.stream = _Watched(response.stream, taken)
+            _note(taken, response)
         return response
 
     def close(self) -> None:
@@ -128,9 +130,7 @@ class AsyncIdempotencyTransport(httpx.AsyncBaseTransport):
             return await self._transport.handle_async_request(request)
         with taken.sending():
             response = await self._transport.handle_async_request(request)
-            taken.answered = _answers(response)
-        if taken.answered:
-            response.stream = _Watched(response.stream, taken)
+            _note(taken, response)
         return response
 
     async def aclose(self) -> None:

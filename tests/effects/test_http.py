@@ -225,6 +225,19 @@ def test_the_same_request_object_sent_again_does_not_leave_its_key_to_the_next_o
     assert failed == repeated != next_one
 
 
+def test_the_same_request_object_sent_again_after_it_was_carried_out_is_another_request(client_of: ClientOf) -> None:
+    service = Service()
+    client = client_of(service)
+    for _attempt in (1, 2):
+        request = client.raw.build_request("POST", "/charges")
+        with inside("order/7"):
+            client.send(request)
+            client.send(request)
+    one, two, *again = service.keys
+    assert one != two
+    assert again == [one, two]
+
+
 class Breaking(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body that breaks off after its first part."""
 
