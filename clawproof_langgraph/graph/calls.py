@@ -26,6 +26,7 @@ from clawproof_langgraph.errors import (
 from clawproof_langgraph.graph import results
 from clawproof_langgraph.graph.body import ToolBody, ToolTraits
 from clawproof_langgraph.graph.identity import CallSite, derive_key, named_by_outer
+from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
 from clawproof_langgraph.model import Begin, Mode, Note, Replay, State, Want
@@ -56,6 +57,7 @@ class GuardedCalls:
         agent: the agent's name; empty to find it per call.
         traits: of the tool.
         notices: of the guard, for what is told once.
+        lookout: of the guard, for what is around the calls.
         resources: terms by resource pattern.
     """
 
@@ -67,10 +69,11 @@ class GuardedCalls:
         agent: str,
         traits: ToolTraits,
         notices: Notices,
+        lookout: Lookout,
         resources: tuple[ResourceTerms, ...] = (),
     ) -> None:
         self._coordinator, self._tool, self._policy, self._agent = coordinator, tool, policy, agent
-        self._traits, self._notices, self._resources = traits, notices, resources
+        self._traits, self._notices, self.lookout, self._resources = traits, notices, lookout, resources
         self._locks: tuple[tuple[Template, Mode], ...] = tuple(
             (parse(lock.resource), lock.mode) for lock in policy.lock_list()
         )
@@ -120,6 +123,7 @@ class GuardedCalls:
     # --- the request --------------------------------------------------------------------------------------------
 
     def _ask(self, values: Values, site: CallSite, bell: Callable[[], str]) -> Begin:
+        self.lookout.before_call(site, self._tool, self._policy)
         agent = self._agent or agent_name(site.agent)
         wants = self._wants(values)
         outer = self._coordinator.nesting(wants)

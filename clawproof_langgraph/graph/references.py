@@ -66,14 +66,21 @@ def _held_by(item: Any) -> list[Any]:
 
 
 def _held_by_function(function: FunctionType) -> list[Any]:
-    held = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *vars(function).values()]
-    for cell in function.__closure__ or ():
+    defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    held = [*defaults, *vars(function).values(), *closed_over(function)]
+    if str(function.__module__).partition(".")[0] not in _FRAMEWORKS:
+        held += [function.__globals__[name] for name in names_in(function.__code__) if name in function.__globals__]
+    return held
+
+
+def closed_over(function: Any) -> list[Any]:
+    """List what the closure of a function holds; nothing for what is no function."""
+    held = []
+    for cell in getattr(function, "__closure__", None) or ():
         try:
             held.append(cell.cell_contents)
         except ValueError:  # not filled yet
             continue
-    if str(function.__module__).partition(".")[0] not in _FRAMEWORKS:
-        held += [function.__globals__[name] for name in names_in(function.__code__) if name in function.__globals__]
     return held
 
 

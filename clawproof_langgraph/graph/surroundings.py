@@ -1,7 +1,7 @@
 """What is around a call that runs: the loops, tasks and policies of LangGraph, read where LangGraph keeps them.
 
-LangGraph promises none of these names. `tests/langgraph/test_facts_surroundings.py` holds a test for each; `Lookout` sees
-to it that a call never fails for one that is gone.
+LangGraph promises none of these names. `tests/langgraph/test_facts_surroundings.py` holds a test for each, and
+`Lookout` sees to it that no call fails for one that is gone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.prebuilt import ToolNode
 from langgraph.types import RetryPolicy
 
-from clawproof_langgraph.graph.references import reachable
+from clawproof_langgraph.graph.references import closed_over, reachable
 
 Configurable = Mapping[str, Any]
 
@@ -40,6 +40,11 @@ class Place:
     tool_node: ToolNode | None = None
     unkept: bool = False
 
+    @property
+    def name(self) -> str:
+        """The place for humans."""
+        return " > ".join(self.path)
+
     def inside(self, name: str, *, retried: bool = False) -> Place:
         """Give the place of a node that runs inside this one."""
         return replace(self, path=(*self.path, name), retried=(*self.retried, retried), tool_node=None)
@@ -59,8 +64,7 @@ def loop_of(configurable: Configurable) -> Any:
     """Give the loop that runs the innermost graph, None outside of any graph."""
     call = configurable.get("__pregel_call")
     if call is not None and not isinstance(call, functools.partial):  # a node with a timeout puts it into a closure
-        cells = getattr(call, "__closure__", None) or ()
-        call = next((cell.cell_contents for cell in cells if isinstance(cell.cell_contents, functools.partial)), None)
+        call = next((held for held in closed_over(call) if isinstance(held, functools.partial)), None)
     return getattr(getattr(call, "keywords", {}).get("schedule_task"), "__self__", None)
 
 
@@ -73,17 +77,15 @@ def checkpointer_of(configurable: Configurable) -> Any:
     return getattr(loop_of(configurable), "checkpointer", configurable.get("__pregel_checkpointer"))
 
 
-def survives_a_crash(checkpointer: Any) -> bool:
-    """Tell whether somebody could go on from its checkpoints after the process has died.
+def lags_behind(configurable: Configurable) -> str:
+    """Name the durability with which checkpoints are written later than the calls before them are settled, if it is so.
 
-    With the checkpoints in the memory of the process nobody can, so no durability could help.
+    Checkpoints in the memory of the process are lost with it, whenever they are written, so nobody goes on from them.
     """
-    return checkpointer is not None and not isinstance(checkpointer, InMemorySaver)
-
-
-def durability_of(configurable: Configurable) -> str:
-    """Tell when the running graph writes its checkpoints: `sync`, `async` or `exit`."""
-    return str(getattr(loop_of(configurable), "durability", "sync"))
+    loop = loop_of(configurable)
+    if loop is None or loop.checkpointer is None or loop.durability == "sync":
+        return ""
+    return "" if isinstance(loop.checkpointer, InMemorySaver) else str(loop.durability)
 
 
 def on_server(configurable: Configurable) -> bool:
@@ -99,9 +101,11 @@ def in_server_process() -> bool:
 # --- places -----------------------------------------------------------------------------------------------------
 
 
-def node_of(configurable: Configurable) -> tuple[Any, tuple[str, ...]]:
+def node_of(configurable: Configurable) -> tuple[Any, tuple[str, ...]] | None:
     """Give what tells a place from others, at little cost: the running node, and the nodes around its graph."""
     loop = loop_of(configurable)
+    if loop is None:
+        return None
     task = loop.tasks[configurable["__pregel_task_id"]]
     return loop.nodes.get(task.name, loop), tuple(name.partition(":")[0] for name in loop.checkpoint_ns)
 
@@ -135,7 +139,7 @@ def _graph_of(configurable: Configurable) -> Place:
     around: list[tuple[str, bool]] = []
     at = configurable
     while (loop := loop_of(at)) is not None:
-        # The config with which a graph was entered is that of the task around it, until the graph's own tasks add theirs.
+        # A graph is entered with the config of the task around it.
         at = loop.config["configurable"]
         outer = loop_of(at)
         task = outer and outer.tasks.get(at.get("__pregel_task_id"))
