@@ -13,8 +13,6 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
-from langgraph_supervisor import create_supervisor
-from langgraph_swarm import create_swarm
 
 from clawproof_langgraph import ConfigurationError, Coordinator, Guard, ToolPolicy
 from clawproof_langgraph.middleware import CoordinationMiddleware
@@ -167,22 +165,6 @@ def test_a_tool_may_call_the_graph_that_it_is_in(shop: Shop) -> None:
     graphs = [shop.loop(guard.tool_node([shop.tool, begin_anew]), retry=RETRY)]
 
     assert [finding.where for finding in guard.check(graphs[0])] == ["tools"]
-
-
-TEAMS: dict[str, Callable[[Any, Any], Any]] = {
-    "supervisor": lambda agent, model: create_supervisor([agent], model=model),
-    "swarm": lambda agent, model: create_swarm([agent], default_active_agent="buyer"),
-}
-
-
-@pytest.mark.filterwarnings("ignore:create_react_agent has been moved")
-@pytest.mark.parametrize("team", TEAMS)
-def test_the_agents_of_a_team_are_found(shop: Shop, team: str) -> None:
-    around = (retry_middleware(), CoordinationMiddleware(shop.guard))
-    builder = TEAMS[team](shop.agent(*around, checkpointer=None, name="buyer"), shop.model)
-    builder.nodes["buyer"].retry_policy = RETRY
-
-    assert found(shop, builder.compile()) == [("agent-retried", "buyer"), ("tool-retry-middleware", "buyer > tools")]
 
 
 def test_tasks_of_the_functional_api_are_found(shop: Shop) -> None:

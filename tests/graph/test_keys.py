@@ -18,6 +18,8 @@ from tests.langgraph.scripted import ScriptedModel, asks, call, play, results, s
 from .stage import Build, as_tool, guarded, hooked, human, ready_made, turn, types_of, use, wrapped
 from .till import Till
 
+pytestmark = pytest.mark.filterwarnings("ignore:A RetryPolicy on node:clawproof_langgraph.errors.ClawproofWarning")
+
 BUILDS = [hooked, wrapped, ready_made]
 
 

@@ -19,6 +19,8 @@ from tests.langgraph.scripted import agent_loop, call, play, says, thread
 from .stage import Build, hooked, human, ready_made, turn, wrapped
 from .till import Till
 
+pytestmark = pytest.mark.filterwarnings("ignore:A RetryPolicy on node:clawproof_langgraph.errors.ClawproofWarning")
+
 BUILDS = [hooked, wrapped, ready_made]
 
 
