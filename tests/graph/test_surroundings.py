@@ -379,6 +379,32 @@ def test_a_call_inside_a_guarded_call_is_named_by_that_which_is_warned_of(
     assert shop.paid == [1]
 
 
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_an_agent_inside_a_guarded_call_without_checkpoints_of_its_own_is_named_by_it(
+    coordinator: Coordinator, face: str
+) -> None:
+    shop = Shop(coordinator)
+    agent = shop.agent(checkpointer=False)
+
+    @tool
+    def order() -> str:
+        """Have an agent pay."""
+        return agent.invoke(human())["messages"][-1].text
+
+    @tool("order")
+    async def aorder() -> str:
+        """Have an agent pay."""
+        return (await agent.ainvoke(human()))["messages"][-1].text
+
+    guard = Guard(coordinator, tools={"order": ToolPolicy(effect="delegate", key="order/7")})
+    node = guard.tool_node([order if face == "sync" else aorder])
+    graph = tools_only(node, node={"retry_policy": RETRY}, checkpointer=InMemorySaver())
+
+    assert heard(lambda: play(graph, asks(call("order")), thread(), mode=face)) == []
+    assert shop.paid == [1]
+    assert shop.guard.check(graph) == []
+
+
 # --- LangGraph Server -------------------------------------------------------------------------------------------
 
 ON_SERVER = {"configurable": {"thread_id": "a", "graph_id": "shop", "assistant_id": "1"}}
