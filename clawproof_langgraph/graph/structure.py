@@ -29,13 +29,11 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """The graphs around a place, from the outermost, and whether one of them keeps checkpoints."""
+    """What is around a place: the graphs, whether one of them keeps checkpoints, and whether a tool is nearer."""
 
     graphs: tuple[_Graph, ...] = ()
     kept: bool = False
-
-    def entering(self, graph: _Graph) -> _Around:
-        return _Around((*self.graphs, graph), self.kept or bool(graph.checkpointer))
+    in_tool: bool = False
 
 
 def rooms_of(graph: _Graph) -> Iterator[Room]:
@@ -46,12 +44,16 @@ def rooms_of(graph: _Graph) -> Iterator[Room]:
 def _rooms_in(graph: _Graph, outer: Place, around: _Around) -> Iterator[Room]:
     if any(graph is each for each in around.graphs):  # what runs in it names it
         return
-    inside = replace(outer, unkept=around.kept and graph.checkpointer is False)
+    kept = around.kept or bool(graph.checkpointer)
+    if around.in_tool and (not kept or graph.checkpointer is False):
+        inside = _named_by_a_tool(outer)
+    else:
+        inside = replace(outer, unkept=around.kept and graph.checkpointer is False)
     nodes = [node.bound for node in graph.nodes.values()]
     for name, node in graph.nodes.items():
         place = inside.inside(name, retried=retries(node.retry_policy or graph.retry_policy))
         others = [bound for bound in nodes if bound is not node.bound]
-        yield from _rooms_behind(node.bound, place, around.entering(graph), others)
+        yield from _rooms_behind(node.bound, place, _Around((*around.graphs, graph), kept), others)
 
 
 def _rooms_behind(start: Any, place: Place, around: _Around, others: Sequence[Any] = ()) -> Iterator[Room]:
@@ -75,16 +77,19 @@ def _rooms_behind(start: Any, place: Place, around: _Around, others: Sequence[An
             case FunctionType():
                 offers = offers or "bind_tools" in names_in(item.__code__)
     if loose and not offers:  # a node that offers tools to a model does not run them
-        yield Room(place, tuple(loose))
+        yield Room(_named_by_a_tool(place) if around.in_tool else place, tuple(loose))
 
 
 def _rooms_in_tools(tools: Iterable[BaseTool], place: Place, around: _Around) -> Iterator[Room]:
-    """Find the agents that tools call."""
-    if not around.kept:  # without checkpoints, their calls are named by the call around them, which keeps its name
-        place = replace(place, retried=(False,) * len(place.path))
+    """Find what tools call."""
     for tool in tools:
         for function in (getattr(tool, "func", None), getattr(tool, "coroutine", None)):
-            yield from _rooms_behind(function, place.inside(tool.name), replace(around, kept=False))
+            yield from _rooms_behind(function, place.inside(tool.name), replace(around, in_tool=True))
+
+
+def _named_by_a_tool(place: Place) -> Place:
+    """Forget what asks models anew: without checkpoints, the call of the tool names the calls inside it, and stays."""
+    return replace(place, retried=(False,) * len(place.path), unkept=False)
 
 
 def _is_searched_apart(item: Any) -> bool:

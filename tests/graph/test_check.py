@@ -155,6 +155,20 @@ def test_an_agent_is_found_in_a_tool_of_another(shop: Shop, coordinator: Coordin
     ]
 
 
+def test_what_a_tool_calls_is_named_by_its_call(shop: Shop, coordinator: Coordinator) -> None:
+    pay = shop.guard.wrap_tool(shop.tool)
+
+    @tool
+    def order() -> str:
+        """Order, and pay."""
+        return str(pay.invoke({}))
+
+    other = Guard(coordinator, tools={"order": ToolPolicy(effect="delegate")})
+    graph = tools_only(other.tool_node([order]), node={"retry_policy": RETRY}, checkpointer=InMemorySaver())
+
+    assert found(shop, graph) == []
+
+
 def test_a_tool_may_call_the_graph_that_it_is_in(shop: Shop) -> None:
     @tool
     def begin_anew() -> str:
