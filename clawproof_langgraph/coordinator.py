@@ -122,6 +122,11 @@ class Coordinator:
         return self._backend.name
 
     @property
+    def reach(self) -> str:
+        """Who alone can reach the store, in words; empty where any machine can."""
+        return self._backend.reach
+
+    @property
     def secret(self) -> bytes:
         """The secret of the namespace, with which fingerprints are keyed."""
         return self._backend.secret

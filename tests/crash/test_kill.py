@@ -13,6 +13,8 @@ from tests.langgraph.scripted import results
 
 from .victims import Shop
 
+pytestmark = pytest.mark.filterwarnings("ignore:With durability=:clawproof_langgraph.errors.ClawproofWarning")
+
 BUILDS = ["hooked", "ready_made"]
 SAVED_FIRST = ["sync", "async"]
 LIFETIME = 60
