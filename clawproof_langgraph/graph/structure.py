@@ -8,7 +8,6 @@ from types import FunctionType
 from typing import Any
 
 from langchain_core.tools import BaseTool
-from langgraph.func import _TaskFunction
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
 
@@ -69,7 +68,7 @@ def _rooms_behind(start: Any, place: Place, around: _Around, others: Sequence[An
                 yield from _rooms_in_tools(tools, place, around)
             case Pregel():
                 yield from _rooms_in(item, place, around)
-            case _TaskFunction():
+            case _ if _is_task(item):
                 name = getattr(item, "__name__", "task")
                 yield from _rooms_behind(item.func, place.inside(name, retried=retries(item.retry_policy)), around)
             case BaseTool() if is_guarded(item):
@@ -93,4 +92,10 @@ def _named_by_a_tool(place: Place) -> Place:
 
 
 def _is_searched_apart(item: Any) -> bool:
-    return isinstance(item, ToolNode | Pregel | _TaskFunction | BaseTool)
+    return isinstance(item, ToolNode | Pregel | BaseTool) or _is_task(item)
+
+
+def _is_task(item: Any) -> bool:
+    """Tell whether something is what `@task` of `langgraph.func` makes: its class has no public name."""
+    kind = type(item)
+    return kind.__module__ == "langgraph.func" and hasattr(item, "func") and hasattr(item, "retry_policy")
