@@ -144,7 +144,7 @@ _decoders["dict"] = dict
 register(tuple, "tuple", list, tuple)
 register(set, "set", list, set)
 register(frozenset, "frozenset", list, frozenset)
-register(bytes, "bytes", lambda value: base64.b64encode(value).decode(), base64.b64decode)
+register(bytes, "bytes", lambda value: base64.b64encode(value).decode(), partial(base64.b64decode, validate=True))
 register(datetime, "datetime", datetime.isoformat, datetime.fromisoformat)
 register(date, "date", date.isoformat, date.fromisoformat)
 register(time, "time", time.isoformat, time.fromisoformat)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
@@ -11,16 +11,20 @@ from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as create_tool
 from langgraph.prebuilt import ToolNode
 from langgraph.prebuilt.tool_node import ToolCallRequest
+from langgraph.pregel import Pregel
 
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import ConfigurationError, UnmappedTool, meant
+from clawproof_langgraph.graph.advice import Finding, of_place, unguarded, unmapped
 from clawproof_langgraph.graph.body import ToolTraits
 from clawproof_langgraph.graph.calls import GuardedCalls, ResourceTerms
 from clawproof_langgraph.graph.identity import site_of_request
+from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.outcomes import is_mcp, uses_effect_mark
-from clawproof_langgraph.graph.tools import guarded_copy, is_guarded, model_arguments, site_from_hook
+from clawproof_langgraph.graph.structure import Room, rooms_of
+from clawproof_langgraph.graph.tools import calls_of, guarded_copy, is_guarded, model_arguments, site_from_hook
 from clawproof_langgraph.graph.unguarded import LetThrough, itself, let_through
 from clawproof_langgraph.policy import ToolPolicy
 from clawproof_langgraph.templates import agent_name, parse
@@ -68,7 +72,9 @@ class Guard:
         self._policies = _checked(tools)
         self._resources = tuple(_terms(pattern, terms) for pattern, terms in (resources or {}).items())
         self._notices = Notices()
+        self._lookout = Lookout(coordinator, self._notices)
         self._copies: OrderedDict[int, tuple[BaseTool, BaseTool]] = OrderedDict()
+        self._lookout.at_construction()
 
     # --- tools --------------------------------------------------------------------------------------------------
 
@@ -124,6 +130,52 @@ class Guard:
         names = {tool.name for tool in tools}
         return [name for name in self._policies if name not in names]
 
+    # --- what is around the tools -------------------------------------------------------------------------------
+
+    def check(self, graph: Any) -> list[Finding]:
+        """Look at a compiled graph for what weakens the promises of this guard, before anything runs.
+
+        What is found here is warned of when the graph runs, too, at the latest before the tool that it is about. The
+        durability is told of only then: it is chosen with each `invoke`.
+
+        Args:
+            graph: what `StateGraph.compile()`, `create_agent()` or `@entrypoint` gives. Graphs inside it are looked at,
+                too, unless they are made only when a node runs.
+
+        Returns:
+            The findings; each says what, where and the remedy, all together as `str(finding)`.
+
+        Raises:
+            ConfigurationError: it is no compiled graph.
+        """
+        if not isinstance(graph, Pregel):
+            raise ConfigurationError(f"check() looks at a compiled graph, not at {graph!r}; call compile() first.")
+        findings = [
+            *self._lookout.of_process(),
+            *(found for room in rooms_of(graph) for found in self._check_room(room)),
+        ]
+        return list(dict.fromkeys(findings))  # a graph may be reached in two ways
+
+    def _check_room(self, room: Room) -> Iterator[Finding]:
+        hooks = room.place.around_tools()
+        for tool in room.tools:
+            policy = self._policy_of(tool)
+            if self._guards(tool, hooks):
+                if policy is not None:
+                    yield from of_place(room.place, tool.name, policy)
+                elif self._unmapped == "error" and not _is_langgraphs_own(tool.name):
+                    yield unmapped(room.place.name, tool.name)
+            elif tool.name in self._policies and not _is_guarded_by_any(tool, hooks):
+                yield unguarded(room.place.name, tool.name)
+
+    def _guards(self, tool: BaseTool, hooks: Iterable[Any]) -> bool:
+        calls = calls_of(tool)
+        return calls.lookout is self._lookout if calls else any(item is self for item in hooks)
+
+    def look_ahead(self, tools: Iterable[BaseTool]) -> None:
+        """Warn of what is around the running agent, before its model is offered these tools."""
+        self._lookout.before_model([(tool.name, policy) for tool in tools if (policy := self._policy_of(tool))])
+
     # --- hooks --------------------------------------------------------------------------------------------------
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
@@ -176,7 +228,9 @@ class Guard:
         _check_fields(tool, policy)
         pair = tool.response_format == "content_and_artifact"
         traits = ToolTraits(tool.name, policy, is_mcp(tool), uses_effect_mark(tool), pair)
-        calls = GuardedCalls(self.coordinator, tool.name, policy, self.agent, traits, self._notices, self._resources)
+        calls = GuardedCalls(
+            self.coordinator, tool.name, policy, self.agent, traits, self._notices, self._lookout, self._resources
+        )
         return guarded_copy(tool, calls)
 
     def _without_policy(self, tool: BaseTool) -> BaseTool:
@@ -226,6 +280,10 @@ def _listed(tools: Iterable[BaseTool | Callable[..., Any]]) -> list[BaseTool | C
         if not callable(tool) and not isinstance(tool, BaseTool):
             raise ConfigurationError(f"{tool!r} is no tool; give a BaseTool, or a function with a docstring.")
     return found
+
+
+def _is_guarded_by_any(tool: BaseTool, hooks: Iterable[Any]) -> bool:
+    return is_guarded(tool) or any(isinstance(item, Guard) for item in hooks)
 
 
 def _is_langgraphs_own(name: str) -> bool:

@@ -20,9 +20,10 @@ from clawproof_langgraph.guard import Guard
 class CoordinationMiddleware(AgentMiddleware[Any, Any, Any]):
     """Coordinates the tool calls of an agent: `create_agent(model, tools, middleware=[CoordinationMiddleware(guard)])`.
 
-    Put it after (inside) HumanInTheLoopMiddleware, so that it sees what the human approved, and before (outside)
-    ToolRetryMiddleware. It sees the tools of an agent when the model is about to be asked: one without a policy is
-    refused then, before it can be called, and one that an inner middleware brings when it is called.
+    Its place among other middleware changes nothing of what it promises: the guard is in the body of the tool, where
+    the arguments are those that a human has approved or edited. It sees the tools of an agent, and what is around
+    them, when the model is about to be asked: a tool without a policy is refused then, before it can be called, and
+    one that an inner middleware brings when it is called. To know earlier, ask `guard.check(agent)`.
 
     Args:
         guard: the policies and the coordinator.
@@ -50,7 +51,9 @@ class CoordinationMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _check(self, tools: Iterable[Any]) -> None:
         # A tool that is a dict is run by the model's provider.
-        self.guard.wrap_tools(tool for tool in tools if isinstance(tool, BaseTool))
+        ours = [tool for tool in tools if isinstance(tool, BaseTool)]
+        self.guard.wrap_tools(ours)
+        self.guard.look_ahead(ours)
 
     def wrap_tool_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:
         """Coordinate a tool call."""

@@ -49,6 +49,9 @@ class Backend(ABC):
     name: str
     """The store for humans, without credentials."""
 
+    reach: str = ""
+    """Who alone can reach the store, in words; empty where any machine can."""
+
     @property
     @abstractmethod
     def secret(self) -> bytes:

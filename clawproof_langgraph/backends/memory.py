@@ -285,6 +285,8 @@ class MemoryBackend(EmbeddedBackend):
         clock: what the store goes by.
     """
 
+    reach = "this process"
+
     def __init__(self, name: str = "memory://", *, shared: bool = False, clock: Clock | None = None) -> None:
         super().__init__(name, Bells())
         self._clock, self._shared = clock or SystemClock(), shared

@@ -26,7 +26,8 @@ from clawproof_langgraph.errors import (
 from clawproof_langgraph.graph import results
 from clawproof_langgraph.graph.arguments import shown
 from clawproof_langgraph.graph.body import ToolBody, ToolTraits
-from clawproof_langgraph.graph.identity import CallSite, derive_key
+from clawproof_langgraph.graph.identity import CallSite, derive_key, named_by_outer
+from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
 from clawproof_langgraph.model import Begin, Mode, Note, Replay, State, Want
@@ -56,6 +57,7 @@ class GuardedCalls:
         agent: the agent's name; empty to find it per call.
         traits: of the tool.
         notices: of the guard, for what is told once.
+        lookout: of the guard, for what is around the calls.
         resources: terms by resource pattern.
     """
 
@@ -67,10 +69,11 @@ class GuardedCalls:
         agent: str,
         traits: ToolTraits,
         notices: Notices,
+        lookout: Lookout,
         resources: tuple[ResourceTerms, ...] = (),
     ) -> None:
         self._coordinator, self._tool, self._policy, self._agent = coordinator, tool, policy, agent
-        self._traits, self._notices, self._resources = traits, notices, resources
+        self._traits, self._notices, self.lookout, self._resources = traits, notices, lookout, resources
         self._locks: tuple[tuple[Template, Mode], ...] = tuple(
             (parse(lock.resource), lock.mode) for lock in policy.lock_list()
         )
@@ -122,6 +125,7 @@ class GuardedCalls:
     # --- the request --------------------------------------------------------------------------------------------
 
     def _ask(self, values: Values, site: CallSite, bell: Callable[[], str]) -> Begin:
+        self.lookout.before_call(site, self._tool, self._policy)
         agent = self._agent or agent_name(site.agent)
         wants = self._wants(values)
         outer = self._coordinator.nesting(wants)
@@ -132,8 +136,7 @@ class GuardedCalls:
             # The tool is part of it, so that a business key that two tools share is refused, not answered.
             plain = keys.digest(self._tool, keys.fingerprint(self._fingerprinted(values)))
             fingerprint = keys.sealed(self._coordinator.secret, plain)
-            key = self._business_key(values) or derive_key(site, self._tool, plain, fingerprint, current_call())
-            key = key or self._fresh_key(owner, site)
+            key = self._business_key(values) or self._derived_key(owner, site, plain, fingerprint)
             scope = keys.digest("scope", site.thread, self._tool, fingerprint) if site.thread else ""
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
@@ -184,15 +187,18 @@ class GuardedCalls:
             raise ConfigurationError(f'The key function of tool "{self._tool}" gave {key!r}; it must give a text.')
         return canonical(key, f"the key function of {self._tool}")
 
-    def _fresh_key(self, owner: str, site: CallSite) -> str:
-        if site.message:  # outside of any graph nobody expects a repetition to be recognised
+    def _derived_key(self, owner: str, site: CallSite, plain: str, fingerprint: str) -> str:
+        outer = current_call()
+        key = derive_key(site, self._tool, plain, fingerprint, outer)
+        # Outside of any graph nobody expects a repetition to be recognised.
+        if site.message and not (key and site.thread) and not named_by_outer(site, outer):
             self._notices.warn(
                 "fresh key",
-                f'The call of tool "{self._tool}" has no thread that names it, so its idempotency key is fresh: it is '
-                f"coordinated, but a repetition of it cannot be recognised. Give the graph a checkpointer and a "
-                f'thread_id, or name a business `key` in the policy, such as "order/{{id}}".',
+                f'The call of tool "{self._tool}" has no thread that names it, so its idempotency key is fresh in each '
+                f"run: it is coordinated, but a repetition in another run cannot be recognised. Give the graph a "
+                f'checkpointer and a thread_id, or name a business `key` in the policy, such as "order/{{id}}".',
             )
-        return keys.digest("fresh", owner)
+        return key or keys.digest("fresh", owner)
 
     def _logged(self, values: Values) -> dict[str, Any]:
         return {name: shown(values[name]) for name in self._policy.log_fields if name in values}

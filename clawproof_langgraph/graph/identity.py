@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from langchain_core.messages import AIMessage
 
+from clawproof_langgraph.graph.surroundings import checkpointer_of
 from clawproof_langgraph.keys import digest
 from clawproof_langgraph.runtime.context import CallContext
 
@@ -21,27 +22,29 @@ class CallSite:
 
     Args:
         thread: the LangGraph thread; empty without one.
+        task: the id of the task that makes the call: the same when that is resumed, another one in each run.
         message: the id of the AIMessage that emitted the call; where that is not seen, the id of its task.
         tool_call_id: the id of the tool call, with its ordinal where a message uses the same one twice.
         agent: the agent's name.
         emitted: whether `message` is an AIMessage, and not only a task.
         durable: whether the graph has a checkpointer, so that its message ids outlive a crash.
         execution: an object that lives as long as this execution of the task, the same for all calls in it.
-        task: the id of LangGraph's task, which is the same when that is resumed.
         attempt: which attempt of the execution this is, where a RetryPolicy makes more than one.
         pulse: tells LangGraph that a wait is not a hang.
+        configurable: what LangGraph says of the run, for those who look at what is around the call.
     """
 
     thread: str = ""
+    task: str = ""
     message: str = ""
     tool_call_id: str = ""
     agent: str = ""
     emitted: bool = False
     durable: bool = False
     execution: object = None
-    task: str = ""
     attempt: int = 1
     pulse: Callable[[], None] | None = None
+    configurable: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def site_of_request(request: Any) -> CallSite:
@@ -68,12 +71,13 @@ def _site(
         tool_call_id=(tool_call_id or "") + ordinal,
         agent=_agent_of(config, message, configurable),
         emitted=bool(emitter),
-        durable=_has_checkpointer(configurable),
+        durable=checkpointer_of(configurable) is not None,
         # The scratchpad itself is another one for each attempt, and takes no weak references.
         execution=getattr(configurable.get("__pregel_scratchpad"), "get_null_resume", None),
         task=task,
         attempt=getattr(getattr(runtime, "execution_info", None), "node_attempt", 1),
         pulse=getattr(runtime, "heartbeat", None),
+        configurable=configurable,
     )
 
 
@@ -91,15 +95,23 @@ def derive_key(site: CallSite, tool: str, plain: str, fingerprint: str, outer: C
     Returns:
         The key; empty where nothing tells a repetition of this call from another call.
     """
-    if outer is not None and outer.idempotency_key and not (site.emitted and site.durable):
+    if outer is not None and named_by_outer(site, outer):
         number = outer.count(fingerprint)
         return digest("inner", outer.idempotency_key, tool, fingerprint, str(number))
-    if not (site.thread and site.message):
+    # Without a thread, two runs that are both meant may have messages with the same id; a task is of one run.
+    kind, where = ("call", site.thread) if site.thread else ("run", site.task)
+    if not (where and site.message):
         return ""
-    counted = 0 if site.tool_call_id else _executions.count(site, plain)
+    named = site.tool_call_id and (site.thread or site.emitted)  # models may use an id again in their next message
+    counted = 0 if named else _executions.count(site, plain + site.tool_call_id)
     if counted is None:
         return ""
-    return digest("call", site.thread, site.message, site.tool_call_id, tool, plain, str(counted))
+    return digest(kind, where, site.message, site.tool_call_id, tool, plain, str(counted))
+
+
+def named_by_outer(site: CallSite, outer: CallContext | None) -> bool:
+    """Tell whether the guarded call around a call names it, because no checkpoint keeps the message that emitted it."""
+    return outer is not None and bool(outer.idempotency_key) and not (site.emitted and site.durable)
 
 
 class _Executions:
@@ -164,17 +176,6 @@ def _messages(state: Any) -> Sequence[Any]:
         value for value in values if isinstance(value, list) and any(isinstance(item, AIMessage) for item in value)
     )
     return next(lists, ())
-
-
-def _has_checkpointer(configurable: Mapping[str, Any]) -> bool:
-    """Tell whether the running graph keeps checkpoints.
-
-    A graph compiled with `checkpointer=False` still finds its parent's checkpointer in the config; only the loop that
-    runs it knows that it has none.
-    """
-    schedule = getattr(configurable.get("__pregel_call"), "keywords", {}).get("schedule_task")
-    loop = getattr(schedule, "__self__", None)
-    return getattr(loop, "checkpointer", configurable.get("__pregel_checkpointer")) is not None
 
 
 def _agent_of(config: Mapping[str, Any], message: AIMessage | None, configurable: Mapping[str, Any]) -> str:

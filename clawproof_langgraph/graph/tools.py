@@ -61,6 +61,11 @@ def guarded_copy(tool: BaseTool, calls: GuardedCalls) -> BaseTool:
     return copy
 
 
+def calls_of(tool: BaseTool) -> GuardedCalls | None:
+    """Give what coordinates the calls of a guarded copy, None for any other tool."""
+    return tool.__dict__.get(_CALLS)
+
+
 def is_guarded(tool: BaseTool) -> bool:
     """Tell whether a tool is a guarded copy."""
     return _CALLS in tool.__dict__

@@ -59,7 +59,7 @@ def chosen_cells() -> Matrix:
         _with_remedies(pairwise(guarded_cells(), _values)),
         _with_remedies(pairwise(asked_again_cells(), _values)),
         _with_remedies(pairwise(cut_short_cells(), _values)),
-        _unique([*pairwise(unguarded_cells(), _values), *known_duplicates()]),
+        tuple(pairwise(unguarded_cells(), _values)),
     )
 
 

@@ -14,6 +14,8 @@ from tests.waiting import PATIENCE, await_until
 
 from .stage import Build, hooked, human, ready_made, turn, wrapped
 
+pytestmark = pytest.mark.filterwarnings("ignore:A RetryPolicy on node:clawproof_langgraph.errors.ClawproofWarning")
+
 BUILDS = [hooked, wrapped, ready_made]
 SEEING_MESSAGES = [hooked, ready_made]
 POLICIES = {

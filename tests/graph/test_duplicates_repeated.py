@@ -17,6 +17,8 @@ from tests.waiting import PATIENCE
 
 from .stage import Build, doubts, hooked, human, ready_made, turn
 
+pytestmark = pytest.mark.filterwarnings("ignore:ToolRetryMiddleware around:clawproof_langgraph.errors.ClawproofWarning")
+
 
 def losing_replies(paid: list[str]) -> BaseTool:
     """Make a payment of which every reply is lost."""

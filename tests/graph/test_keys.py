@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
+from langgraph.runtime import Runtime
 from langgraph.types import Command, RetryPolicy, Send
 
 from clawproof_langgraph import Coordinator, ToolPolicy
@@ -16,6 +17,8 @@ from tests.langgraph.scripted import ScriptedModel, asks, call, play, results, s
 
 from .stage import Build, as_tool, guarded, hooked, human, ready_made, turn, types_of, use, wrapped
 from .till import Till
+
+pytestmark = pytest.mark.filterwarnings("ignore:A RetryPolicy on node:clawproof_langgraph.errors.ClawproofWarning")
 
 BUILDS = [hooked, wrapped, ready_made]
 
@@ -123,6 +126,45 @@ def test_without_a_thread_a_key_is_fresh(coordinator: Coordinator, mode: str) ->
         play(graph, asks(call("pay", "1")), mode=mode)
 
     assert till.paid == [1, 1] and len(set(till.keys())) == 2
+
+
+@pytest.mark.parametrize("build", [hooked, wrapped])
+def test_without_a_thread_the_attempts_of_a_node_are_the_same_call(
+    coordinator: Coordinator, mode: str, build: Build
+) -> None:
+    till = Till(coordinator)
+    tools = ToolNode(till.guard.wrap_tools(till.tools())) if build is wrapped else till.guard.tool_node(till.tools())
+    graph = tools_only(tools, node={"retry_policy": RetryPolicy(initial_interval=0.01, jitter=False)})
+
+    state = play(graph, asks(call("pay", "1"), call("break_once", "2")), mode=mode)
+
+    assert [message.content for message in results(state)] == ["paid 1", "ok"]
+    assert till.paid == [1] and len(set(till.keys())) == 1
+
+
+def test_without_a_thread_calls_of_two_messages_with_the_same_id_are_two(coordinator: Coordinator, mode: str) -> None:
+    """Some models number their calls anew in each message."""
+    till = Till(coordinator)
+    pay = till.guard.wrap_tools(till.tools())[0]
+
+    def twice(state: Any) -> dict[str, Any]:
+        return {"messages": [pay.invoke(call("pay", "call_0")), pay.invoke(call("pay", "call_0"))]}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("node", twice)
+    builder.add_edge(START, "node")
+    play(builder.compile(), human(), mode=mode)
+
+    assert till.paid == [1, 1]
+
+
+def test_outside_of_a_graph_a_message_may_be_run_again(coordinator: Coordinator) -> None:
+    till = Till(coordinator)
+    node = till.guard.tool_node(till.tools())
+    for _ in range(2):
+        node.invoke(asks(call("pay", "1")), {"configurable": {"__pregel_runtime": Runtime()}})
+
+    assert till.paid == [1, 1]
 
 
 def test_both_branches_of_a_fan_out_with_equal_ids_run(coordinator: Coordinator) -> None:

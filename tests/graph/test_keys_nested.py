@@ -14,10 +14,12 @@ from langgraph.types import Command, RetryPolicy, interrupt
 
 from clawproof_langgraph import Coordinator, Guard, ToolPolicy
 from clawproof_langgraph.graph.identity import CallSite, derive_key
-from tests.langgraph.scripted import agent_loop, call, play, thread
+from tests.langgraph.scripted import agent_loop, call, play, says, thread
 
 from .stage import Build, hooked, human, ready_made, turn, wrapped
 from .till import Till
+
+pytestmark = pytest.mark.filterwarnings("ignore:A RetryPolicy on node:clawproof_langgraph.errors.ClawproofWarning")
 
 BUILDS = [hooked, wrapped, ready_made]
 
@@ -80,6 +82,33 @@ def test_a_sub_agent_inside_a_guarded_tool_pays_once_when_the_tool_runs_again(
     graph = hooked(guard, turn(call("delegate")), [delegate])
     play(graph, human(), thread(), mode=mode)
     play(graph, Command(resume="yes"), thread(), mode=mode)
+
+    assert till.paid == [1]
+
+
+def test_a_sub_agent_without_checkpoints_is_told_apart_also_in_a_node_with_a_timeout(coordinator: Coordinator) -> None:
+    till = Till(coordinator)
+
+    async def ask(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [says(call("pay", "1"))]}
+
+    inner = StateGraph(MessagesState)
+    inner.add_node("model", ask)
+    inner.add_node("tools", till.guard.tool_node(till.tools()), timeout=30)
+    inner.add_edge(START, "model")
+    inner.add_edge("model", "tools")
+    agent = inner.compile(checkpointer=False)
+
+    @tool
+    async def delegate() -> str:
+        """Have another agent pay, and ask only then."""
+        await agent.ainvoke(human())
+        return interrupt("was that right?")
+
+    guard = Guard(coordinator, tools={"delegate": ToolPolicy(effect="delegate")})
+    graph = hooked(guard, turn(call("delegate")), [delegate])
+    play(graph, human(), thread(), mode="async")
+    play(graph, Command(resume="yes"), thread(), mode="async")
 
     assert till.paid == [1]
 

@@ -55,6 +55,8 @@ class SqliteBackend(EmbeddedBackend):
         ConfigurationError: the file cannot be used, is not ours, or is from a newer version.
     """
 
+    reach = "the processes of this machine"
+
     def __init__(
         self,
         path: str | os.PathLike[str],
