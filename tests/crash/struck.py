@@ -79,7 +79,7 @@ class CutShort(Doomed):
                 self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
     def _install_handlers(self) -> None:
-        # Forked from a server that ignores what is typed at the keyboard.
+        # Whatever was inherited: a test runner's processes may ignore what is typed at the keyboard.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if self._cell.end is End.EXIT:
             signal.signal(signal.SIGTERM, self._exit)
