@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from clawproof_langgraph.graph.surroundings import Place
 from clawproof_langgraph.policy import Effect, ToolPolicy
@@ -120,6 +121,7 @@ def _no_checkpoints(node: str, tool: str) -> Finding:
     )
 
 
+@lru_cache(maxsize=256)
 def durability(mode: str, tool: str) -> Finding:
     """Say that checkpoints are written later than calls are settled."""
     by_default = " (LangGraph's default)" if mode == "async" else ""
@@ -132,6 +134,7 @@ def durability(mode: str, tool: str) -> Finding:
     )
 
 
+@lru_cache(maxsize=256)
 def local_store(store: str, reach: str) -> Finding:
     """Say that LangGraph Server may need more than a store that one process or machine reaches."""
     return Finding(

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from langchain_core.tools import BaseTool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.prebuilt import ToolNode
+from langgraph.pregel import Pregel
 from langgraph.types import RetryPolicy
 
 from clawproof_langgraph.graph.references import closed_over, reachable
@@ -53,8 +55,8 @@ class Place:
         """List what the hooks of the ToolNode hold on to: guards, middleware and the user's own."""
         if self.tool_node is None:
             return []
-        hooks = (getattr(self.tool_node, name, None) for name in ("_wrap_tool_call", "_awrap_tool_call"))
-        return list(reachable([hook for hook in hooks if hook is not None]))
+        hooks = [getattr(self.tool_node, name, None) for name in ("_wrap_tool_call", "_awrap_tool_call")]
+        return list(reachable(hooks, until=lambda item: isinstance(item, BaseTool | Pregel)))  # which have hooks inside
 
 
 # --- the run in which a call is made ----------------------------------------------------------------------------

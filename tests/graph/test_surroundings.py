@@ -174,6 +174,19 @@ def test_each_guard_and_each_place_is_warned_of(coordinator: Coordinator) -> Non
     assert len(told) == 3 and all(name in text for name, text in zip(where, told, strict=True))
 
 
+def test_the_same_agent_is_looked_at_in_each_graph_around_it(coordinator: Coordinator, mode: str) -> None:
+    shop = Shop(coordinator)
+    agent = shop.agent(checkpointer=None)
+    builder = inside(agent).builder
+    builder.add_node("again", agent, retry_policy=RETRY)
+    builder.add_edge("agent", "again")
+    graph = builder.compile(checkpointer=InMemorySaver())
+
+    [told] = heard(lambda: [go(inside(agent), mode), go(graph, mode)])
+
+    assert told.startswith('A RetryPolicy on node "again" starts')
+
+
 def test_a_warning_is_told_at_the_users_line(coordinator: Coordinator) -> None:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -379,6 +392,32 @@ def test_a_call_inside_a_guarded_call_is_named_by_that_which_is_warned_of(
     assert shop.paid == [1]
 
 
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_an_agent_inside_a_guarded_call_without_checkpoints_of_its_own_is_named_by_it(
+    coordinator: Coordinator, face: str
+) -> None:
+    shop = Shop(coordinator)
+    agent = shop.agent(checkpointer=False)
+
+    @tool
+    def order() -> str:
+        """Have an agent pay."""
+        return agent.invoke(human())["messages"][-1].text
+
+    @tool("order")
+    async def aorder() -> str:
+        """Have an agent pay."""
+        return (await agent.ainvoke(human()))["messages"][-1].text
+
+    guard = Guard(coordinator, tools={"order": ToolPolicy(effect="delegate", key="order/7")})
+    node = guard.tool_node([order if face == "sync" else aorder])
+    graph = tools_only(node, node={"retry_policy": RETRY}, checkpointer=InMemorySaver())
+
+    assert heard(lambda: play(graph, asks(call("order")), thread(), mode=face)) == []
+    assert shop.paid == [1]
+    assert shop.guard.check(graph) == []
+
+
 # --- LangGraph Server -------------------------------------------------------------------------------------------
 
 ON_SERVER = {"configurable": {"thread_id": "a", "graph_id": "shop", "assistant_id": "1"}}
@@ -420,6 +459,7 @@ def test_a_file_is_for_one_machine_and_a_store_that_all_reach_for_all(
 
         monkeypatch.setattr(coordinator._backend, "reach", "")
         assert heard(lambda: Guard(coordinator, tools={})) == []
+        assert heard(lambda: play(Shop(coordinator).loop(), human(), ON_SERVER)) == []
 
 
 # --- other versions of LangGraph --------------------------------------------------------------------------------
