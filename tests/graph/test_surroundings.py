@@ -174,6 +174,19 @@ def test_each_guard_and_each_place_is_warned_of(coordinator: Coordinator) -> Non
     assert len(told) == 3 and all(name in text for name, text in zip(where, told, strict=True))
 
 
+def test_the_same_agent_is_looked_at_in_each_graph_around_it(coordinator: Coordinator, mode: str) -> None:
+    shop = Shop(coordinator)
+    agent = shop.agent(checkpointer=None)
+    builder = inside(agent).builder
+    builder.add_node("again", agent, retry_policy=RETRY)
+    builder.add_edge("agent", "again")
+    graph = builder.compile(checkpointer=InMemorySaver())
+
+    [told] = heard(lambda: [go(inside(agent), mode), go(graph, mode)])
+
+    assert told.startswith('A RetryPolicy on node "again" starts')
+
+
 def test_a_warning_is_told_at_the_users_line(coordinator: Coordinator) -> None:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -446,6 +459,7 @@ def test_a_file_is_for_one_machine_and_a_store_that_all_reach_for_all(
 
         monkeypatch.setattr(coordinator._backend, "reach", "")
         assert heard(lambda: Guard(coordinator, tools={})) == []
+        assert heard(lambda: play(Shop(coordinator).loop(), human(), ON_SERVER)) == []
 
 
 # --- other versions of LangGraph --------------------------------------------------------------------------------
