@@ -23,7 +23,7 @@ class Finding:
 
     Args:
         kind: what it is, in a word.
-        where: the nodes, from that of the outermost graph on; or the tool, the store.
+        where: the nodes, from that of the outermost graph on; or the store, or the durability.
         what: what happens.
         remedy: what to do about it.
     """
