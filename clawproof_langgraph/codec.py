@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from enum import Enum
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from clawproof_langgraph.errors import ClawproofError
+from pydantic import BaseModel
+
+from clawproof_langgraph.errors import ClawproofError, ConfigurationError
 
 _VERSION: Final = b"1"
 _TAG: Final = "$"
@@ -37,6 +42,44 @@ def register(kind: type, tag: str, encode: Callable[[Any], Any], decode: Callabl
     """
     _encoders[kind] = (tag, encode)
     _decoders[tag] = decode
+
+
+def allow(*kinds: type) -> None:
+    """Put dataclasses, pydantic models and enums on the list: those types themselves, and nothing that they refer to.
+
+    Raises:
+        ConfigurationError: something else is named.
+    """
+    for kind in kinds:
+        tag = f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', kind)}"
+        if not isinstance(kind, type):
+            raise ConfigurationError(f"{kind!r} is no type; name classes: results=[Receipt].")
+        if issubclass(kind, Enum):
+            register(kind, tag, _value_of, kind)
+        elif issubclass(kind, BaseModel):
+            register(kind, tag, dict, partial(kind.model_validate, by_alias=False, by_name=True))
+        elif is_dataclass(kind):
+            register(kind, tag, _fields_of, partial(_dataclass_of, kind))
+        else:
+            raise ConfigurationError(
+                f"{tag} is neither a dataclass, nor a pydantic model, nor an enum: return something that is, or a dict."
+            )
+
+
+def _value_of(member: Enum) -> Any:
+    return member.value
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _dataclass_of(kind: type, values: dict[str, Any]) -> Any:
+    given = {field.name for field in fields(kind) if field.init}
+    made = kind(**{name: value for name, value in values.items() if name in given})
+    for name in values.keys() - given:
+        object.__setattr__(made, name, values[name])  # also where the class is frozen
+    return made
 
 
 def dumps(value: Any) -> bytes:
@@ -81,7 +124,10 @@ def _pack(value: Any) -> Any:
     if kind in _encoders:
         tag, encode = _encoders[kind]
         return {_TAG: tag, "v": _pack(encode(value))}
-    raise NotStorable(f"The value cannot be stored: {kind.__module__}.{kind.__qualname__} is not on the list of types.")
+    raise NotStorable(
+        f"The value cannot be stored: {kind.__module__}.{kind.__qualname__} is not on the list of types. A "
+        f"dataclass, a pydantic model or an enum can be named: Coordinator.from_url(url, results=[{kind.__name__}])."
+    )
 
 
 def _unpack(value: Any) -> Any:
@@ -98,7 +144,7 @@ _decoders["dict"] = dict
 register(tuple, "tuple", list, tuple)
 register(set, "set", list, set)
 register(frozenset, "frozenset", list, frozenset)
-register(bytes, "bytes", lambda value: base64.b64encode(value).decode(), base64.b64decode)
+register(bytes, "bytes", lambda value: base64.b64encode(value).decode(), partial(base64.b64decode, validate=True))
 register(datetime, "datetime", datetime.isoformat, datetime.fromisoformat)
 register(date, "date", date.isoformat, date.fromisoformat)
 register(time, "time", time.isoformat, time.fromisoformat)

@@ -7,23 +7,19 @@ import itertools
 import logging
 import os
 import secrets
-import threading
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Any, Literal, Self
 
-from clawproof_langgraph import codec, events
+from clawproof_langgraph import codec
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.urls import open_backend
-from clawproof_langgraph.core.hold import give_back, leave, take
 from clawproof_langgraph.core.order import check_order
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError, LockOrderError
 from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.held_lock import HeldLock
 from clawproof_langgraph.model import (
-    Begin,
-    Granted,
     Kill,
     Killed,
     Mode,
@@ -34,10 +30,10 @@ from clawproof_langgraph.model import (
     Sweep,
     Want,
 )
-from clawproof_langgraph.runtime.context import Frame, Link, current_frame, pop, push
+from clawproof_langgraph.runtime.budget import RetryBudget
+from clawproof_langgraph.runtime.context import Frame, current_frame
 from clawproof_langgraph.runtime.drive import Body, Driver
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
-from clawproof_langgraph.runtime.lease import Lease
 from clawproof_langgraph.runtime.threads import Threads
 from clawproof_langgraph.templates import agent_name, canonical
 
@@ -64,6 +60,12 @@ class Coordinator:
         keep_results: how long settled calls are remembered; part of the promise that nothing is repeated.
         keep_events: how long the log is kept.
         max_events: the most events that are kept, whatever their age.
+        results: dataclasses, pydantic models and enums that the results of tools may contain, so that a repetition of
+            a call can be answered with them; each must be named, in every process that answers. What is not on the
+            list is never stored.
+
+    Raises:
+        ConfigurationError: a duration is none, or something else is named among `results`.
     """
 
     def __init__(
@@ -73,11 +75,13 @@ class Coordinator:
         keep_results: str | float = "30d",
         keep_events: str | float = "7d",
         max_events: int = 100_000,
+        results: Iterable[type] = (),
     ) -> None:
         if isinstance(backend, str | os.PathLike):
             raise ConfigurationError(
                 f"Coordinator() takes a backend; for a URL write Coordinator.from_url({backend!r})."
             )
+        codec.allow(*results)
         self._backend = backend
         self._terms = Sweep(
             keep_results=seconds(keep_results, "keep_results"),
@@ -85,6 +89,7 @@ class Coordinator:
             max_events=max_events,
         )
         self._closed = False
+        self._budgets: dict[str, RetryBudget] = {}
         self.start_anew()
         start_anew_in_children(self)
 
@@ -129,6 +134,10 @@ class Coordinator:
     def new_owner(self) -> str:
         """Make the id of a new call."""
         return f"{self.session}-{next(self._numbers)}"
+
+    def retry_budget(self, tool: str) -> RetryBudget:
+        """Give the budget of a tool's retries in this process, which outlives guards that are made for one run."""
+        return self._budgets.get(tool) or self._budgets.setdefault(tool, RetryBudget(tool))
 
     def driver(self, body: Body | None = None, pulse: Callable[[], None] | None = None) -> Driver:
         """Make the driver of one program over this coordinator's store.
@@ -257,13 +266,13 @@ class Coordinator:
         Raises:
             ConfigurationError: the key is not known or its call is not in doubt; nothing is changed.
         """
-        self._backend.record(_resolution(key, outcome, result, by))
+        self._backend.record(resolution(key, outcome, result, by))
 
     async def aresolve(
         self, key: str, outcome: Literal["applied", "not_applied"], *, result: Any = None, by: str = ""
     ) -> None:
         """Do what `resolve` does, from an event loop."""
-        await self._backend.arecord(_resolution(key, outcome, result, by))
+        await self._backend.arecord(resolution(key, outcome, result, by))
 
     def tell(self, note: Note) -> None:
         """Append an event beside an error that matters more: a store that is down is only logged."""
@@ -310,105 +319,6 @@ class Coordinator:
         await self.aclose()
 
 
-class HeldLock:
-    """What `coordinator.lock(...)` gives: a context manager, sync and async, for one use."""
-
-    def __init__(self, coordinator: Coordinator, wants: tuple[Want, ...], agent: str, ttl: float, wait: float) -> None:
-        self._coordinator, self._wants, self._agent, self._ttl, self._wait = coordinator, wants, agent, ttl, wait
-        self._unused = threading.Lock()
-        self._held: tuple[Begin, Granted, Driver] | None = None
-        self._link: Link | None = None
-
-    def _check_unused(self) -> None:
-        if not self._unused.acquire(blocking=False):
-            raise ConfigurationError("A lock object is for one use: call coordinator.lock(...) for each `with`.")
-
-    def _ask(self, bell: Callable[[], str]) -> Begin:
-        coordinator, wants = self._coordinator, self._wants
-        outer = coordinator.nesting(wants)
-        ancestors = outer.chain if outer else ()
-        return Begin(
-            coordinator.new_owner(),
-            coordinator.session,
-            wants,
-            self._ttl,
-            self._agent,
-            ancestors=ancestors,
-            bell=bell(),
-        )
-
-    def _taken(self, ask: Begin, granted: Granted, driver: Driver) -> Lease:
-        assert driver.lease is not None
-        self._held = (ask, granted, driver)
-        self._link = push(driver.lease, self._coordinator)
-        return driver.lease
-
-    def _prevented(self, error: LockOrderError) -> Note:
-        names = tuple(want.resource for want in self._wants)
-        data = {"wanted": error.wanted, "held": error.held}
-        return Note(events.DEADLOCK_PREVENTED, self._agent, resources=names, data=data)
-
-    def __enter__(self) -> Lease:
-        self._check_unused()
-        driver = self._coordinator.driver()
-        try:
-            ask = self._ask(driver.take_bell)
-        except LockOrderError as exc:
-            self._coordinator.tell(self._prevented(exc))
-            raise
-        try:
-            return self._taken(ask, driver.drive(take(ask, wait=self._wait)), driver)
-        except BaseException:
-            try:
-                if driver.lease is not None:  # interrupted when it was granted already
-                    driver.drive(leave(ask))
-            finally:
-                self._end(driver)
-            raise
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
-        assert self._held is not None, "the lock was not taken"
-        ask, granted, driver = self._held
-        try:
-            driver.drive(give_back(ask, granted))
-        finally:
-            self._end(driver)
-
-    async def __aenter__(self) -> Lease:
-        self._check_unused()
-        driver = self._coordinator.driver()
-        try:
-            ask = self._ask(driver.use_loop_bell)
-        except LockOrderError as exc:
-            await self._coordinator.atell(self._prevented(exc))
-            raise
-        try:
-            return self._taken(ask, await driver.adrive(take(ask, wait=self._wait)), driver)
-        except BaseException:
-            try:
-                if driver.lease is not None:
-                    await driver.adrive(leave(ask))
-            finally:
-                self._end(driver)
-            raise
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None
-    ) -> None:
-        assert self._held is not None, "the lock was not taken"
-        ask, granted, driver = self._held
-        try:
-            await driver.adrive(give_back(ask, granted))
-        finally:
-            self._end(driver)
-
-    def _end(self, driver: Driver) -> None:
-        """Stop renewing the lease and leave the call chain, whatever became of giving it back."""
-        driver.let_go()
-        if self._link is not None:
-            pop(self._link)
-
-
 def _agent(name: str) -> str:
     if not name:
         raise ConfigurationError("An agent needs a name; `clawproof locks` shows the names in use.")
@@ -427,7 +337,13 @@ def _filter(after: int, types: Iterable[str], limit: int, about: dict[str, str])
     return EventFilter(after, kinds, limit=limit, **about)
 
 
-def _resolution(key: str, outcome: str, result: Any, by: str) -> Resolve:
+def resolution(key: str, outcome: str, result: Any, by: str) -> Resolve:
+    """Make the fact that tells what became of a call in doubt.
+
+    Raises:
+        ConfigurationError: the outcome is not known.
+        NotStorable: the result has no stored form.
+    """
     if outcome not in ("applied", "not_applied"):
         raise ConfigurationError(f'outcome="{outcome}" is not known; say "applied" or "not_applied".')
     told = _CONFIRMED if result is None else result

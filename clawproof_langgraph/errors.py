@@ -190,16 +190,18 @@ class OutcomeUnknown(ClawproofError):
     Args:
         key: the idempotency key of the call in doubt.
         tool: the tool that was called.
+        why: what a look into it has found, if it does not settle the question.
     """
 
-    def __init__(self, key: str, tool: str) -> None:
-        self.key, self.tool = key, tool
+    def __init__(self, key: str, tool: str, why: str = "") -> None:
+        self.key, self.tool, self.why = key, tool, why
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:
+        found = f" ({self.why})" if self.why else ""
         return (
-            f'The outcome of an earlier "{self.tool}" call with these arguments is unknown: it may have taken effect. '
-            f"It was not run again, and must not be repeated. Find out what happened, then run "
+            f'The outcome of an earlier "{self.tool}" call with these arguments is unknown: it may have taken effect'
+            f"{found}. It was not run again, and must not be repeated. Find out what happened, then run "
             f"`clawproof resolve {shlex.quote(self.key)} applied` (or not_applied). The tool's author can narrow the "
             f"doubt with NotApplied or not_applied_on, and with call.effect_begins()."
         )

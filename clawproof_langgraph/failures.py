@@ -13,6 +13,7 @@ is what the library says happened.
 from __future__ import annotations
 
 import errno
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -29,11 +30,16 @@ _REDIS: Final = {
     "TimeoutError": True,
     "AuthenticationError": False,
     "AuthorizationError": False,
+    "ReadOnlyError": True,  # during a failover, as the two that follow; MasterDownError is one
+    "ClusterDownError": True,
+    "TryAgainError": True,
+    "WatchError": True,  # what was read has changed before the transaction
 }
 
 _PASSING: Final[Mapping[str, Mapping[str, bool]]] = {
     "builtins": {"ConnectionError": True, "TimeoutError": True},
     "http": {"IncompleteRead": True, "BadStatusLine": True},
+    "ssl": {"SSLEOFError": True, "SSLZeroReturnError": True},  # the other side has ended the connection
     "httpx": _HTTPX,
     "httpx2": _HTTPX,
     "httpcore": {"NetworkError": True, "TimeoutException": True, "RemoteProtocolError": True, "ProxyError": True},
@@ -68,14 +74,20 @@ _ANSWERED: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
 _PASSING_4XX: Final = frozenset({408, 425, 429})
 """Request Timeout (RFC 9110, 15.5.9), Too Early (RFC 8470, 5.2), Too Many Requests (RFC 6585, 4)."""
 
+_CONFLICT: Final = 409
+_REFUSED: Final = frozenset({"IntegrityError", "DataError", "IntegrityConstraintViolationError"})
+"""Of DB-API 2.0 (PEP 249), and of asyncpg, which has names of its own."""
+
 _UNREACHABLE: Final = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH})
 
 _SQL_PACKAGES: Final = frozenset({"psycopg", "psycopg2", "asyncpg", "sqlalchemy"})
-_SQLSTATES: Final = frozenset({"40001", "40P01"})
-"""serialization_failure and deadlock_detected (PostgreSQL, Appendix A); 40001 is of the SQL standard."""
+_DATABASES: Final = _SQL_PACKAGES | {"sqlite3"}
+_SQLSTATES: Final = frozenset({"40001", "40P01", "55P03"})
+"""serialization_failure, deadlock_detected and lock_not_available (PostgreSQL, Appendix A)."""
 
-_SQLSTATES_OF_CONNECTION: Final = ("08", "57P01", "57P02", "57P03")
-"""The class of connection exceptions; a server that shuts down, has crashed, or starts (PostgreSQL, Appendix A)."""
+_SQLSTATES_OF_CONNECTION: Final = ("08", "53300", "57P01", "57P02", "57P03", "57P05", "25P03")
+"""The class of connection exceptions; too many connections; a server that shuts down, has crashed, or starts; one that
+ended a connection that was idle, outside or inside of a transaction (PostgreSQL, Appendix A)."""
 
 _SQLITE_PASSING: Final = frozenset({5, 6})
 """SQLITE_BUSY and SQLITE_LOCKED: the primary code is the low byte of an extended one (sqlite.org/rescode.html)."""
@@ -88,7 +100,7 @@ def may_pass(error: BaseException) -> bool:
     """Tell whether an error may pass if the call is repeated: the default of `Retry.retry_on`.
 
     These may: errors of transport and time-outs; HTTP 408, 425, 429 and 5xx, and no other status; serialisation
-    failures, deadlocks and lost connections of a database. A group may if all its members may.
+    failures, deadlocks, waits for a lock and lost connections of a database. A group may if all its members may.
     """
     if isinstance(error, BaseExceptionGroup):
         return all(may_pass(member) for member in error.exceptions)
@@ -102,11 +114,30 @@ def may_pass(error: BaseException) -> bool:
     return _is_passing_class(error) or _is_passing_code(error)
 
 
+def was_refused(error: BaseException) -> bool:
+    """Tell whether a service says that the request which has failed did nothing.
+
+    These do: HTTP 4xx, but for those that may pass and for 409, which may tell of the request's own first attempt; a
+    violated constraint or unfit data of a database, whose transaction is rolled back. Of what came before that request
+    it tells nothing. A group does if all its members do.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(was_refused(member) for member in error.exceptions)
+    inner = _inner(error)
+    if inner is not None:
+        return was_refused(inner)
+    answer = _answer(error)
+    if answer is not None:
+        status, _ = answer
+        return 400 <= status <= 499 and status not in _PASSING_4XX and status != _CONFLICT
+    return any(name in _REFUSED and package in _DATABASES for package, name in _classes(error))
+
+
 def retry_after(error: BaseException, *, now: float) -> float | None:
     """Give the seconds after which the service asks for the next request, None if it does not say.
 
-    `Retry-After` is a number of seconds or a date (RFC 9110, 10.2.3); one that is past gives 0. Of the members of a
-    group the latest counts.
+    `Retry-After` is a number of seconds or a date (RFC 9110, 10.2.3); one that is past gives 0, and a fraction, which
+    some services send, counts. Of the members of a group the latest counts.
 
     Args:
         error: what the tool raised.
@@ -125,7 +156,7 @@ def retry_after(error: BaseException, *, now: float) -> float | None:
 
 def _seconds(value: str, now: float) -> float | None:
     value = value.strip()
-    if value.isascii() and value.isdigit():
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", value):
         return float(value)
     try:
         date = parsedate_to_datetime(value)

@@ -227,7 +227,7 @@ class Guard:
             return self._without_policy(tool)
         _check_fields(tool, policy)
         pair = tool.response_format == "content_and_artifact"
-        traits = ToolTraits(policy, is_mcp(tool), uses_effect_mark(tool), pair)
+        traits = ToolTraits(tool.name, policy, is_mcp(tool), uses_effect_mark(tool), pair)
         calls = GuardedCalls(
             self.coordinator, tool.name, policy, self.agent, traits, self._notices, self._lookout, self._resources
         )

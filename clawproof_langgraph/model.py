@@ -55,6 +55,7 @@ class Begin(NamedTuple):
         repeated: True when this owner has asked before.
         waited: seconds that the owner has waited so far.
         data: what the policy allows to be logged.
+        task: the LangGraph task that asks, where a human may be asked in it; empty for none.
     """
 
     owner: str
@@ -74,6 +75,7 @@ class Begin(NamedTuple):
     repeated: bool = False
     waited: float = 0.0
     data: Mapping[str, Any] = MappingProxyType({})
+    task: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,13 @@ class Settle:
         key: the idempotency key of the lease; empty for none.
         result: the encoded result of a done or rejected call; None if it could not be stored.
         touched: whether the effect may have happened, in this execution or one before it under the same lease.
+        is_open: whether a failed call is still the same call when the model asks for it again, since its effect may
+            have happened and must not happen under another key, too.
         attempt: how many times the tool was executed.
         error: the type of the exception, for the log.
         emits: domain events, as (type, data).
+        by: who found out that a call in doubt is done, where the tool was not run; empty where it was.
+        facts: what else the log says of the end.
     """
 
     owner: str
@@ -97,9 +103,12 @@ class Settle:
     key: str = ""
     result: bytes | None = None
     touched: bool = True
+    is_open: bool = False
     attempt: int = 1
     error: str = ""
     emits: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    by: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +186,31 @@ class Resolve:
         applied: True: the effect happened; False: it did not, and the call may run again.
         result: the encoded result that a replay gives.
         by: who says so.
+        owner: whose lease the call is under, where it is looked into before it is run again; empty for none.
+        fence: which execution the doubt is about; 0 for whichever was last.
     """
 
     key: str
     applied: bool
     result: bytes | None = None
     by: str = ""
+    owner: str = ""
+    fence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Says that a human is asked what became of a call in doubt.
+
+    Args:
+        key: its idempotency key.
+        task: the LangGraph task that asks, and that is run again with the answer.
+        fence: which execution the doubt is about; 0 where an answer to something else was taken in its place.
+    """
+
+    key: str
+    task: str
+    fence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +227,7 @@ class Note:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-Fact = Kill | Revive | Resolve | Note
+Fact = Kill | Revive | Resolve | Asked | Note
 """One administrative fact, recorded with its event."""
 
 
@@ -216,6 +244,8 @@ class Granted:
         ttl: seconds until it ends, counted from before the request was sent.
         key: the idempotency key of the call, which is another one than was asked for when it was adopted.
         attempt: how often the call was executed before.
+        in_doubt: the fence of an earlier execution, if that may have had its effect; 0 if not.
+        asked: about which executions, by their fences, a human was asked in the request's task, in order.
     """
 
     owner: str
@@ -223,6 +253,8 @@ class Granted:
     ttl: float
     key: str
     attempt: int = 0
+    in_doubt: int = 0
+    asked: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,19 +286,32 @@ class Replay:
         key: its idempotency key.
         result: the encoded result; None when it could not be stored.
         rejected: whether the result is an error that is raised again.
+        asked: as of a grant.
     """
 
     key: str
     result: bytes | None
     rejected: bool = False
+    asked: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The call is in doubt and its policy says not to run it again."""
+    """The call is in doubt and its policy says not to run it again.
+
+    Args:
+        key: its idempotency key.
+        tool: the tool that was called.
+        fence: which execution is in doubt.
+        asked: as of a grant.
+        why: what a look into it has found, if it does not settle the question.
+    """
 
     key: str
     tool: str
+    fence: int = field(default=0, compare=False)
+    asked: tuple[int, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
@@ -141,6 +141,12 @@ def _to_key(value: Any) -> Any:
     return value
 
 
+def _to_probe(value: Any) -> Any:
+    if value is not None and (not callable(value) or isinstance(value, type)):
+        raise ValueError(f"{value!r} is no function; write, for example, probe=look_up_payment.")
+    return value
+
+
 def _to_event_type(value: Any) -> Any:
     named = isinstance(value, str) and value and value == value.strip() and value.isprintable()
     if value is not None and not named:
@@ -150,10 +156,11 @@ def _to_event_type(value: Any) -> Any:
 
 EffectName = Literal["read", "idempotent", "keyed", "transactional", "delegate", "once"]
 ModeName = Literal["exclusive", "shared"]
-InDoubt = Literal["hold", "rerun"]
+InDoubt = Literal["hold", "rerun", "probe", "interrupt"]
 OnRefusal = Literal["tell_model", "raise"]
 ExceptionTypes = type[BaseException] | Sequence[type[BaseException]]
 BusinessKey = str | Callable[[Mapping[str, Any]], str]
+Probe = Callable[[Any], Any]
 
 
 class Retry(_Checked):
@@ -242,7 +249,13 @@ class ToolPolicy(_Checked):
         key: the business key of a call: a template, or a callable that gets the arguments; None derives one.
         key_fields: the arguments that make a call the same; None is all that the model gives.
         retry: when to run a failed attempt again; False for never.
-        on_in_doubt: `hold` or `rerun` a call in doubt; None is the default of the effect.
+        on_in_doubt: what becomes of a call in doubt when it is asked for again: `hold` refuses it, `rerun` runs it
+            again, `probe` lets `probe` find out, `interrupt` asks a human through LangGraph's `interrupt()`, which
+            needs a checkpointer (without one, it is held). None is `probe` where there is one, and else the default of
+            the effect.
+        probe: a function, sync or async, that gets the call (see `current_call`) and tells what became of it: it gives
+            what the tool would have returned, `NotApplied` where nothing happened, or None where it cannot tell. It may
+            take as long as the ttl. Where it cannot tell, or fails, the call is held, or a human is asked.
         not_applied_on: the type, or types, of exception that prove that nothing happened.
         emits: the type of a domain event that a success appends.
         on_refusal: `tell_model` or `raise`.
@@ -261,7 +274,8 @@ class ToolPolicy(_Checked):
     key: Annotated[BusinessKey | None, BeforeValidator(_to_key)] = None
     key_fields: Annotated[tuple[str, ...] | None, BeforeValidator(_to_names_or_none)] = None
     retry: Annotated[Retry | Literal[False], BeforeValidator(_to_retry)] = Retry()
-    on_in_doubt: Annotated[InDoubt | None, _one_of("hold", "rerun")] = None
+    on_in_doubt: Annotated[InDoubt | None, _one_of(*get_args(InDoubt))] = None
+    probe: Annotated[Probe | None, BeforeValidator(_to_probe)] = None
     not_applied_on: Annotated[tuple[type[BaseException], ...], BeforeValidator(_to_exception_types)] = ()
     emits: Annotated[str | None, BeforeValidator(_to_event_type)] = None
     on_refusal: Annotated[OnRefusal, _one_of("tell_model", "raise")] = "tell_model"
@@ -282,6 +296,7 @@ class ToolPolicy(_Checked):
             key_fields: Sequence[str] | None = ...,
             retry: Retry | Literal[False] = ...,
             on_in_doubt: InDoubt | None = ...,
+            probe: Probe | None = ...,
             not_applied_on: ExceptionTypes = ...,
             emits: str | None = ...,
             on_refusal: OnRefusal = ...,
@@ -299,6 +314,10 @@ class ToolPolicy(_Checked):
             )
         if self.effect is Effect.READ and self.key is not None:
             raise ValueError('a tool with effect="read" changes nothing and needs no key; remove `key`.')
+        if self.on_in_doubt == "probe" and self.probe is None:
+            raise ValueError('on_in_doubt="probe" needs a `probe`: a function that tells what became of a call.')
+        if self.probe is not None and self.on_in_doubt in ("hold", "rerun"):
+            raise ValueError(f'on_in_doubt="{self.on_in_doubt}" never asks the `probe`; remove one of the two.')
         return self
 
     def lock_list(self) -> tuple[Lock, ...]:
@@ -310,10 +329,16 @@ class ToolPolicy(_Checked):
         """Give the seconds to wait for the turn."""
         return 1.5 * self.ttl if self.wait is None else self.wait
 
+    def when_in_doubt(self) -> InDoubt:
+        """Tell what becomes of a call in doubt that is asked for again."""
+        if self.on_in_doubt is not None:
+            return self.on_in_doubt
+        return "probe" if self.probe is not None else "rerun" if self.rerun_within() else "hold"
+
     def rerun_within(self) -> float:
         """Give the seconds since its first attempt in which a call in doubt runs again."""
-        if self.on_in_doubt == "hold":
-            return 0.0
-        if self.on_in_doubt == "rerun" or self.effect in (Effect.IDEMPOTENT, Effect.DELEGATE):
+        if self.probe is not None or self.on_in_doubt == "rerun":  # a probe comes first
             return float("inf")
-        return self.key_window if self.effect is Effect.KEYED else 0.0
+        if self.on_in_doubt is not None:
+            return 0.0
+        return {Effect.ONCE: 0.0, Effect.KEYED: self.key_window}.get(self.effect, float("inf"))

@@ -20,6 +20,7 @@ from clawproof_langgraph.backends.granting import (
     expire,
     first_conflict,
     grant,
+    granted,
     hand_on,
     leave_queue,
     mark_suspected,
@@ -38,6 +39,7 @@ from clawproof_langgraph.backends.store import LAST_PLACE, LeaseRow, Transaction
 from clawproof_langgraph.backends.wants import names_of, shown
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.model import (
+    Asked,
     Begin,
     BeginReply,
     Fact,
@@ -77,7 +79,7 @@ def begin(tx: Transaction, ask: Begin) -> BeginReply:
     lease = tx.lease(ask.owner) if ask.repeated else None
     if lease and lease.claimed:  # the reply to an earlier begin was lost; its TTL counts from this one
         tx.put_lease(lease._replace(expires=tx.ticks + ask.ttl, seen=tx.ticks))
-        return Granted(ask.owner, lease.fence, ask.ttl, lease.ask.key, lease.attempt)
+        return granted(ask, lease, tx.record(lease.ask.key) if lease.attempt else None)
     reply = _take_turn(tx, ask, lease)
     hand_on(tx)
     return reply
@@ -94,25 +96,25 @@ def _take_turn(tx: Transaction, ask: Begin, handed: LeaseRow | None) -> BeginRep
         if not isinstance(judged, Fit):
             _leave(tx, handed, waiter)
             return judged
-        ask, wants, attempt = judged.ask, judged.wants, judged.attempt
+        ask, wants = judged.ask, judged.wants
         if handed and handed.wants == wants and not tx.is_over(handed):
-            return _claim(tx, ask, wants, attempt)
+            return _claim(tx, judged)
         if handed:
             release(tx, handed)
             handed = None
         obstacle = first_conflict(tx, ask, wants, place=place, arrived=arrived)
         if obstacle is None:
             _leave(tx, None, waiter)
-            return grant(tx, ask, wants, attempt=attempt, since=ask.waited)
+            return grant(tx, judged)
         if not end_if_dead(tx, obstacle):
             _wait(tx, ask, wants, waiter)
             return _queued(tx, ask, obstacle, arrived)
 
 
-def _claim(tx: Transaction, ask: Begin, wants: tuple[Want, ...], attempt: int) -> Granted:
+def _claim(tx: Transaction, fit: Fit) -> Granted:
     # Readers are handed over in steps of a bounded size; each that claims starts the next step.
-    tx.freed.extend(want.resource for want in wants if want.mode is Mode.SHARED)
-    return grant(tx, ask, wants, attempt=attempt, since=ask.waited, held=True)
+    tx.freed.extend(want.resource for want in fit.wants if want.mode is Mode.SHARED)
+    return grant(tx, fit, held=True)
 
 
 def _leave(tx: Transaction, handed: LeaseRow | None, waiter: WaiterRow | None) -> None:
@@ -235,6 +237,8 @@ def record(tx: Transaction, fact: Fact) -> None:
             tx.append(events.AGENT_REVIVED, Begin("", "", agent=fact.agent), data={"by": fact.by})
         case Resolve():
             _resolve(tx, fact)
+        case Asked():
+            _note_question(tx, fact)
         case Note():
             about = Begin(fact.call, "", agent=fact.agent, thread=fact.thread, key=fact.key)
             tx.append(fact.type, about, resources=fact.resources, fence=fact.fence, data=fact.data)
@@ -253,14 +257,33 @@ def _resolve(tx: Transaction, fact: Resolve) -> None:
             f'No call is recorded under key "{fact.key}"; `clawproof locks` lists the calls in doubt with their keys.'
         )
     state = State.DONE if fact.applied else State.FAILED
-    if row.state is state:
+    if row.state is state and not row.touched:
         return
-    if row.state is not State.IN_DOUBT or is_running(tx, fact.key):
-        state_now = "running" if row.state is State.IN_DOUBT else row.state
+    is_running_elsewhere = is_running(tx, fact.key) and not _looks_into(tx, fact)
+    if not row.touched or is_running_elsewhere or (fact.fence and fact.fence != row.fence):
+        state_now = "running" if row.touched else row.state
         raise ConfigurationError(f'The call under key "{fact.key}" is not in doubt: it is {state_now}.')
     # Without its owner, a late settle can no longer overrule what was resolved.
-    tx.put_record(row._replace(state=state, result=fact.result, owner="", updated_at=tx.now))
+    known = row._replace(state=state, result=fact.result, owner="", touched=False, updated_at=tx.now)
+    tx.put_record(known)
     hand_on(tx)
     about = Begin("", "", agent=row.agent, thread=row.thread, tool=row.tool, key=row.key)
     data = {"applied": fact.applied, "by": fact.by, "tool": row.tool}
     tx.append(events.CALL_RESOLVED, about, fence=row.fence, data=data)
+
+
+def _looks_into(tx: Transaction, fact: Resolve) -> bool:
+    """Tell whether whoever resolves a call holds its lease, and so keeps everybody else from running it."""
+    lease = tx.lease(fact.owner) if fact.owner else None
+    return lease is not None and lease.claimed and lease.ask.key == fact.key
+
+
+def _note_question(tx: Transaction, fact: Asked) -> None:
+    row = tx.record(fact.key)
+    if row is None or not row.touched:  # somebody has found out meanwhile
+        return
+    tx.put_record(row._replace(asked=(*row.asked, (fact.task, fact.fence))))
+    if not fact.fence:
+        return
+    about = Begin("", "", agent=row.agent, thread=row.thread, tool=row.tool, key=row.key)
+    tx.append(events.CALL_ASKED, about, resources=row.resources, fence=row.fence, data={"tool": row.tool})

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from clawproof_langgraph import events
-from clawproof_langgraph.backends.records import EXPIRED, doubt_of
+from clawproof_langgraph.backends.records import EXPIRED, Fit, asked_in, doubt_of
 from clawproof_langgraph.backends.store import (
     CLAIM_WITHIN,
     LAST_PLACE,
     WAITER_LIFE,
     Holding,
     LeaseRow,
+    RecordRow,
     Transaction,
     WaiterRow,
 )
@@ -113,10 +114,10 @@ def end_if_dead(tx: Transaction, obstacle: Obstacle) -> bool:
     return False
 
 
-def grant(
-    tx: Transaction, ask: Begin, wants: tuple[Want, ...], *, attempt: int, since: float, held: bool = False
-) -> Granted:
+def grant(tx: Transaction, fit: Fit, *, held: bool = False) -> Granted:
     """Give a request its lease, claimed; `held` says that its resources are already its own."""
+    ask, wants, record = fit.ask, fit.wants, fit.record
+    attempt, since = record.attempt if record else 0, ask.waited
     fence = tx.next_cursor()
     lease = LeaseRow(ask, wants, fence, tx.ticks + ask.ttl, tx.ticks, tx.ticks, True, attempt)
     if held:
@@ -129,7 +130,16 @@ def grant(
     if ask.tool:
         data = {**ask.data, "tool": ask.tool, "attempt": attempt + 1, "waited": round(since, 6)}
         tx.append(events.CALL_STARTED, ask, resources=names, fence=fence, data=data)
-    return Granted(ask.owner, fence, ask.ttl, ask.key, attempt)
+    return granted(ask, lease, record)
+
+
+def granted(ask: Begin, lease: LeaseRow, record: RecordRow | None) -> Granted:
+    """Tell of a lease, and of what is known of its call from before."""
+    key, fence, attempt = lease.ask.key, lease.fence, lease.attempt
+    if record is None:
+        return Granted(ask.owner, fence, ask.ttl, key, attempt)
+    doubt = record.fence if record.touched else 0
+    return Granted(ask.owner, fence, ask.ttl, key, attempt, doubt, asked_in(ask.task, record))
 
 
 def release(tx: Transaction, lease: LeaseRow) -> None:

@@ -41,7 +41,7 @@ class _Tables:
     queues: dict[str, _Queue] = field(default_factory=dict)
     sessions: dict[str, float] = field(default_factory=dict)
     records: dict[str, RecordRow] = field(default_factory=dict)
-    doubts: dict[str, dict[str, None]] = field(default_factory=dict)
+    unsettled: dict[str, dict[str, None]] = field(default_factory=dict)
     killed: dict[str, Killed] = field(default_factory=dict)
     log: list[Event] = field(default_factory=list)
     last_cursor: int = 0
@@ -187,28 +187,29 @@ class _MemoryTransaction(Transaction):
         return self._tables.records.get(key)
 
     def unsettled(self, scope: str) -> list[RecordRow]:
-        return [self._tables.records[key] for key in self._tables.doubts.get(scope, ())]
+        return [self._tables.records[key] for key in self._tables.unsettled.get(scope, ())]
 
     def put_record(self, row: RecordRow) -> None:
         self.drop_record(row.key)  # so that the newest is last
         self._put(self._tables.records, row.key, row)
-        if row.state is State.IN_DOUBT:
-            self._put(self._tables.doubts, row.scope, {**self._tables.doubts.get(row.scope, {}), row.key: None})
+        if row.touched:
+            self._put(self._tables.unsettled, row.scope, {**self._tables.unsettled.get(row.scope, {}), row.key: None})
 
     def drop_record(self, key: str) -> None:
         row = self._tables.records.get(key)
         if row is None:
             return
         self._drop(self._tables.records, key)
-        if row.state is State.IN_DOUBT:
-            others = {other: None for other in self._tables.doubts[row.scope] if other != key}
+        if row.touched:
+            others = {other: None for other in self._tables.unsettled[row.scope] if other != key}
             if others:
-                self._put(self._tables.doubts, row.scope, others)
+                self._put(self._tables.unsettled, row.scope, others)
             else:
-                self._drop(self._tables.doubts, row.scope)
+                self._drop(self._tables.unsettled, row.scope)
 
     def in_doubt(self) -> list[RecordRow]:
-        return [self._tables.records[key] for keys in self._tables.doubts.values() for key in keys]
+        rows = [self._tables.records[key] for keys in self._tables.unsettled.values() for key in keys]
+        return [row for row in rows if row.state is State.IN_DOUBT]
 
     def killed(self, agent: str) -> Killed | None:
         return self._tables.killed.get(agent)

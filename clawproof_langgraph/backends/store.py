@@ -71,7 +71,10 @@ class RecordRow(NamedTuple):
         same_as: the key of the call that it has turned out to be; empty for a call of its own.
         resources: what a call in doubt held.
         reason: why it is in doubt.
-        doubted_before: whether it was in doubt when its last execution began.
+        doubted_before: whether its effect may have happened when its last execution began.
+        touched: whether its effect may have happened though it did not succeed: it is in doubt, or it failed in a way
+            that proves nothing, and its tool may be run again.
+        asked: (task, fence) of each question to a human what became of it, in order.
     """
 
     key: str
@@ -91,6 +94,8 @@ class RecordRow(NamedTuple):
     resources: tuple[str, ...] = ()
     reason: str = ""
     doubted_before: bool = False
+    touched: bool = False
+    asked: tuple[tuple[str, int], ...] = ()
 
 
 class Transaction(ABC):
@@ -228,7 +233,7 @@ class Transaction(ABC):
 
     @abstractmethod
     def unsettled(self, scope: str) -> list[RecordRow]:
-        """Read the records in doubt of a scope, the oldest first."""
+        """Read the records of a scope whose effect may have happened, the oldest first."""
 
     @abstractmethod
     def put_record(self, row: RecordRow) -> None:

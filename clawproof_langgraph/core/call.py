@@ -9,12 +9,13 @@ begin -> wait for the turn -> run -> settle
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clawproof_langgraph import events
-from clawproof_langgraph.core.acquire import acquire
-from clawproof_langgraph.core.outcome import may_have_touched, state_after
+from clawproof_langgraph.core.acquire import Verdict, acquire
+from clawproof_langgraph.core.doubt import Questions, look_into
+from clawproof_langgraph.core.outcome import may_have_touched, state_after, stays_open
 from clawproof_langgraph.core.retry import pause_before
 from clawproof_langgraph.core.steps import Afford, Draw, Ending, Now, Program, Raised, Returned, Run, Sleep, Warn
 from clawproof_langgraph.errors import BackendUnavailable, LeaseLost, OutcomeUnrecorded
@@ -45,6 +46,7 @@ class Terms:
         effect: what the tool does.
         wait: seconds to wait for the turn.
         retry: when to run it again; None for never.
+        probes: whether the tool's author can look what became of a call in doubt.
         emits: the type of the domain event of a success; empty for none.
         fields: what that event carries of the arguments.
     """
@@ -52,6 +54,7 @@ class Terms:
     effect: Effect
     wait: float
     retry: Retry | None = None
+    probes: bool = False
     emits: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
 
@@ -67,22 +70,37 @@ def guarded_call(ask: Begin, terms: Terms) -> Program[Ended]:
         WaitTimeout: the turn did not come in time.
         BackendUnavailable: the store could not be used; the tool was not run.
     """
-    verdict = yield from acquire(ask, wait=terms.wait)
+    questions = Questions()
+    verdict = yield from _verdict(ask, terms, questions)
     if not isinstance(verdict, Granted):
+        if isinstance(verdict, Replay):
+            yield from questions.pass_over(verdict.asked)
         return verdict
-    outcomes = yield from _run_with_retries(ask, verdict, terms)
+    outcomes = yield from _run_with_retries(ask, verdict, terms, questions)
     yield from _settle(ask, verdict, terms, outcomes)
     return outcomes[-1]
+
+
+def _verdict(ask: Begin, terms: Terms, questions: Questions) -> Program[Verdict]:
+    """Get a turn, or the answer in its place, finding out what became of a call in doubt where that can be."""
+    while True:
+        verdict = yield from acquire(ask, wait=terms.wait)
+        if isinstance(verdict, Granted) and verdict.in_doubt and terms.probes:
+            verdict = yield from look_into(ask, verdict)
+        if not (isinstance(verdict, Held) and ask.task):
+            return verdict
+        yield from questions.ask(ask, verdict)
 
 
 Outcomes = list[Returned | Raised]
 """How the attempts of one lease ended, in order; the last one is the call's."""
 
 
-def _run_with_retries(ask: Begin, lease: Granted, terms: Terms) -> Program[Outcomes]:
+def _run_with_retries(ask: Begin, lease: Granted, terms: Terms, questions: Questions) -> Program[Outcomes]:
     outcomes: Outcomes = []
     run: Run | None = None
     try:
+        yield from questions.pass_over(lease.asked)
         started = yield Now()
         while True:
             run = Run(lease, lease.attempt + len(outcomes) + 1)
@@ -114,8 +132,10 @@ def _pause(ask: Begin, terms: Terms, outcomes: Outcomes, started: float) -> Prog
     pause = pause_before(
         terms.retry, tries=len(outcomes), elapsed=elapsed, ttl=ask.ttl, chance=chance, asked=last.retry_after
     )
-    # Asked last: what is not retried anyway takes nothing out of the budget.
-    return pause if pause is not None and (yield Afford()) else None
+    if pause is None or (yield Afford()):  # asked last: what is not retried anyway takes nothing out of the budget
+        return pause
+    outcomes[-1] = replace(last, unaffordable=True)
+    return None
 
 
 def _retrying(lease: Granted, outcomes: Outcomes, pause: float) -> dict[str, Any]:
@@ -180,10 +200,16 @@ def _ending(ask: Begin, lease: Granted, terms: Terms, outcomes: Outcomes) -> Set
         result=last.stored,
         # An earlier attempt that failed may have had its effect all the same.
         touched=any(may_have_touched(outcome, terms.effect) for outcome in outcomes),
+        is_open=any(stays_open(outcome, terms.effect) for outcome in outcomes),
         attempt=lease.attempt + len(outcomes),
         error=_name(last),
+        facts={"retries": "suspended, since too many calls of this tool have failed"} if _is_unaffordable(last) else {},
         emits=((terms.emits, terms.fields),) if terms.emits and state is State.DONE else (),
     )
+
+
+def _is_unaffordable(outcome: Returned | Raised) -> bool:
+    return isinstance(outcome, Raised) and outcome.unaffordable
 
 
 def _name(outcome: Returned | Raised) -> str:

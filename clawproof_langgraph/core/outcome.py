@@ -14,6 +14,7 @@ _CERTAIN = {
     Ending.REJECTED: State.REJECTED,
     Ending.REFUSED: State.FAILED,
 }
+_ONCE_FOR_A_KEY = (Effect.KEYED, Effect.TRANSACTIONAL, Effect.DELEGATE)
 _UNTOUCHED = (Ending.NOT_APPLIED, Ending.REJECTED, Ending.REFUSED)
 
 
@@ -31,6 +32,14 @@ def state_after(outcome: Returned | Raised, effect: Effect) -> State:
     if outcome.ending is Ending.CANCELLED or effect is Effect.ONCE:
         return State.IN_DOUBT
     return State.FAILED
+
+
+def stays_open(outcome: Returned | Raised, effect: Effect) -> bool:
+    """Tell whether a failed call is still the same call when the model asks for it again.
+
+    Its effect may have happened, and must not happen a second time under another key. Of an idempotent tool it may.
+    """
+    return effect in _ONCE_FOR_A_KEY and may_have_touched(outcome, effect)
 
 
 def may_have_touched(outcome: Returned | Raised, effect: Effect) -> bool:

@@ -32,18 +32,14 @@ def pause_before(
     state = _state(tries)
     if stop_after_attempt(retry.max_retries + 1)(state):
         return None
-    pause = float(_backoff(retry)(state))
-    if retry.jitter:
-        pause *= 1 + _JITTER * (2 * chance - 1)
+    pause, least = float(_backoff(retry)(state)), asked or 0.0
     room = min(ttl / 2, retry.deadline - elapsed)
-    if asked is not None:
-        pause = max(pause, _spread(asked, room, chance) if retry.jitter else asked)
-    return pause if pause <= room else None
-
-
-def _spread(asked: float, room: float, chance: float) -> float:
-    """Lengthen a pause by chance, as far as there is room: all who were asked to wait would else come back at once."""
-    return max(asked, min(asked * (1 + _JITTER * chance), room))
+    if max(pause, least) > room:
+        return None
+    if retry.jitter:  # chance varies a pause as far as there is room, and never decides whether there is one
+        pause *= 1 + _JITTER * (2 * chance - 1)
+        least *= 1 + _JITTER * chance  # all who were asked to wait would else come back at once
+    return min(max(pause, least), room)
 
 
 def _backoff(retry: Retry) -> wait_exponential:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from clawproof_langgraph.errors import ClawproofError
-from clawproof_langgraph.model import Begin, Granted, Note, Settle, Withdraw
+from clawproof_langgraph.model import Asked, Begin, Granted, Held, Note, Resolve, Settle, Withdraw
 
 T = TypeVar("T")
 
@@ -64,10 +64,57 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """Asks to look, under a lease, what became of an earlier execution; the answer is a `Finding`."""
+
+    lease: Granted
+
+
+@dataclass(frozen=True, slots=True)
+class AskHuman:
+    """Asks a human what became of a call in doubt; the answer is a `Finding`.
+
+    Raises whatever suspends the graph until the human has answered.
+
+    Args:
+        held: the call.
+        counts: whether an answer that is there already can be meant: it was given to another question where this one
+            was never asked before, or was asked about another execution.
+    """
+
+    held: Held
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PassOver:
+    """Asks to pass over answers of a human that are not needed any more, so that nobody takes them for his own."""
+
+    answers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Warn:
     """Asks to tell the operator of something that the caller is spared."""
 
     error: ClawproofError
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What somebody found out of a call in doubt.
+
+    Args:
+        applied: whether the effect happened; None where that cannot be told.
+        result: if it did, the encoded result that a repetition gets; None if it has none.
+        by: who found out.
+        why: why it cannot be told.
+    """
+
+    applied: bool | None
+    result: bytes | None = None
+    by: str = ""
+    why: str = ""
 
 
 class Ending(Enum):
@@ -106,6 +153,7 @@ class Raised:
         effect_begun: False if the code proves that its effect had not begun.
         stored: the encoding of the error, where a repeat is answered with it.
         retry_after: seconds after which the service asks for the next attempt; None if it does not say.
+        unaffordable: whether it would be run again if the tool's budget of retries were not used up.
     """
 
     error: BaseException
@@ -114,7 +162,11 @@ class Raised:
     effect_begun: bool = True
     stored: bytes | None = None
     retry_after: float | None = None
+    unaffordable: bool = False
 
 
-Step = Begin | Settle | Withdraw | Note | Now | Draw | Afford | Wait | Sleep | Run | Warn
+Step = (
+    Begin | Settle | Withdraw | Note | Resolve | Asked | Now | Draw | Afford | Wait | Sleep | Run | Probe | AskHuman
+    | PassOver | Warn
+)  # fmt: skip
 Program = Generator[Step, Any, T]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -27,12 +26,10 @@ class PerAttempt(Generic[T]):
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._made: WeakKeyDictionary[CallContext, T] = WeakKeyDictionary()
-        self._lock = threading.Lock()
 
     def of(self, call: CallContext) -> T:
-        """Give that of an attempt."""
-        with self._lock:
-            return self._made.setdefault(call, self._make())
+        """Give that of an attempt, to all of its threads the same."""
+        return self._made.setdefault(call, self._make())  # one step, and no lock that a fork could copy held
 
 
 def with_key(call: CallContext | None, what: str) -> CallContext:
@@ -50,19 +47,6 @@ def with_key(call: CallContext | None, what: str) -> CallContext:
     )
 
 
-@dataclass(slots=True)
-class Taken:
-    """The number of one request.
-
-    Args:
-        number: from 0.
-        answered: whether it was answered for good; if not, it may have been carried out all the same.
-    """
-
-    number: int
-    answered: bool = False
-
-
 class Numbers:
     """Numbers identical requests of one attempt, and gives the number of one that failed to its repetition.
 
@@ -71,26 +55,65 @@ class Numbers:
 
     def __init__(self) -> None:
         self._next: Counter[str] = Counter()
-        self._free: defaultdict[str, list[int]] = defaultdict(list)
+        self._free: defaultdict[str, set[int]] = defaultdict(set)
         self._lock = threading.Lock()
 
+    def take(self, request: str) -> Taken:
+        """Take the lowest number that no other one of these requests has."""
+        with self._lock:
+            free = self._free[request]
+            number = min(free, default=self._next[request])
+            free.discard(number)
+            self._next[request] = max(self._next[request], number + 1)
+        return Taken(self, request, number)
+
+    def take_again(self, taken: Taken) -> None:
+        """Take back a number that may have been given up."""
+        with self._lock:
+            self._free[taken.request].discard(taken.number)
+
+    def give_up(self, taken: Taken) -> None:
+        """Leave a number to the next identical request."""
+        with self._lock:
+            self._free[taken.request].add(taken.number)
+
+
+@dataclass(slots=True)
+class Taken:
+    """The number of one request, however often it is sent.
+
+    Args:
+        numbers: where it was taken.
+        request: what it is one of.
+        number: from 0.
+        answered: whether it was answered for good; if not, it may have been carried out all the same.
+        succeeded: whether it was carried out.
+    """
+
+    numbers: Numbers
+    request: str
+    number: int
+    answered: bool = False
+    succeeded: bool = False
+
     @contextmanager
-    def taken(self, request: str) -> Iterator[Taken]:
-        """Take a number for a request that is made within; its caller notes whether it was answered."""
-        taken = Taken(self._take(request))
+    def sending(self) -> Iterator[None]:
+        """Send the request within, and note there whether it was answered; if not, the number is its repetition's."""
+        self.numbers.take_again(self)
+        self.answered = False
         try:
-            yield taken
+            yield
         finally:
-            if not taken.answered:
-                self._give_back(request, taken.number)
+            if not self.answered:
+                self.numbers.give_up(self)
 
-    def _take(self, request: str) -> int:
-        with self._lock:
-            if self._free[request]:
-                return heapq.heappop(self._free[request])
-            self._next[request] += 1
-            return self._next[request] - 1
-
-    def _give_back(self, request: str, number: int) -> None:
-        with self._lock:
-            heapq.heappush(self._free[request], number)
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read the answer within; one that breaks off is none."""
+        try:
+            yield
+        except GeneratorExit:  # who reads it has seen enough
+            raise
+        except BaseException:
+            self.numbers.give_up(self)
+            raise

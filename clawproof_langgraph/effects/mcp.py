@@ -58,8 +58,13 @@ class _Keyed:
         if call is None or not call.idempotency_key or KEY in (meta or {}):
             return await self._session.call_tool(name, arguments, *args, meta=meta, **kwargs)
         request = fingerprint({"tool": name, "arguments": arguments or {}})
-        with _numbers.of(call).taken(request) as taken:
-            meta = {**(meta or {}), KEY: call.sub_key(f"mcp {taken.number} {request}")}
+        taken = _numbers.of(call).take(request)
+        meta = {**(meta or {}), KEY: call.sub_key(f"mcp {taken.number} {request}")}
+        with taken.sending():
             result = await self._session.call_tool(name, arguments, *args, meta=meta, **kwargs)
-            taken.answered = not getattr(result, "isError", False)
+            taken.answered = not _tells_of_error(result)
         return result
+
+
+def _tells_of_error(result: Any) -> bool:
+    return bool(getattr(result, "is_error", False) or getattr(result, "isError", False))  # since version 2; before

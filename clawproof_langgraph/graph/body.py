@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
-from clawproof_langgraph.core.steps import Ending, Raised, Returned
+from clawproof_langgraph.core.steps import AskHuman, Ending, Finding, Raised, Returned
 from clawproof_langgraph.graph import outcomes
+from clawproof_langgraph.graph.asking import Human
+from clawproof_langgraph.graph.probing import alook, look
 from clawproof_langgraph.policy import ToolPolicy
 from clawproof_langgraph.runtime.budget import RetryBudget
 from clawproof_langgraph.runtime.context import CallContext, running
@@ -20,12 +23,14 @@ class ToolTraits:
     """What of a tool matters for judging how it ended.
 
     Args:
+        name: the tool's.
         policy: the tool's.
         mcp: whether it calls an MCP server.
         marks_effect: whether its code says when its effect begins.
         gives_pair: whether its body returns content and artifact.
     """
 
+    name: str
     policy: ToolPolicy
     mcp: bool
     marks_effect: bool
@@ -41,6 +46,7 @@ class ToolBody:
         run: the code, for a thread; None if there is only the other.
         arun: the code, for an event loop.
         budget: the retries that the tool may make; None for a budget of this call's own.
+        arguments: what the model gave.
     """
 
     def __init__(
@@ -50,8 +56,10 @@ class ToolBody:
         run: Callable[[], Any] | None,
         arun: Callable[[], Awaitable[Any]] | None = None,
         budget: RetryBudget | None = None,
+        arguments: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self._traits, self._coordinator = traits, coordinator
+        self._traits, self._coordinator, self._arguments = traits, coordinator, arguments
+        self._human: Human | None = None
         self._budget, self._retried = budget or RetryBudget("tool"), False
         self._code, self._acode = run, arun
         self.blocking = arun is None
@@ -59,7 +67,7 @@ class ToolBody:
     def run(self, lease: Lease, attempt: int) -> Returned | Raised:
         """Run it once on this thread."""
         assert self._code is not None
-        call = CallContext(lease, attempt=attempt)
+        call = self._context(lease, attempt)
         try:
             with running(call, lease, self._coordinator):
                 value = self._code()
@@ -70,7 +78,7 @@ class ToolBody:
     async def arun(self, lease: Lease, attempt: int) -> Returned | Raised:
         """Run it once on the event loop; it is cancelled when the lease is lost."""
         assert self._acode is not None
-        call = CallContext(lease, attempt=attempt)
+        call = self._context(lease, attempt)
         cancelling = _CancelOnLoss(lease)
         try:
             with running(call, lease, self._coordinator):
@@ -87,8 +95,41 @@ class ToolBody:
         self._retried = self._budget.take()
         return self._retried
 
+    def probe(self, lease: Lease, attempt: int) -> Finding:
+        """Let the tool's author tell what became of the execution before."""
+        assert self._traits.policy.probe is not None
+        call = self._context(lease, attempt)
+        with running(call, lease, self._coordinator):
+            return look(self._traits.policy.probe, call, lease.ttl)
+
+    async def aprobe(self, lease: Lease, attempt: int) -> Finding:
+        """Do what `probe` does, from an event loop."""
+        assert self._traits.policy.probe is not None
+        call = self._context(lease, attempt)
+        with running(call, lease, self._coordinator):
+            return await alook(self._traits.policy.probe, call, lease.ttl)
+
+    def ask_human(self, step: AskHuman) -> Finding:
+        """Ask a human what became of a call.
+
+        Raises:
+            GraphInterrupt: there is no answer yet.
+        """
+        return self._the_human().ask(step.held, counts=step.counts)
+
+    def pass_over(self, answers: int) -> None:
+        """Take so many answers of a human out of the way."""
+        self._the_human().pass_over(answers)
+
+    def _the_human(self) -> Human:
+        self._human = self._human or Human(self._traits.name, self._arguments)
+        return self._human
+
+    def _context(self, lease: Lease, attempt: int) -> CallContext:
+        return CallContext(lease, attempt=attempt, tool=self._traits.name, arguments=self._arguments)
+
     def _returned(self, value: Any) -> Returned:
-        judged = outcomes.returned(value, mcp=self._traits.mcp, policy=self._traits.policy)
+        judged = outcomes.returned(value, mcp=self._traits.mcp)
         if judged.ending is Ending.RETURNED:
             self._budget.give_back(retried=self._retried)
         return judged

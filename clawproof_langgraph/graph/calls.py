@@ -24,6 +24,7 @@ from clawproof_langgraph.errors import (
     WaitTimeout,
 )
 from clawproof_langgraph.graph import results
+from clawproof_langgraph.graph.arguments import shown
 from clawproof_langgraph.graph.body import ToolBody, ToolTraits
 from clawproof_langgraph.graph.identity import CallSite, derive_key, named_by_outer
 from clawproof_langgraph.graph.lookout import Lookout
@@ -31,7 +32,6 @@ from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
 from clawproof_langgraph.model import Begin, Mode, Note, Replay, State, Want
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
-from clawproof_langgraph.runtime.budget import RetryBudget
 from clawproof_langgraph.runtime.context import current_call
 from clawproof_langgraph.templates import Template, agent_name, canonical, parse
 
@@ -79,14 +79,14 @@ class GuardedCalls:
         )
         self._key = parse(policy.key) if isinstance(policy.key, str) else policy.key
         self._retry: Retry | None = policy.retry or None
-        self._budget = RetryBudget(tool)
+        self._budget = coordinator.retry_budget(tool)
         self._wait, self._rerun_within = policy.wait_limit(), policy.rerun_within()
 
     # --- sync and async -----------------------------------------------------------------------------------------
 
     def run(self, code: Callable[[], Any], values: Values, site: CallSite, tool_call_id: str | None) -> Any:
         """Run the tool under coordination and give what LangGraph sees."""
-        driver = self._coordinator.driver(self._body(code, None), site.pulse)
+        driver = self._coordinator.driver(self._body(code, None, values), site.pulse)
         try:
             ask = self._ask(values, site, driver.take_bell)
             ended = driver.drive(guarded_call(ask, self._terms(values)))
@@ -106,7 +106,7 @@ class GuardedCalls:
         tool_call_id: str | None,
     ) -> Any:
         """Do what `run` does on an event loop; `code` runs on a thread where there is no `acode`."""
-        driver = self._coordinator.driver(self._body(code, acode), site.pulse)
+        driver = self._coordinator.driver(self._body(code, acode, values), site.pulse)
         try:
             ask = self._ask(values, site, driver.use_loop_bell)
             ended = await driver.adrive(guarded_call(ask, self._terms(values)))
@@ -117,8 +117,10 @@ class GuardedCalls:
             return self._refuse(exc, tool_call_id)
         return self._conclude(ended, tool_call_id)
 
-    def _body(self, code: Callable[[], Any] | None, acode: Callable[[], Awaitable[Any]] | None) -> ToolBody:
-        return ToolBody(self._traits, self._coordinator, code, acode, self._budget)
+    def _body(
+        self, code: Callable[[], Any] | None, acode: Callable[[], Awaitable[Any]] | None, values: Values
+    ) -> ToolBody:
+        return ToolBody(self._traits, self._coordinator, code, acode, self._budget, values)
 
     # --- the request --------------------------------------------------------------------------------------------
 
@@ -139,6 +141,8 @@ class GuardedCalls:
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
             self._rerun_within, outer.chain if outer else (), bell(), expected, data=self._logged(values),
+            # Without a checkpointer, nobody could go on with the answer.
+            task=site.task if self._policy.on_in_doubt == "interrupt" and site.durable else "",
         )  # fmt: skip
 
     def _wants(self, values: Values) -> tuple[Want, ...]:
@@ -197,10 +201,11 @@ class GuardedCalls:
         return key or keys.digest("fresh", owner)
 
     def _logged(self, values: Values) -> dict[str, Any]:
-        return {name: _loggable(values[name]) for name in self._policy.log_fields if name in values}
+        return {name: shown(values[name]) for name in self._policy.log_fields if name in values}
 
     def _terms(self, values: Values) -> Terms:
-        return Terms(self._policy.effect, self._wait, self._retry, self._policy.emits or "", self._logged(values))
+        policy, logged = self._policy, self._logged(values)
+        return Terms(policy.effect, self._wait, self._retry, policy.probe is not None, policy.emits or "", logged)
 
     def _prevented(self, error: LockOrderError, site: CallSite) -> Note:
         data = {"wanted": error.wanted, "held": error.held, "tool": self._tool}
@@ -222,20 +227,31 @@ class GuardedCalls:
 
     def _noted(self, outcome: Raised) -> BaseException:
         if state_after(outcome, self._policy.effect) is State.IN_DOUBT:
+            asked_again = {"rerun": "is run again", "probe": "is looked into", "interrupt": "is put to a human"}
+            then = asked_again.get(self._policy.when_in_doubt(), "is not repeated")
             outcome.error.add_note(
-                f'clawproof: the effect of "{self._tool}" may have happened; the call is in doubt and is not repeated.'
+                f'clawproof: the effect of "{self._tool}" may have happened; the call is in doubt, and {then} when it '
+                f"is asked for again."
             )
         return outcome.error
 
     def _replay(self, replay: Replay, tool_call_id: str | None) -> Any:
         if replay.rejected:
-            raise Rejected(codec.loads(replay.result) if replay.result else f'"{self._tool}" was refused for good.')
+            raise Rejected(self._load(replay) if replay.result else f'"{self._tool}" was refused for good.')
         if replay.result is None:
             return self._stub(replay.key, tool_call_id)
-        value = results.readdress(codec.loads(replay.result), tool_call_id)
+        value = results.readdress(self._load(replay), tool_call_id)
         if isinstance(value, BaseException):
             raise value
         return self._shaped(value)
+
+    def _load(self, replay: Replay) -> Any:
+        assert replay.result is not None
+        try:
+            return codec.loads(replay.result)
+        except codec.NotStorable as exc:
+            ended = "was refused" if replay.rejected else "was already run for this call and succeeded"
+            raise codec.NotStorable(f'"{self._tool}" {ended} (key "{replay.key}"), and: {exc}') from exc
 
     def _stub(self, key: str, tool_call_id: str | None) -> Any:
         text = (
@@ -253,9 +269,3 @@ class GuardedCalls:
         """Give an answer that is not the tool's own the shape that LangChain expects of this tool."""
         is_pair = isinstance(answer, tuple) and len(answer) == 2
         return (answer, None) if self._traits.gives_pair and not is_pair else answer
-
-
-def _loggable(value: Any) -> Any:
-    if isinstance(value, int | float | bool | None):
-        return value
-    return str(value).encode("utf-8", "replace").decode()  # a model may send half a surrogate pair

@@ -22,7 +22,7 @@ class CallSite:
 
     Args:
         thread: the LangGraph thread; empty without one.
-        task: the task of the graph that makes the call; another one in each run.
+        task: the id of the task that makes the call: the same when that is resumed, another one in each run.
         message: the id of the AIMessage that emitted the call; where that is not seen, the id of its task.
         tool_call_id: the id of the tool call, with its ordinal where a message uses the same one twice.
         agent: the agent's name.
@@ -64,11 +64,9 @@ def _site(
 ) -> CallSite:
     configurable = config.get("configurable") or {}
     runtime = configurable.get("__pregel_runtime")
-    emitter = message.id if message else None
-    task = str(configurable.get("__pregel_task_id") or "")
+    emitter, task = message.id if message else None, str(configurable.get("__pregel_task_id") or "")
     return CallSite(
         thread=str(configurable.get("thread_id") or ""),
-        task=task,
         message=emitter or task,
         tool_call_id=(tool_call_id or "") + ordinal,
         agent=_agent_of(config, message, configurable),
@@ -76,6 +74,7 @@ def _site(
         durable=checkpointer_of(configurable) is not None,
         # The scratchpad itself is another one for each attempt, and takes no weak references.
         execution=getattr(configurable.get("__pregel_scratchpad"), "get_null_resume", None),
+        task=task,
         attempt=getattr(getattr(runtime, "execution_info", None), "node_attempt", 1),
         pulse=getattr(runtime, "heartbeat", None),
         configurable=configurable,

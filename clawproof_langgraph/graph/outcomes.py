@@ -13,7 +13,7 @@ from langgraph.errors import GraphBubbleUp, ParentCommand
 
 from clawproof_langgraph.core.steps import Ending, Raised, Returned
 from clawproof_langgraph.errors import NotApplied, Rejected
-from clawproof_langgraph.failures import retry_after
+from clawproof_langgraph.failures import retry_after, was_refused
 from clawproof_langgraph.graph import results
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
 
@@ -51,11 +51,10 @@ def _names_mark(code: Any) -> bool:
     )
 
 
-def returned(value: Any, *, mcp: bool, policy: ToolPolicy) -> Returned:
+def returned(value: Any, *, mcp: bool) -> Returned:
     """Judge what a tool returned; a message that tells of an error is never stored as a success."""
     if _tells_of_error(value):
-        doubtful = mcp and policy.effect is Effect.ONCE
-        return Returned(value, None, Ending.UNKNOWN if doubtful else Ending.REFUSED)
+        return Returned(value, None, Ending.UNKNOWN if mcp else Ending.REFUSED)
     return Returned(value, results.encode(value))
 
 
@@ -70,7 +69,22 @@ def raised(error: BaseException, *, mcp: bool, policy: ToolPolicy, effect_begun:
     ending = _ending_of(error, mcp=mcp, policy=policy)
     retryable = _retryable(error, ending, policy)
     asked = _retry_after(error) if retryable else None
-    return Raised(error, ending, retryable, effect_begun, _stored(error, ending), asked)
+    begun = effect_begun and not (ending is Ending.UNKNOWN and _has_done_nothing(error, policy))
+    return Raised(error, ending, retryable, begun, _stored(error, ending), asked)
+
+
+def _has_done_nothing(error: BaseException, policy: ToolPolicy) -> bool:
+    # The requests of one body before that which was refused have the call's key, or that of the same database, too. Of
+    # a `once` tool, one of them may have been the effect.
+    return policy.effect is not Effect.ONCE and _was_refused(error)
+
+
+def _was_refused(error: BaseException) -> bool:
+    try:
+        return was_refused(error)
+    except Exception:  # noqa: BLE001 - a faulty error must not hide what the tool raised
+        _log.exception("the error cannot be read; it is taken to prove nothing")
+        return False
 
 
 def _ending_of(error: BaseException, *, mcp: bool, policy: ToolPolicy) -> Ending:
@@ -90,7 +104,9 @@ def _ending_of(error: BaseException, *, mcp: bool, policy: ToolPolicy) -> Ending
         case _ if policy.not_applied_on and isinstance(error, policy.not_applied_on):
             return Ending.NOT_APPLIED
         case ToolException():
-            return Ending.UNKNOWN if mcp and policy.effect is Effect.ONCE else Ending.REFUSED
+            return (
+                Ending.UNKNOWN if mcp else Ending.REFUSED
+            )  # from behind the server, it may have come after the effect
         case _:
             return Ending.UNKNOWN
 

@@ -22,7 +22,7 @@ def error_of(verdict: Held | Killed | Mismatch) -> ClawproofError:
     """Make the error that a verdict means."""
     match verdict:
         case Held():
-            return OutcomeUnknown(verdict.key, verdict.tool)
+            return OutcomeUnknown(verdict.key, verdict.tool, verdict.why)
         case Killed():
             return AgentKilled(verdict.agent, verdict.reason, verdict.by)
         case Mismatch():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from langchain_core.messages import (
@@ -15,7 +17,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langgraph.errors import ParentCommand
-from langgraph.types import Command, Overwrite, Send
+from langgraph.types import Command, Overwrite, Send, TimeoutPolicy
 
 from clawproof_langgraph import codec
 
@@ -29,15 +31,18 @@ def encode(value: Any) -> bytes | None:
     try:
         return codec.dumps(value)
     except Exception as exc:  # noqa: BLE001 - what cannot be stored, for whatever reason, is still a result
-        _log.info("a result is not stored: %s", exc)
+        _log.warning("a result is not stored, so a repetition of its call cannot be answered with it: %s", exc)
         return None
 
 
 def readdress(value: Any, tool_call_id: str | None) -> Any:
-    """Address a stored result to the present call, also inside a Command; message ids are left to be new."""
+    """Address a stored result to the present call, also inside a Command; the ids of its messages are left to be new.
+
+    A Command may carry the history on, as handoffs do: the messages in it that answer other calls stay as they are.
+    """
     match value:
         case ToolMessage():
-            return value.model_copy(update={"tool_call_id": tool_call_id or value.tool_call_id, "id": None})
+            return _readdressed(value, tool_call_id)
         case Command():
             return dataclasses.replace(value, update=_readdress_update(value.update, tool_call_id))
         case ParentCommand():
@@ -48,12 +53,45 @@ def readdress(value: Any, tool_call_id: str | None) -> Any:
             return value
 
 
+def _readdressed(message: ToolMessage, tool_call_id: str | None) -> ToolMessage:
+    return message.model_copy(update={"tool_call_id": tool_call_id or message.tool_call_id, "id": None})
+
+
 def _readdress_update(update: Any, tool_call_id: str | None) -> Any:
-    if isinstance(update, dict):
-        return {name: _readdress_update(value, tool_call_id) for name, value in update.items()}
-    if isinstance(update, list | tuple):
-        return type(update)(_readdress_update(element, tool_call_id) for element in update)
-    return readdress(update, tool_call_id) if isinstance(update, ToolMessage) else update
+    answers = list(_answers(update))
+    if not answers:
+        return update
+    # Mostly it is the same call that asks again; else it was stored for that of the last, for the history comes first.
+    own = next((each for each in reversed(answers) if each.tool_call_id == tool_call_id), answers[-1])
+    return _mapped(update, lambda answer: _readdressed(answer, tool_call_id) if answer == own else answer)
+
+
+def _answers(update: Any) -> Iterator[ToolMessage]:
+    """List the messages of tools in an update."""
+    match update:
+        case ToolMessage():
+            yield update
+        case Overwrite():
+            yield from _answers(update.value)
+        case dict():
+            yield from itertools.chain.from_iterable(map(_answers, update.values()))
+        case list() | tuple():
+            yield from itertools.chain.from_iterable(map(_answers, update))
+
+
+def _mapped(update: Any, change: Callable[[ToolMessage], ToolMessage]) -> Any:
+    """Change the messages of tools in an update."""
+    match update:
+        case ToolMessage():
+            return change(update)
+        case Overwrite():
+            return Overwrite(_mapped(update.value, change))
+        case dict():
+            return {name: _mapped(value, change) for name, value in update.items()}
+        case list() | tuple():
+            return type(update)(_mapped(element, change) for element in update)
+        case _:
+            return update
 
 
 def _fields_set(message: BaseMessage) -> dict[str, Any]:
@@ -66,7 +104,13 @@ def _register(kind: type[BaseMessage]) -> None:
 
 for _kind in _MESSAGES:
     _register(_kind)
-codec.register(Send, "Send", lambda send: [send.node, send.arg], lambda parts: Send(*parts))
+codec.register(TimeoutPolicy, "TimeoutPolicy", dataclasses.asdict, lambda fields: TimeoutPolicy(**fields))
+codec.register(
+    Send,
+    "Send",
+    lambda send: [send.node, send.arg, send.timeout],
+    lambda parts: Send(parts[0], parts[1], timeout=parts[2]),
+)
 codec.register(Overwrite, "Overwrite", lambda over: over.value, Overwrite)
 codec.register(
     Command,

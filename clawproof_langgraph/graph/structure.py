@@ -8,7 +8,6 @@ from types import FunctionType
 from typing import Any
 
 from langchain_core.tools import BaseTool
-from langgraph.func import _TaskFunction
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
 
@@ -87,7 +86,7 @@ class _Search:
                     yield from self._in_tools(tools, place, around)
                 case Pregel():
                     yield from self.in_graph(item, place, around)
-                case _TaskFunction():
+                case _ if _is_task(item):
                     task = place.inside(getattr(item, "__name__", "task"), retried=retries(item.retry_policy))
                     yield from self._behind(item.func, task, around)
                 case BaseTool() if is_guarded(item):
@@ -109,4 +108,10 @@ def _named_by_a_tool(place: Place) -> Place:
 
 
 def _is_searched_apart(item: Any) -> bool:
-    return isinstance(item, ToolNode | Pregel | _TaskFunction | BaseTool)
+    return isinstance(item, ToolNode | Pregel | BaseTool) or _is_task(item)
+
+
+def _is_task(item: Any) -> bool:
+    """Tell whether something is what `@task` of `langgraph.func` makes: its class has no public name."""
+    kind = type(item)
+    return kind.__module__ == "langgraph.func" and hasattr(item, "func") and hasattr(item, "retry_policy")

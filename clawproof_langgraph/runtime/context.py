@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from clawproof_langgraph.keys import digest
 from clawproof_langgraph.model import Want
@@ -24,11 +26,15 @@ class CallContext:
         agent: who calls.
         resources: what the call holds.
         deadline: when its lease ends unless renewed, in seconds of `time.monotonic()`.
+        tool: the tool that is called.
+        arguments: what the model gave, validated.
     """
 
-    def __init__(self, lease: Lease, *, attempt: int) -> None:
+    def __init__(
+        self, lease: Lease, *, attempt: int, tool: str = "", arguments: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         self._lease = lease
-        self.attempt = attempt
+        self.attempt, self.tool, self.arguments = attempt, tool, arguments
         self.effect_begun = False
         self._counts: dict[str, itertools.count[int]] = {}
 

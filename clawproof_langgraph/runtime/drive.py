@@ -17,9 +17,13 @@ from typing import Any, Protocol, TypeVar
 from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
 from clawproof_langgraph.core.steps import (
     Afford,
+    AskHuman,
     Draw,
     Ending,
+    Finding,
     Now,
+    PassOver,
+    Probe,
     Program,
     Raised,
     Returned,
@@ -30,7 +34,18 @@ from clawproof_langgraph.core.steps import (
     Warn,
 )
 from clawproof_langgraph.errors import ClawproofError, ClawproofWarning
-from clawproof_langgraph.model import Begin, BeginReply, Granted, Note, Queued, Settle, SettleReply, Withdraw
+from clawproof_langgraph.model import (
+    Asked,
+    Begin,
+    BeginReply,
+    Granted,
+    Note,
+    Queued,
+    Resolve,
+    Settle,
+    SettleReply,
+    Withdraw,
+)
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
 from clawproof_langgraph.runtime.lease import Lease
 from clawproof_langgraph.runtime.threads import Threads
@@ -56,6 +71,18 @@ class Body(Protocol):
 
     def afford_retry(self) -> bool:
         """Take one more retry out of its budget, and tell whether it was there."""
+
+    def probe(self, lease: Lease, attempt: int) -> Finding:
+        """Find out what became of the execution before, which is in doubt."""
+
+    async def aprobe(self, lease: Lease, attempt: int) -> Finding:
+        """Do what `probe` does, from an event loop."""
+
+    def ask_human(self, step: AskHuman) -> Finding:
+        """Ask a human what became of a call; raises what suspends the graph until there is an answer."""
+
+    def pass_over(self, answers: int) -> None:
+        """Take so many answers of a human out of the way."""
 
 
 class Driver:
@@ -121,7 +148,7 @@ class Driver:
         match step:
             case Begin():
                 return self._begin(step)
-            case Settle() | Withdraw() | Note() if self._is_parents():
+            case Settle() | Withdraw() | Note() | Resolve() | Asked() if self._is_parents():
                 return SettleReply.SETTLED
             case Settle():
                 reply = self._backend.settle(step)
@@ -145,6 +172,17 @@ class Driver:
                 return _quietly(self._backend.withdraw, step)
             case Note():
                 return _quietly(self._backend.record, step)
+            case Resolve() | Asked():
+                return self._backend.record(step)
+            case Probe():
+                body, lease = self._ready()
+                return body.probe(lease, step.lease.attempt)
+            case AskHuman():
+                assert self._body is not None
+                return self._body.ask_human(step)
+            case PassOver():
+                assert self._body is not None
+                return self._body.pass_over(step.answers)
             case Warn():
                 return warn(step.error)
 
@@ -218,7 +256,7 @@ class Driver:
         match step:
             case Begin():
                 return await self._abegin(step)
-            case Settle() | Withdraw() | Note() if self._is_parents():
+            case Settle() | Withdraw() | Note() | Resolve() | Asked() if self._is_parents():
                 return SettleReply.SETTLED
             case Settle():
                 reply = await self._backend.asettle(step)
@@ -235,7 +273,12 @@ class Driver:
                 return await _aquietly(self._backend.awithdraw, step)
             case Note():
                 return await _aquietly(self._backend.arecord, step)
-            case Now() | Draw() | Afford() | Warn():
+            case Resolve() | Asked():
+                return await self._backend.arecord(step)
+            case Probe():
+                body, lease = self._ready()
+                return await body.aprobe(lease, step.lease.attempt)
+            case Now() | Draw() | Afford() | AskHuman() | PassOver() | Warn():
                 return self._perform(step)
 
     async def _abegin(self, ask: Begin) -> BeginReply:

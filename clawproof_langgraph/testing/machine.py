@@ -74,8 +74,8 @@ def pick(index: int, among: Sequence[T]) -> T:
 def gist(reply: BeginReply) -> tuple[object, ...]:
     """Reduce a reply to what the rules decide, without fences and words for humans."""
     match reply:
-        case Granted(owner, _, _, key, attempt):
-            return ("granted", owner, key, attempt)
+        case Granted(owner, _, _, key, attempt, in_doubt):
+            return ("granted", owner, key, attempt, bool(in_doubt))
         case Queued():
             return ("queued",)
         case Replay(key, result, rejected):
@@ -151,10 +151,10 @@ class GrantingMachine(RuleBasedStateMachine):
     # --- ending
 
     @precondition(lambda self: self._holders())
-    @rule(index=picks, state=outcomes)
-    def settle(self, index: int, state: State) -> None:
+    @rule(index=picks, state=outcomes, is_open=st.booleans())
+    def settle(self, index: int, state: State, is_open: bool) -> None:
         """End a lease that is alive."""
-        self._settle(pick(index, self._holders()), state)
+        self._settle(pick(index, self._holders()), state, is_open=is_open)
 
     @precondition(lambda self: self._contended())
     @rule(index=picks, state=st.sampled_from([State.DONE, State.FAILED, State.SUSPENDED]))
@@ -163,10 +163,15 @@ class GrantingMachine(RuleBasedStateMachine):
         self._settle(pick(index, self._contended()), state)
 
     @precondition(lambda self: self.leases)
-    @rule(index=picks, state=st.sampled_from([State.DONE, State.DONE, State.FAILED, State.IN_DOUBT, State.REJECTED]))
-    def settle_anyhow(self, index: int, state: State) -> None:
+    @rule(
+        index=picks,
+        state=st.sampled_from([State.DONE, State.DONE, State.FAILED, State.IN_DOUBT, State.REJECTED]),
+        is_open=st.booleans(),
+    )
+    def settle_anyhow(self, index: int, state: State, is_open: bool) -> None:
         """End a lease that may have ended before."""
-        self._settle(pick(index, [ask for ask in self.asked if ask.owner in self.leases][-RECENT:]), state)
+        among = [ask for ask in self.asked if ask.owner in self.leases][-RECENT:]
+        self._settle(pick(index, among), state, is_open=is_open)
 
     @precondition(lambda self: self.asked)
     @rule(index=picks)
@@ -276,9 +281,9 @@ class GrantingMachine(RuleBasedStateMachine):
         assert 0 < lease.ttl <= ask.ttl
         self.model.leases[ask.owner].until = self.clock.ticks() + lease.ttl
 
-    def _settle(self, ask: Begin, state: State) -> None:
+    def _settle(self, ask: Begin, state: State, *, is_open: bool = False) -> None:
         self._tick()
-        end = settled(self.leases[ask.owner], state, result=f"{ask.owner} {state}".encode())
+        end = settled(self.leases[ask.owner], state, result=f"{ask.owner} {state}".encode(), is_open=is_open)
         reply = self.store.settle(end)
         expected = self.model.settle(end, self.clock.ticks())
         event(f"settle: {expected}")

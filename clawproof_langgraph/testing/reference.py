@@ -29,7 +29,7 @@ from clawproof_langgraph.model import (
 )
 
 FREE = (State.FAILED, State.SUSPENDED)
-"""How a call ends that may run again; one that was in doubt before stays in doubt."""
+"""How a call ends that may run again; one whose effect may have happened before stays as it was."""
 CLAIM_WITHIN = 1.0
 WAITER_LIFE = 3.0
 
@@ -49,8 +49,8 @@ class Lease:
 class Record:
     """What is known of a call by its key.
 
-    `first` is when it was first executed; `unheard` says that its lease expired, `doubted_before` that it was in doubt
-    already when its last execution began.
+    `first` is when it was first executed; `unheard` says that its lease expired, `touched` that its effect may have
+    happened though it did not succeed, `doubted_before` that this was so already when its last execution began.
     """
 
     state: State
@@ -61,11 +61,17 @@ class Record:
     result: bytes | None = None
     unheard: bool = False
     doubted_before: bool = False
+    touched: bool = False
 
 
 def all_wants(ask: Begin) -> tuple[Want, ...]:
     """Add the key to the resources: one more, for this call alone."""
     return (*ask.wants, Want("the key " + ask.key, Mode.EXCLUSIVE)) if ask.key else ask.wants
+
+
+def proves_nothing(end: Settle) -> bool:
+    """Tell whether the effect of a call may have happened though it did not succeed."""
+    return end.state is State.IN_DOUBT or (end.state is State.FAILED and end.is_open)
 
 
 def in_conflict(one: Begin, other: Begin) -> bool:
@@ -93,7 +99,8 @@ class Reference:
         mine = self.leases.get(ask.owner)
         if mine and mine.claimed:
             mine.until = now + ask.ttl
-            return Granted(ask.owner, 0, ask.ttl, ask.key, mine.attempt)
+            record = self.records.get(ask.key)
+            return Granted(ask.owner, 0, ask.ttl, ask.key, mine.attempt, record is not None and record.touched)
         answer = self._judge(ask, now)
         if answer:
             self._leave(ask.owner)
@@ -113,12 +120,12 @@ class Reference:
             return self._settle_late(end)
         lease = self.leases.pop(end.owner)
         key, earlier = lease.ask.key, self.records.get(lease.ask.key)
-        if key and end.state in FREE and earlier and earlier.state is State.IN_DOUBT:
-            self.records[key] = self._record(lease, State.IN_DOUBT, end.attempt, end.result)
-        elif key and end.state is State.FAILED:
+        if key and end.state in FREE and earlier and earlier.touched:
+            self.records[key] = self._record(lease, earlier.state, end.attempt, end.result, touched=True)
+        elif key and end.state is State.FAILED and not end.is_open:
             self.records.pop(key, None)
         elif key and end.state:
-            self.records[key] = self._record(lease, end.state, end.attempt, end.result)
+            self.records[key] = self._record(lease, end.state, end.attempt, end.result, touched=proves_nothing(end))
         self._hand_on(now)
         return SettleReply.SETTLED
 
@@ -140,9 +147,9 @@ class Reference:
     def resolve(self, fact: Resolve) -> bool:
         """Say whether `record` must take a resolution."""
         record, state = self.records.get(fact.key), State.DONE if fact.applied else State.FAILED
-        if record and record.state is State.IN_DOUBT and not self.runs(fact.key):
-            record.state, record.result, record.owner = state, fact.result, ""
-        return record is not None and record.state is state
+        if record and record.touched and not self.runs(fact.key):
+            record.state, record.result, record.owner, record.touched = state, fact.result, "", False
+        return record is not None and record.state is state and not record.touched
 
     def expire(self, now: float) -> None:
         """End what is due: leases (a claimed call is in doubt, an unclaimed one never happened) and dead waiters."""
@@ -151,7 +158,7 @@ class Reference:
                 del self.leases[owner]
                 if lease.claimed and lease.ask.key:
                     self.records[lease.ask.key] = self._record(
-                        lease, State.IN_DOUBT, lease.attempt + 1, None, unheard=True
+                        lease, State.IN_DOUBT, lease.attempt + 1, None, touched=True, unheard=True
                     )
         for owner, ask in list(self.waiters.items()):
             if self.sessions[ask.session] <= now:
@@ -178,7 +185,8 @@ class Reference:
         if record.state in (State.DONE, State.REJECTED):
             return Replay(ask.key, record.result, record.state is State.REJECTED)
         may_run = ask.rerun_within > 0 and now - record.first <= ask.rerun_within
-        if record.state is State.IN_DOUBT and not may_run and not self.runs(ask.key):
+        if record.touched and not may_run and not self.runs(ask.key):
+            record.state = State.IN_DOUBT
             return Held(ask.key, record.ask.tool)
         return None
 
@@ -209,28 +217,29 @@ class Reference:
 
     def _grant(self, ask: Begin, now: float) -> Granted:
         record = self.records.get(ask.key)
-        attempt = record.attempt if record else 0
+        attempt, touched = (record.attempt, record.touched) if record else (0, False)
         self.leases[ask.owner] = Lease(ask, now + ask.ttl, now, claimed=True, attempt=attempt)
-        return Granted(ask.owner, 0, ask.ttl, ask.key, attempt)
+        return Granted(ask.owner, 0, ask.ttl, ask.key, attempt, touched)
 
     def _record(
-        self, lease: Lease, state: State, attempt: int, result: bytes | None, *, unheard: bool = False
+        self, lease: Lease, state: State, attempt: int, result: bytes | None, *, touched: bool, unheard: bool = False
     ) -> Record:
         earlier = self.records.get(lease.ask.key)
         first = earlier.first if earlier else lease.since
-        doubted = earlier is not None and earlier.state is State.IN_DOUBT
-        return Record(state, lease.ask, lease.ask.owner, attempt, first, result, unheard, doubted)
+        doubted = earlier is not None and earlier.touched
+        return Record(state, lease.ask, lease.ask.owner, attempt, first, result, unheard, doubted, touched)
 
     def _settle_late(self, end: Settle) -> SettleReply:
         record = self.records.get(end.key)
         if record is None or record.owner != end.owner:
             return SettleReply.GONE
-        state = State.IN_DOUBT if end.state in FREE and record.doubted_before else end.state
+        state = record.state if end.state in FREE and record.doubted_before else end.state
         if record.state is state and not record.unheard:
             return SettleReply.SETTLED
         if record.state is not State.IN_DOUBT or self.runs(end.key) or state is None:
             return SettleReply.GONE
         record.state, record.result, record.unheard = state, end.result, False
-        if state is State.FAILED:
+        record.touched = state is State.IN_DOUBT or proves_nothing(end)
+        if state is State.FAILED and not record.touched:
             del self.records[end.key]
         return SettleReply.LATE

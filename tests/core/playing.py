@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from clawproof_langgraph.core.steps import Afford, Draw, Now, Program, Returned, Run, Sleep, Step, Wait
+from clawproof_langgraph.core.steps import Afford, AskHuman, Draw, Now, Probe, Program, Returned, Run, Sleep, Step, Wait
 from clawproof_langgraph.errors import BackendUnavailable
-from clawproof_langgraph.model import Begin, Granted, Queued, Settle, SettleReply
+from clawproof_langgraph.model import Begin, Granted, Queued, Resolve, Settle, SettleReply
 from clawproof_langgraph.testing.builders import call
 
 DOWN = BackendUnavailable("memory://", "it is down")
@@ -55,10 +55,13 @@ class _Stage:
         runs: Iterable[Any],
         settles: Iterable[Any],
         affords: Iterable[bool],
+        findings: Iterable[Any],
+        records: Iterable[Any],
         chance: float,
         takes: float,
     ) -> None:
         self._begins, self._runs, self._settles = iter(begins), iter(runs), iter(settles)
+        self._findings, self._records = iter(findings), iter(records)
         self._affords, self._chance, self._takes = iter(affords), chance, takes
         self.now = 0.0
 
@@ -77,6 +80,10 @@ class _Stage:
                 return self._chance
             case Afford():
                 return next(self._affords, True)
+            case Probe() | AskHuman():
+                return next(self._findings)
+            case Resolve():
+                return next(self._records, None)
             case Wait() | Sleep():
                 self.now += step.seconds
                 return None
@@ -91,6 +98,8 @@ def play(
     runs: Iterable[Any] = (DONE,),
     settles: Iterable[Any] = (),
     affords: Iterable[bool] = (),
+    findings: Iterable[Any] = (),
+    records: Iterable[Any] = (),
     chance: float = 0.5,
     takes: float = 0.0,
     interrupt: tuple[Moment, BaseException] | None = None,
@@ -101,11 +110,13 @@ def play(
         program: it has not begun yet.
         begins, runs, settles: the answers to these steps in order; an exception is thrown in.
         affords: whether the budget allows each retry, in order; those after them are allowed.
+        findings: the answers to probes and questions, in order.
+        records: the answers to resolutions, in order; those after them are taken.
         chance: the answer to every draw.
         takes: seconds that each run takes.
         interrupt: an exception to throw in, and at which step.
     """
-    played, stage = Played(), _Stage(begins, runs, settles, affords, chance, takes)
+    played, stage = Played(), _Stage(begins, runs, settles, affords, findings, records, chance, takes)
     answer: Any = None
     try:
         while True:

@@ -89,9 +89,11 @@ def test_a_pause_that_the_service_asks_for_ends_the_retries_if_others_would_wait
 def test_an_empty_budget_ends_the_retries_and_the_last_error_is_the_outcome() -> None:
     played = play(guarded_call(ASK, terms()), runs=[AGAIN, AGAIN, DONE], affords=[True, False])
 
-    assert played.returned is AGAIN
+    assert played.returned == replace(AGAIN, unaffordable=True)
     assert len(played.of(Run)) == 2
-    assert [(end.state, end.attempt) for end in played.of(Settle)] == [(State.FAILED, 2)]
+    [end] = played.of(Settle)
+    assert (end.state, end.attempt) == (State.FAILED, 2)
+    assert "suspended" in end.facts["retries"]
 
 
 @pytest.mark.parametrize(

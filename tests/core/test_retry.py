@@ -59,8 +59,14 @@ def test_without_jitter_chance_does_not_matter() -> None:
 def test_the_bounds_hold_for_the_pause_with_its_jitter() -> None:
     """What others have to wait for is the pause as it is taken."""
     assert pause_before(Retry(), tries=1, elapsed=0, ttl=1.1, chance=0.5) == 0.5
-    assert pause_before(Retry(), tries=1, elapsed=0, ttl=1.1, chance=1.0) is None
-    assert pause_before(Retry(), tries=1, elapsed=29.45, ttl=LONG, chance=1.0) is None
+    assert pause_before(Retry(), tries=1, elapsed=0, ttl=1.1, chance=1.0) == 0.55
+    assert pause_before(Retry(), tries=1, elapsed=29.45, ttl=LONG, chance=1.0) == pytest.approx(0.55)
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("ttl", "again"), [(1.0, True), (0.99, False)])
+def test_chance_does_not_decide_whether_there_is_another_attempt(ttl: float, again: bool, chance: float) -> None:
+    assert (pause_before(Retry(), tries=1, elapsed=0, ttl=ttl, chance=chance) is not None) is again
 
 
 def test_a_late_attempt_does_not_overflow() -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import psycopg
 import sqlalchemy
@@ -169,18 +170,19 @@ class Place:
             conn = sqlite3.connect(self.where)
             conn.set_trace_callback(self._note)
         else:
-            conn = psycopg.connect(self.where, cursor_factory=_noting(psycopg.Cursor, self._note))
+            conn = psycopg.connect(self.where)
         try:
-            yield conn
+            with _noting(psycopg.Cursor, self._note):
+                yield conn
         finally:
             conn.close()
 
     @asynccontextmanager
     async def _dbapi_async(self) -> AsyncIterator[Any]:
-        factory = _noting(psycopg.AsyncCursor, self._note)
-        conn = await psycopg.AsyncConnection.connect(self.where, cursor_factory=factory)
+        conn = await psycopg.AsyncConnection.connect(self.where)
         try:
-            yield conn
+            with _noting(psycopg.AsyncCursor, self._note):
+                yield conn
         finally:
             await conn.close()
 
@@ -237,12 +239,12 @@ class Place:
             yield session
 
 
-def _noting(base: Any, note: Callable[[str], None]) -> Any:
-    """Make a kind of cursor that tells what it sends."""
+def _noting(kind: type, note: Callable[[str], None]) -> Any:
+    """Have all cursors of a kind tell what they send."""
+    execute: Any = vars(kind)["execute"]
 
-    class Noting(base):
-        def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-            note(query.decode() if isinstance(query, bytes) else str(query))
-            return super().execute(query, *args, **kwargs)
+    def noting(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        note(query.decode() if isinstance(query, bytes) else str(query))
+        return execute(self, query, *args, **kwargs)
 
-    return Noting
+    return mock.patch.object(kind, "execute", noting)

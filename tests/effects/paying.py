@@ -16,7 +16,6 @@ from clawproof_langgraph.effects import sql
 
 POLICY = ToolPolicy(
     effect="transactional",
-    on_in_doubt="rerun",
     key="order/{order_id}",
     locks=["account/1"],
     ttl=0.7,

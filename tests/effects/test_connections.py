@@ -45,6 +45,30 @@ def test_psycopg_is_taken_in_both_modes_and_with_any_rows(schema: str, autocommi
         assert conn.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
 
 
+@pytest.mark.parametrize("kind", [psycopg.ClientCursor, psycopg.RawCursor])
+def test_psycopg_is_taken_with_any_cursors(schema: str, kind: Any) -> None:
+    with psycopg.connect(schema, cursor_factory=kind) as conn:
+        twice(conn)
+
+
+def test_connections_that_give_texts_as_bytes_are_taken(tmp_path: Path, schema: str) -> None:
+    lite = sqlite3.connect(tmp_path / "a.db")
+    lite.text_factory = bytes
+    twice(lite)
+    with psycopg.connect(schema, client_encoding="SQL_ASCII") as conn:
+        twice(conn)
+
+
+def test_psycopg_in_pipeline_mode_is_refused_for_its_statements_are_answered_later(schema: str) -> None:
+    with psycopg.connect(schema) as conn:
+        sql.create_inbox(conn)
+        with conn.pipeline():
+            with pytest.raises(ConfigurationError, match="pipeline"):
+                sql.once(conn, attempt_of(KEY), lambda _: 1)
+            with pytest.raises(ConfigurationError, match="pipeline"):
+                sql.fenced(conn, "stock/1", 1)
+
+
 def test_a_rollback_of_psycopg_is_not_taken_for_done(schema: str) -> None:
     def write(conn: Any) -> None:
         raise psycopg.Rollback

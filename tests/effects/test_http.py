@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import copy_context
 from typing import Any
 
@@ -22,7 +22,7 @@ class Service:
     """Notes the key of each request that it gets, and answers as it is told to.
 
     Args:
-        answers: statuses, or errors, in turn; 200 after the last.
+        answers: statuses, errors, responses, or where to redirect to, in turn; 200 after the last.
     """
 
     def __init__(self, *answers: Any, header: str = HEADER) -> None:
@@ -37,7 +37,7 @@ class Service:
             raise answer
         if isinstance(answer, str):
             return httpx.Response(307, headers={"Location": answer})
-        return httpx.Response(answer)
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(answer)
 
 
 class Client:
@@ -193,6 +193,108 @@ def test_the_second_request_of_a_login_carries_the_same_key(client_of: ClientOf)
     with inside("order/7"):
         client.send(client.raw.build_request("POST", "/charges"), auth=Login())
     assert service.keys[0] == service.keys[1] is not None
+
+
+def test_a_login_or_a_redirect_that_fails_at_its_second_request_keeps_its_key_when_it_is_repeated(
+    client_of: ClientOf,
+) -> None:
+    class Login(httpx.Auth):
+        def auth_flow(self, request: httpx.Request) -> Any:
+            if (yield request).status_code == 401:
+                yield request
+
+    for first in (401, "https://pay.example/v2/charges"):
+        service = Service(first, 503, first, 200, first, 200)
+        client = client_of(service)
+        with inside("order/7"):
+            for _ in range(3):
+                client.send(client.raw.build_request("POST", "/charges"), auth=Login())
+        failed, repeated, next_one = service.keys[1::2]
+        assert failed == repeated != next_one
+
+
+def test_the_same_request_object_sent_again_does_not_leave_its_key_to_the_next_one(client_of: ClientOf) -> None:
+    service = Service(503)
+    client = client_of(service)
+    request = client.raw.build_request("POST", "/charges")
+    with inside("order/7"):
+        client.send(request)
+        client.send(request)
+        client("POST")
+    failed, repeated, next_one = service.keys
+    assert failed == repeated != next_one
+
+
+def test_the_same_request_object_sent_again_after_it_was_carried_out_is_another_request(client_of: ClientOf) -> None:
+    service = Service()
+    client = client_of(service)
+    for _attempt in (1, 2):
+        request = client.raw.build_request("POST", "/charges")
+        with inside("order/7"):
+            client.send(request)
+            client.send(request)
+    one, two, *again = service.keys
+    assert one != two
+    assert again == [one, two]
+
+
+class Breaking(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that breaks off after its first part."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"a"
+        raise httpx.ReadError("gone")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self:
+            yield part
+
+
+def test_a_request_whose_answer_breaks_off_keeps_its_key_when_it_is_repeated(client_of: ClientOf) -> None:
+    service = Service(httpx.Response(200, stream=Breaking()))
+    client = client_of(service)
+    with inside("order/7"):
+        with pytest.raises(httpx.ReadError):
+            client("POST")
+        client("POST")
+        client("POST")
+    failed, repeated, next_one = service.keys
+    assert failed == repeated != next_one
+
+
+def test_an_answer_that_is_not_read_to_its_end_is_one() -> None:
+    service = Service(httpx.Response(200, stream=Breaking()))
+    client = Client(service, asynchronous=False)
+    with inside("order/7"):
+        with client.raw.stream("POST", "/charges") as response:
+            assert next(response.iter_bytes()) == b"a"
+        client("POST")
+    assert len(set(service.keys)) == 2
+
+
+def test_the_body_of_an_answer_arrives_and_is_closed(client_of: ClientOf) -> None:
+    closed: list[str] = []
+
+    class Body(httpx.ByteStream):
+        def close(self) -> None:
+            closed.append("sync")
+
+        async def aclose(self) -> None:
+            closed.append("async")
+
+    client = client_of(Service(httpx.Response(200, stream=Body(b"done"))))
+    with inside("order/7"):
+        assert client("POST").content == b"done"
+    assert closed == ["async" if isinstance(client.raw, httpx.AsyncClient) else "sync"]
+
+
+def test_transports_with_other_headers_do_not_trip_over_a_request_object_that_is_kept() -> None:
+    service = Service(header="X-Request-Id")
+    request = httpx.Request("POST", "https://pay.example/charges")
+    for key, header in (("order/7", HEADER), ("order/8", "X-Request-Id")):
+        with inside(key):
+            IdempotencyTransport(httpx.MockTransport(service.answer), header=header).handle_request(request)
+    assert service.keys[0] is None and service.keys[1]
 
 
 def test_a_request_object_that_is_kept_does_not_carry_its_key_into_another_call(client_of: ClientOf) -> None:

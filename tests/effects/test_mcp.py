@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 from langchain_mcp_adapters.tools import load_mcp_tools
@@ -73,6 +74,21 @@ async def test_a_tool_call_that_failed_keeps_its_key_when_it_is_repeated() -> No
             for shop.fails in (True, False):
                 await session.call_tool("charge", {"amount": 1})
     assert shop.keys[0] == shop.keys[1] is not None
+
+
+async def test_an_error_of_version_2_of_the_sdk_is_one_too() -> None:
+    keys: list[Any] = []
+
+    class Session:
+        async def call_tool(self, name: str, arguments: Any = None, *, meta: dict[str, Any]) -> Any:
+            keys.append(meta[KEY])
+            return SimpleNamespace(is_error=len(keys) == 1)
+
+    session = keyed(Session())
+    with inside("order/7"):
+        for _ in range(3):
+            await session.call_tool("charge")
+    assert keys[0] == keys[1] != keys[2]
 
 
 async def test_what_else_the_caller_puts_into_meta_stays_also_a_key_of_its_own() -> None:

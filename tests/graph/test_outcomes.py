@@ -26,7 +26,7 @@ class Orders:
         self.goes: list[Any] = []
         policy = {**KEYED_BY_US, "retry": AT_ONCE, **policy}
         self.tool = guarded(
-            coordinator, as_tool(self.place, face, name="place", **(options or {})), ToolPolicy(**policy)
+            coordinator, as_tool(self.place, face, **{"name": "place", **(options or {})}), ToolPolicy(**policy)
         )
 
     def place(self, order: int) -> Any:

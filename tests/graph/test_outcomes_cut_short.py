@@ -256,7 +256,7 @@ async def test_an_async_tool_that_loses_its_lease_before_its_effect_began_is_fre
 async def call_here(coordinator: Coordinator, code: Callable[[], Awaitable[Any]]) -> Any:
     """Call an async tool in the running task, as a node does; LangChain gives a tool a task of its own."""
     policy = ToolPolicy(effect="idempotent", retry=False)
-    body = ToolBody(ToolTraits(policy, mcp=False, marks_effect=False, gives_pair=False), coordinator, None, code)
+    body = ToolBody(ToolTraits("pay", policy, mcp=False, marks_effect=False, gives_pair=False), coordinator, None, code)
     driver = coordinator.driver(body)
     driver.use_loop_bell()
     ask = ask_for(coordinator.new_owner(), "inventory/1", session=coordinator.session, ttl=0.3)

@@ -174,7 +174,8 @@ def test_an_outage_does_not_become_a_storm_of_retries(
 
 
 def test_the_outage_of_one_tool_takes_no_retries_from_another(coordinator: Coordinator) -> None:
-    ill, well = Orders(coordinator, "sync", effect="idempotent"), Orders(coordinator, "sync", effect="idempotent")
+    ill = Orders(coordinator, "sync", effect="idempotent")
+    well = Orders(coordinator, "sync", effect="idempotent", options={"name": "ship"})
     ill.goes = [TimeoutError("slow")]
     for order in range(ALLOWED):
         with pytest.raises(TimeoutError):
@@ -182,6 +183,19 @@ def test_the_outage_of_one_tool_takes_no_retries_from_another(coordinator: Coord
 
     well.goes = [TimeoutError("slow"), "placed"]
     assert well.use(1000).content == "placed"
+
+
+def test_a_guard_that_is_made_anew_has_no_new_budget(coordinator: Coordinator) -> None:
+    """Many applications make their agents for each request."""
+    for order in range(ALLOWED + 1):
+        orders = Orders(coordinator, "sync", effect="idempotent")
+        orders.goes = [TimeoutError("slow")]
+        with pytest.raises(TimeoutError):
+            orders.use(order)
+
+    assert orders.times == 1
+    [*_, failed] = coordinator.events(types=["call.failed"])
+    assert "suspended" in failed.data["retries"]
 
 
 def test_parallel_calls_of_a_tool_share_its_budget(coordinator: Coordinator) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import OrderedDict, namedtuple
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
@@ -14,9 +15,11 @@ from uuid import UUID
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 
 from clawproof_langgraph import codec
 from clawproof_langgraph.codec import LIMIT, NotStorable, dumps, loads
+from clawproof_langgraph.errors import ConfigurationError
 
 Point = namedtuple("Point", "x y")
 
@@ -115,6 +118,7 @@ DAMAGED = [
     '{"$":"bytes","v":"a"}', '{"$":"bytes","v":5}', '{"$":"date","v":"x"}', '{"$":"date","v":5}',
     '{"$":"datetime","v":[]}', '{"$":"time","v":"25:00"}', '{"$":"timedelta","v":1e300}', '{"$":"timedelta","v":"x"}',
     '{"$":"decimal","v":"x"}', '{"$":"decimal","v":{}}', '{"$":"uuid","v":"x"}', '{"$":"uuid","v":5}',
+    '{"$":"bytes","v":"eA=!="}',
     '{"$":"tuple","v":5}', '{"$":"set","v":[[]]}', '{"$":"dict","v":[[1]]}', '{"$":"dict","v":5}', "[" * 100_000,
 ]  # fmt: skip
 
@@ -157,3 +161,73 @@ def test_a_registered_type_is_stored_by_its_tag(monkeypatch: pytest.MonkeyPatch)
 
     assert loads(stored) == [Point(1, Point(2, 3))]
     assert json.loads(stored[1:])[0]["$"] == "point"
+
+
+# --- types that a user names ------------------------------------------------------------------------------------
+
+
+class Line(BaseModel):
+    sku: str = Field(alias="articleNumber")
+    colour: Colour | None = None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    number: int
+    lines: list[Line]
+    total: Decimal = field(default=Decimal(0), init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "total", Decimal(len(self.lines)))
+
+
+@pytest.fixture
+def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "_encoders", dict(codec._encoders))
+    monkeypatch.setattr(codec, "_decoders", dict(codec._decoders))
+    codec.allow(Receipt, Line, Colour)
+
+
+@pytest.mark.usefixtures("allowed")
+def test_types_that_are_named_are_stored_and_given_back() -> None:
+    receipt = Receipt(7, [Line(articleNumber="a", colour=Colour.RED), Line(articleNumber="b")])
+
+    [given_back] = loads(dumps([receipt]))
+
+    assert given_back == receipt
+    assert type(given_back.lines[0].colour) is Colour
+
+
+def test_types_that_are_not_named_are_refused_with_the_remedy() -> None:
+    with pytest.raises(NotStorable, match=r"results=\[Line\]"):
+        dumps(Line(articleNumber="a"))
+
+
+@pytest.mark.usefixtures("allowed")
+def test_what_is_stored_of_a_type_that_is_not_named_any_more_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = dumps(Line(articleNumber="a"))
+    monkeypatch.setattr(codec, "_decoders", {})
+    with pytest.raises(NotStorable, match="damaged"):
+        loads(stored)
+
+
+@pytest.mark.usefixtures("allowed")
+def test_a_stored_model_that_is_not_valid_any_more_is_refused() -> None:
+    stored = dumps(Line(articleNumber="a")).replace(b'"a"', b"5")
+    with pytest.raises(NotStorable, match="damaged"):
+        loads(stored)
+
+
+@pytest.mark.usefixtures("allowed")
+def test_a_subclass_of_a_named_type_is_another_type() -> None:
+    class Special(Line):
+        pass
+
+    with pytest.raises(NotStorable, match="Special"):
+        dumps(Special(articleNumber="a"))
+
+
+@pytest.mark.parametrize("kind", [int, object, Point, Line(articleNumber="a"), "Line"])
+def test_what_is_no_such_type_is_refused_with_the_remedy(kind: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"dataclass|results="):
+        codec.allow(kind)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ import http.client
 import os
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -104,8 +105,11 @@ def test_no_other_status_is_repeated(answer: Answer, status: int) -> None:
         ("Sun, 06 Nov 1994 08:49:07 GMT", 0.0),
         ("9" * 400, float("inf")),
         ("soon", None),
+        ("2.0", 2.0),
+        ("0.25", 0.25),
         ("-1", None),
-        ("1.5", None),
+        ("1e3", None),
+        ("5, 10", None),
         ("", None),
     ],
 )
@@ -138,6 +142,8 @@ def test_an_error_of_requests_without_a_response_does_not_pass() -> None:
 
 REDIS = stand_in("redis.exceptions", "RedisError")
 REDIS_CONNECTION = stand_in("redis.exceptions", "ConnectionError", REDIS)
+REDIS_RESPONSE = stand_in("redis.exceptions", "ResponseError", REDIS)
+REDIS_CLUSTER_DOWN = stand_in("redis.exceptions", "ClusterDownError", REDIS_RESPONSE)
 AIOHTTP = stand_in("aiohttp.client_exceptions", "ClientError")
 AIOHTTP_CONNECTION = stand_in("aiohttp.client_exceptions", "ClientConnectionError", AIOHTTP)
 AIOHTTP_SSL = stand_in("aiohttp.client_exceptions", "ClientSSLError", AIOHTTP_CONNECTION)
@@ -172,6 +178,8 @@ PASSING = {
     "no route": OSError(errno.EHOSTUNREACH, "no route"),
     "no network": OSError(errno.ENETUNREACH, "no network"),
     "name server busy": socket.gaierror(socket.EAI_AGAIN, "try again"),
+    "tls broke off": ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "gone"),
+    "urllib around tls that broke off": urllib.error.URLError(ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "gone")),
     "cut short": http.client.IncompleteRead(b"1"),
     "disconnected": http.client.RemoteDisconnected("gone"),
     "urllib around a refused connection": urllib.error.URLError(ConnectionRefusedError()),
@@ -189,6 +197,10 @@ PASSING = {
     "redis connection": REDIS_CONNECTION("no"),
     "redis time-out": like("redis.exceptions", "TimeoutError", REDIS),
     "valkey connection": like("valkey.exceptions", "ConnectionError"),
+    "redis fails over": like("redis.exceptions", "ReadOnlyError", REDIS_RESPONSE),
+    "redis cluster": like("redis.exceptions", "MasterDownError", REDIS_CLUSTER_DOWN),
+    "redis resharding": like("redis.exceptions", "TryAgainError", REDIS_RESPONSE),
+    "redis watched": like("redis.exceptions", "WatchError", REDIS),
     "redis loading": like("redis.exceptions", "BusyLoadingError", REDIS_CONNECTION),
     "sqlite busy": of_sqlite(sqlite3.SQLITE_BUSY),
     "sqlite busy snapshot": of_sqlite(sqlite3.SQLITE_BUSY_SNAPSHOT),
@@ -198,6 +210,10 @@ PASSING = {
     "psycopg connection lost": of_psycopg(None),
     "psycopg connection exception": of_psycopg("08006"),
     "psycopg server starts": of_psycopg("57P03"),
+    "psycopg lock time-out": of_psycopg("55P03"),
+    "psycopg idle session": of_psycopg("57P05"),
+    "psycopg idle transaction": of_psycopg("25P03"),
+    "asyncpg too many connections": like("asyncpg.exceptions", "TooManyConnectionsError", sqlstate="53300"),
     "asyncpg serialisation": like("asyncpg.exceptions", "SerializationError", sqlstate="40001"),
     "psycopg2 serialisation": like("psycopg2.errors", "SerializationFailure", pgcode="40001"),
     "sqlalchemy serialisation": of_sqlalchemy(of_psycopg("40001")),
@@ -217,6 +233,7 @@ LASTING = {
     "os": OSError("no"),
     "file": FileNotFoundError(errno.ENOENT, "no"),
     "permission": PermissionError(errno.EACCES, "no"),
+    "certificate": ssl.SSLCertVerificationError(1, "no"),
     "no such host": socket.gaierror(socket.EAI_NONAME, "no"),
     "cancelled": asyncio.CancelledError(),
     "urllib around a lasting error": urllib.error.URLError(FileNotFoundError()),
@@ -231,12 +248,14 @@ LASTING = {
     "aiohttp certificate": like("aiohttp.client_exceptions", "ClientConnectorCertificateError", AIOHTTP_SSL),
     "aiohttp fingerprint": like("aiohttp.client_exceptions", "ServerFingerprintMismatch", AIOHTTP_CONNECTION),
     "redis password": like("redis.exceptions", "AuthenticationError", REDIS_CONNECTION),
-    "redis response": like("redis.exceptions", "ResponseError", REDIS),
+    "redis response": REDIS_RESPONSE("no"),
     "sqlite constraint": of_sqlite(sqlite3.SQLITE_CONSTRAINT),
     "sqlite full": of_sqlite(sqlite3.SQLITE_FULL),
     "sqlite, of a number that merely contains busy": of_sqlite(sqlite3.SQLITE_IOERR_LOCK),
     "psycopg unique": of_psycopg("23505", PSYCOPG),
     "psycopg cancelled": of_psycopg("57014"),
+    "psycopg read only": of_psycopg("25006"),
+    "psycopg disk full": of_psycopg("53100"),
     "psycopg programming": of_psycopg(None, PSYCOPG),
     "sqlalchemy unique": of_sqlalchemy(of_psycopg("23505", PSYCOPG)),
     "sqlalchemy around what is not known": of_sqlalchemy(like("MySQLdb", "OperationalError")),

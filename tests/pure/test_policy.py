@@ -200,10 +200,10 @@ def test_the_wait_limit_is_half_as_long_again_as_the_ttl_unless_said(fields: dic
 @pytest.mark.parametrize(
     ("effect", "by_default"),
     [
-        ("read", 0.0),
+        ("read", FOREVER),
         ("idempotent", FOREVER),
         ("keyed", 86400.0),
-        ("transactional", 0.0),
+        ("transactional", FOREVER),
         ("delegate", FOREVER),
         ("once", 0.0),
     ],

@@ -192,7 +192,7 @@ async def test_an_interrupt_in_the_moment_of_the_grant_leaves_no_lock(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("clawproof_langgraph.coordinator.push", interrupted)
+        patched.setattr("clawproof_langgraph.held_lock.push", interrupted)
         with pytest.raises(KeyboardInterrupt):
             async with locked(face, coordinator, "a"):
                 pytest.fail("it was interrupted")

@@ -183,6 +183,36 @@ async def test_closing_lets_a_call_that_its_caller_has_left_end_and_settle(tmp_p
         assert [event.type for event in reopened.events(types=["call.done", "call.in_doubt"])] == ["call.done"]
 
 
+async def test_closing_waits_for_a_call_whose_caller_was_interrupted_just_when_its_thread_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    coordinator = Coordinator.from_url(url)
+    began, finish = threading.Event(), threading.Event()
+    submit = coordinator._threads._pool.submit
+
+    def interrupted(work: Callable[[], Any]) -> Future[Any]:
+        submit(work)
+        assert began.wait(PATIENCE)
+        raise KeyboardInterrupt
+
+    def body(lease: Any, attempt: int) -> str:
+        began.set()
+        assert finish.wait(PATIENCE)
+        return "finished"
+
+    monkeypatch.setattr(coordinator._threads._pool, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        await aperform(coordinator, once, body, blocking=True, key="k")
+    closing = asyncio.create_task(coordinator.aclose())
+    await await_until(lambda: coordinator._closed)
+    finish.set()
+    await closing
+
+    with Coordinator.from_url(url) as reopened:
+        assert [event.type for event in reopened.events(types=["call.done", "call.in_doubt"])] == ["call.done"]
+
+
 async def test_a_call_that_outlives_the_closing_ends_with_its_result_and_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,14 +77,16 @@ def of_record(row: RecordRow) -> tuple[Any, ...]:
     return (
         row.key, row.state.value, row.agent, row.thread, row.tool, row.scope, row.fingerprint, row.owner, row.fence,
         row.attempt, row.result, row.first_at, row.updated_at, row.same_as, "\n".join(row.resources), row.reason,
-        row.doubted_before,
+        row.doubted_before, row.touched, " ".join([f"{task} {fence}" for task, fence in row.asked]),
     )  # fmt: skip
 
 
 def record_of(columns: tuple[Any, ...]) -> RecordRow:
     """Make a record of its columns."""
-    fields: list[Any] = [*columns]
-    fields[1] = State(columns[1])
-    fields[-3] = tuple(columns[-3].split("\n")) if columns[-3] else ()
-    fields[-1] = bool(columns[-1])
+    *plain, resources, reason, doubted_before, touched, asked = columns
+    key, state, *others = plain
+    names = tuple(resources.split("\n")) if resources else ()
+    words = asked.split(" ") if asked else ()
+    questions = tuple([(task, int(fence)) for task, fence in zip(words[::2], words[1::2], strict=True)])
+    fields: list[Any] = [key, State(state), *others, names, reason, bool(doubted_before), bool(touched), questions]
     return RecordRow(*fields)

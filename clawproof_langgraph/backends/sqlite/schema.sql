@@ -96,11 +96,13 @@ CREATE TABLE records (
     same_as     TEXT NOT NULL,          -- the key of the call that this one has turned out to be
     resources   TEXT NOT NULL,          -- what a call in doubt held: names, separated by line feeds
     reason      TEXT NOT NULL,          -- why it is in doubt
-    doubted_before INTEGER NOT NULL,    -- whether it was in doubt when its last execution began
+    doubted_before INTEGER NOT NULL,    -- whether its effect may have happened when its last execution began
+    touched     INTEGER NOT NULL,       -- whether its effect may have happened though it did not succeed
+    asked       TEXT NOT NULL,          -- questions to a human: task and fence of each, separated by spaces
     PRIMARY KEY (ns, key)
 ) WITHOUT ROWID;
 
-CREATE INDEX records_in_doubt ON records (ns, scope, first_at) WHERE state = 'in_doubt';
+CREATE INDEX records_unsettled ON records (ns, scope, first_at) WHERE touched;
 
 CREATE TABLE killed (
     ns     INTEGER NOT NULL,

@@ -37,7 +37,7 @@ _WAITER_COLUMNS: Final = (
 )
 _RECORD_COLUMNS: Final = (
     "key, state, agent, thread, tool, scope, fingerprint, owner, fence, attempt, result, first_at, updated_at, "
-    "same_as, resources, reason, doubted_before"
+    "same_as, resources, reason, doubted_before, touched, asked"
 )
 _EVENT_COLUMNS: Final = "cursor, time, type, agent, thread, call, key, resources, fence, data"
 
@@ -69,8 +69,8 @@ _UNTIL: Final = "(SELECT until FROM sessions WHERE sessions.ns = waiters.ns AND 
 _GET_WAITER: Final = f"SELECT {_UNTIL}, {_WAITER_COLUMNS} FROM waiters WHERE ns = ? AND owner = ?"
 _GET_RECORD: Final = f"SELECT {_RECORD_COLUMNS} FROM records WHERE ns = ? AND key = ?"
 _GET_UNSETTLED: Final = (
-    f"SELECT {_RECORD_COLUMNS} FROM records INDEXED BY records_in_doubt "
-    "WHERE ns = ? AND scope = ? AND state = 'in_doubt' ORDER BY first_at"
+    f"SELECT {_RECORD_COLUMNS} FROM records INDEXED BY records_unsettled "
+    "WHERE ns = ? AND scope = ? AND touched ORDER BY first_at"
 )
 _QUEUED: Final = f"{_UNTIL}, " + ", ".join(f"waiters.{column}" for column in _WAITER_COLUMNS.split(", "))
 _FIRST: Final = (
@@ -96,8 +96,7 @@ _FORESEE: Final = (
     f"SELECT {_LAST_CURSOR}, {_IS_CROWDED}, "
     "EXISTS (SELECT 1 FROM killed WHERE ?2 <> '' AND ns = ?1 AND agent = ?2), "
     "EXISTS (SELECT 1 FROM records WHERE ?3 <> '' AND ns = ?1 AND key = ?3), "
-    "EXISTS (SELECT 1 FROM records INDEXED BY records_in_doubt "
-    "WHERE ?4 <> '' AND ns = ?1 AND scope = ?4 AND state = 'in_doubt')"
+    "EXISTS (SELECT 1 FROM records INDEXED BY records_unsettled WHERE ?4 <> '' AND ns = ?1 AND scope = ?4 AND touched)"
 )
 _FORESEE_AGAIN: Final = (
     f"{_FORESEE}, {_LEASE_COLUMNS} FROM (SELECT 1) LEFT JOIN live ON ns = ?1 AND resource = '' AND owner = ?5"
@@ -343,8 +342,8 @@ class SqliteTransaction(Transaction):
 
     def in_doubt(self) -> list[RecordRow]:
         found = self._run(
-            f"SELECT {_RECORD_COLUMNS} FROM records INDEXED BY records_in_doubt "
-            "WHERE ns = ? AND state = 'in_doubt' ORDER BY first_at",
+            f"SELECT {_RECORD_COLUMNS} FROM records INDEXED BY records_unsettled "
+            "WHERE ns = ? AND touched AND state = 'in_doubt' ORDER BY first_at",
             (self._ns,),
         )
         return [rows.record_of(row) for row in found.fetchall()]

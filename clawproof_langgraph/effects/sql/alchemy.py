@@ -18,6 +18,13 @@ _DIALECTS: Final = ("sqlite", "postgresql")
 _AUTOCOMMIT: Final = 'take isolation_level="AUTOCOMMIT" off the engine or the connection'
 
 
+def _refuse_open(conn: Any) -> None:
+    # What a Session commits that is bound to a Connection in a transaction is not committed by that.
+    bind = getattr(getattr(conn, "sync_session", conn), "bind", None)
+    if conn.in_transaction() or (isinstance(bind, sqlalchemy.Connection) and bind.in_transaction()):
+        raise already_open(f"SQLAlchemy {type(conn).__name__}")
+
+
 class Alchemy:
     """A Connection or a Session."""
 
@@ -26,8 +33,7 @@ class Alchemy:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        if self._conn.in_transaction():
-            raise already_open(f"SQLAlchemy {type(self._conn).__name__}")
+        _refuse_open(self._conn)
         with self._conn.begin():
             self.expect_transaction()
             self.begin_for_writing()
@@ -64,8 +70,8 @@ class Alchemy:
     def change(self, statement: str, values: Values) -> bool:
         return self._execute(statement, values).rowcount > 0
 
-    def read(self, statement: str, values: Values) -> str | None:
-        value: str | None = self._execute(statement, values).scalar()
+    def read(self, statement: str, values: Values) -> str | bytes | None:
+        value: str | bytes | None = self._execute(statement, values).scalar()
         return value
 
     def _execute(self, statement: str, values: Values) -> CursorResult[Any]:
@@ -86,8 +92,7 @@ class AsyncAlchemy:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        if self._conn.in_transaction():
-            raise already_open(f"SQLAlchemy {type(self._conn).__name__}")
+        _refuse_open(self._conn)
         async with self._conn.begin():
             await self.expect_transaction()
             await self._conn.run_sync(lambda conn: Alchemy(conn).begin_for_writing())
@@ -99,5 +104,5 @@ class AsyncAlchemy:
     async def change(self, statement: str, values: Values) -> bool:
         return await self._conn.run_sync(lambda conn: Alchemy(conn).change(statement, values))
 
-    async def read(self, statement: str, values: Values) -> str | None:
+    async def read(self, statement: str, values: Values) -> str | bytes | None:
         return await self._conn.run_sync(lambda conn: Alchemy(conn).read(statement, values))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any, Final, Protocol, cast
 
@@ -33,8 +33,8 @@ class Database(Protocol):
     def change(self, statement: str, values: Values) -> bool:
         """Run a statement, and tell whether it changed a row."""
 
-    def read(self, statement: str, values: Values) -> str | None:
-        """Give the one value of the one row that is there."""
+    def read(self, statement: str, values: Values) -> str | bytes | None:
+        """Give the one value of the one row that is there: bytes where the connection gives texts as such."""
 
 
 class AsyncDatabase(Protocol):
@@ -46,7 +46,7 @@ class AsyncDatabase(Protocol):
 
     async def change(self, statement: str, values: Values) -> bool: ...
 
-    async def read(self, statement: str, values: Values) -> str | None: ...
+    async def read(self, statement: str, values: Values) -> str | bytes | None: ...
 
 
 # The module and the name of each kind of connection, and our module and class for it.
@@ -100,6 +100,29 @@ def _is(conn: Any, module: str, kind: str) -> bool:
     # Whoever has such a connection has loaded its driver.
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(conn, getattr(loaded, kind))
+
+
+_in_use: Final[dict[int, object]] = {}
+"""By identity, for a connection of sqlite3 cannot be referred to weakly; an entry lives as long as its use."""
+
+
+@contextmanager
+def alone_on(conn: Any) -> Iterator[None]:
+    """Keep a connection for oneself: what parallel calls do on one would be committed and rolled back together.
+
+    Raises:
+        ConfigurationError: somebody has it.
+    """
+    mine = object()
+    if _in_use.setdefault(id(conn), mine) is not mine:
+        raise ConfigurationError(
+            "This connection is making another write at this moment, and a transaction cannot serve two: open a "
+            "connection for each call, or take one from a pool."
+        )
+    try:
+        yield
+    finally:
+        del _in_use[id(conn)]
 
 
 def already_open(driver: str) -> ConfigurationError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from clawproof_langgraph import codec
 from clawproof_langgraph.effects.attempts import PerAttempt, with_key
-from clawproof_langgraph.effects.sql.drivers import async_database_of, database_of
+from clawproof_langgraph.effects.sql.drivers import alone_on, async_database_of, database_of
 from clawproof_langgraph.effects.sql.schema import tables_expected
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.runtime.context import CallContext
@@ -21,7 +22,7 @@ CLAIM: Final = "INSERT INTO clawproof_inbox (idempotency_key) VALUES (:key) ON C
 STORE: Final = "UPDATE clawproof_inbox SET result = :result WHERE idempotency_key = :key AND result IS NULL"
 FETCH: Final = "SELECT result FROM clawproof_inbox WHERE idempotency_key = :key"
 
-_made: Final[PerAttempt[set[str]]] = PerAttempt(set)
+_made: Final[PerAttempt[dict[str, object]]] = PerAttempt(dict)
 
 
 def once(conn: C, call: CallContext | None, write: Callable[[C], R], *, name: str = "") -> R:
@@ -40,9 +41,8 @@ def once(conn: C, call: CallContext | None, write: Callable[[C], R], *, name: st
         ConfigurationError: the call has no idempotency key, the connection is unfit, or the tables are missing.
         NotStorable: the result has no stored form; the write is rolled back.
     """
-    key = _claimable(call, name)
     database = database_of(conn)
-    with database.transaction():
+    with _unmade(call, name) as key, alone_on(conn), database.transaction():
         with tables_expected():
             first = database.change(CLAIM, {"key": key})
         if first:
@@ -50,40 +50,40 @@ def once(conn: C, call: CallContext | None, write: Callable[[C], R], *, name: st
             _expect_stored(database.change(STORE, {"key": key, "result": _encoded(result, "aonce")}), key)
         else:
             result = _decoded(database.read(FETCH, {"key": key}), key)
-    _note_made(call, key)
     return result
 
 
 async def aonce(conn: C, call: CallContext | None, write: Callable[[C], Awaitable[R]], *, name: str = "") -> R:
     """Do what `once` does, on an event loop, with an async `write`."""
-    key = _claimable(call, name)
     database = async_database_of(conn)
-    async with database.transaction():
-        with tables_expected():
-            first = await database.change(CLAIM, {"key": key})
-        if first:
-            result = await write(conn)
-            _expect_stored(await database.change(STORE, {"key": key, "result": _encoded(result, "an await")}), key)
-        else:
-            result = _decoded(await database.read(FETCH, {"key": key}), key)
-    _note_made(call, key)
+    with _unmade(call, name) as key, alone_on(conn):
+        async with database.transaction():
+            with tables_expected():
+                first = await database.change(CLAIM, {"key": key})
+            if first:
+                result = await write(conn)
+                _expect_stored(await database.change(STORE, {"key": key, "result": _encoded(result, "an await")}), key)
+            else:
+                result = _decoded(await database.read(FETCH, {"key": key}), key)
     return result
 
 
-def _claimable(call: CallContext | None, name: str) -> str:
+@contextmanager
+def _unmade(call: CallContext | None, name: str) -> Iterator[str]:
+    """Give the key of a write that is made within; one that fails may be made again."""
     call = with_key(call, "sql.once")
-    key = call.sub_key(name) if name else call.idempotency_key
-    if key in _made.of(call):
+    key, mine = call.sub_key(name) if name else call.idempotency_key, object()
+    made = _made.of(call)
+    if made.setdefault(key, mine) is not mine:  # in one step: two writes of one call may be made at once
         raise ConfigurationError(
-            f'This call has made its write under key "{key}"; another one would be taken for a repetition and left '
-            f'out. Give each write of one call a name of its own: once(conn, call, write, name="ledger").'
+            f'This call makes its write under key "{key}", or has made it; another one would be taken for a repetition '
+            f'and left out. Give each write of one call a name of its own: once(conn, call, write, name="ledger").'
         )
-    return key
-
-
-def _note_made(call: CallContext | None, key: str) -> None:
-    assert call is not None, "it has a key"
-    _made.of(call).add(key)
+    try:
+        yield key
+    except BaseException:
+        del made[key]
+        raise
 
 
 def _encoded(result: object, instead: str) -> str:
@@ -98,10 +98,10 @@ def _encoded(result: object, instead: str) -> str:
         raise
 
 
-def _decoded(stored: str | None, key: str) -> Any:
+def _decoded(stored: str | bytes | None, key: str) -> Any:
     if stored is None:
         raise _unfinished(key)
-    return codec.loads(stored.encode())
+    return codec.loads(stored if isinstance(stored, bytes) else stored.encode())
 
 
 def _expect_stored(stored: bool, key: str) -> None:

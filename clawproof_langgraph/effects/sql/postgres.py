@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 
 from clawproof_langgraph.effects.sql.drivers import Values, already_open, commits_by_itself
@@ -26,20 +26,24 @@ class Postgres:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         _refuse_open(self._conn)
-        with self._conn.transaction(), _rollback_told():
+        with self._conn.transaction() as opened, _rollback_told():
+            _refuse_savepoint(opened)
             yield
 
     def expect_transaction(self) -> None:
         _refuse_autocommit(self._conn)
 
     def change(self, statement: str, values: Values) -> bool:
-        with self._conn.cursor(row_factory=tuple_row) as cursor:
+        with self._cursor() as cursor:
             return cursor.execute(_named(statement), values).rowcount > 0
 
-    def read(self, statement: str, values: Values) -> str | None:
-        with self._conn.cursor(row_factory=tuple_row) as cursor:
+    def read(self, statement: str, values: Values) -> str | bytes | None:
+        with self._cursor() as cursor:
             row = cursor.execute(_named(statement), values).fetchone()
             return None if row is None else row[0]
+
+    def _cursor(self) -> psycopg.Cursor[Any]:
+        return psycopg.Cursor(self._conn, row_factory=tuple_row)  # the user's cursors and rows may be anything
 
 
 class AsyncPostgres:
@@ -51,7 +55,8 @@ class AsyncPostgres:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         _refuse_open(self._conn)
-        async with self._conn.transaction():
+        async with self._conn.transaction() as opened:
+            _refuse_savepoint(opened)
             with _rollback_told():
                 yield
 
@@ -59,21 +64,39 @@ class AsyncPostgres:
         _refuse_autocommit(self._conn)
 
     async def change(self, statement: str, values: Values) -> bool:
-        async with self._conn.cursor(row_factory=tuple_row) as cursor:
+        async with self._cursor() as cursor:
             return (await cursor.execute(_named(statement), values)).rowcount > 0
 
-    async def read(self, statement: str, values: Values) -> str | None:
-        async with self._conn.cursor(row_factory=tuple_row) as cursor:
+    async def read(self, statement: str, values: Values) -> str | bytes | None:
+        async with self._cursor() as cursor:
             row = await (await cursor.execute(_named(statement), values)).fetchone()
             return None if row is None else row[0]
+
+    def _cursor(self) -> psycopg.AsyncCursor[Any]:
+        return psycopg.AsyncCursor(self._conn, row_factory=tuple_row)
 
 
 def _refuse_open(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
     if conn.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
         raise already_open("psycopg connection")
+    _refuse_pipeline(conn)
+
+
+def _refuse_savepoint(opened: psycopg.Transaction | psycopg.AsyncTransaction) -> None:
+    if opened.savepoint_name:  # somebody else began on this connection since it was looked at
+        raise already_open("psycopg connection")
+
+
+def _refuse_pipeline(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    if conn.pgconn.pipeline_status != PipelineStatus.OFF:
+        raise ConfigurationError(
+            "A psycopg connection in pipeline mode answers later, and what a statement has changed must be known at "
+            "once: end the pipeline first. A `write` may have one of its own."
+        )
 
 
 def _refuse_autocommit(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    _refuse_pipeline(conn)
     if conn.autocommit and conn.info.transaction_status is TransactionStatus.IDLE:
         raise commits_by_itself("psycopg connection", _BEGIN_FIRST)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final
 
-from clawproof_langgraph.effects.sql.drivers import async_database_of, database_of
+from clawproof_langgraph.effects.sql.drivers import AsyncDatabase, Database, async_database_of, database_of
 from clawproof_langgraph.errors import ConfigurationError
 
 SCHEMA: Final = files(__package__).joinpath("schema.sql").read_text()
@@ -30,14 +30,32 @@ def create_inbox(conn: Any) -> None:
         ConfigurationError: as `once` does for the connection.
     """
     database = database_of(conn)
-    with database.transaction():
-        for statement in _statements():
-            database.change(statement, {})
+    try:
+        _create(database)
+    except ConfigurationError:
+        raise
+    except Exception:  # noqa: BLE001 - PostgreSQL refuses what another process creates at this moment, and has it then
+        _create(database)
 
 
 async def acreate_inbox(conn: Any) -> None:
     """Do what `create_inbox` does, on an event loop."""
     database = async_database_of(conn)
+    try:
+        await _acreate(database)
+    except ConfigurationError:
+        raise
+    except Exception:  # noqa: BLE001 - as above
+        await _acreate(database)
+
+
+def _create(database: Database) -> None:
+    with database.transaction():
+        for statement in _statements():
+            database.change(statement, {})
+
+
+async def _acreate(database: AsyncDatabase) -> None:
     async with database.transaction():
         for statement in _statements():
             await database.change(statement, {})

@@ -33,19 +33,30 @@ class Sqlite:
             )
         if self._conn.in_transaction:
             raise already_open("sqlite3 connection")
-        level, self._conn.isolation_level = self._conn.isolation_level, None  # no other one begins unseen in this one
-        try:
+        with self._no_other_begins():
             self._conn.execute("BEGIN IMMEDIATE")
             self._own = True
+            try:
+                yield
+                self._expect_own()
+                self._conn.execute("COMMIT")
+            except BaseException:  # nothing of it may stay, whatever ended it
+                self._roll_back()
+                raise
+            finally:
+                self._own = False
+
+    @contextmanager
+    def _no_other_begins(self) -> Iterator[None]:
+        """Switch the driver's own transactions off, so that none begins unseen after the write has ended this one."""
+        level = self._conn.isolation_level
+        if level is not None:  # setting it to None commits what is open, and what could not be rolled back is
+            self._conn.isolation_level = None
+        try:
             yield
-            self._expect_own()
-            self._conn.execute("COMMIT")
-        except BaseException:  # nothing of it may stay, whatever ended it
-            self._roll_back()
-            raise
         finally:
-            self._own = False
-            self._conn.isolation_level = level
+            if level is not None:
+                self._conn.isolation_level = level
 
     def _expect_own(self) -> None:
         if self._own and not self._conn.in_transaction:
@@ -70,9 +81,9 @@ class Sqlite:
     def change(self, statement: str, values: Values) -> bool:
         return self._cursor().execute(statement, dict(values)).rowcount > 0
 
-    def read(self, statement: str, values: Values) -> str | None:
+    def read(self, statement: str, values: Values) -> str | bytes | None:
         row = self._cursor().execute(statement, dict(values)).fetchone()
-        return None if row is None or row[0] is None else str(row[0])
+        return None if row is None else row[0]
 
     def _cursor(self) -> sqlite3.Cursor:
         self._expect_own()

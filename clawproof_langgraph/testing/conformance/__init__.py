@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import pytest
 
-_TOPICS = "admin adoption bells crowds events expiry granting handoff nesting queueing records retention"
+_TOPICS = "admin adoption bells crowds doubts events expiry granting handoff nesting queueing records retention"
 # Without this, a failed assertion in an installed package would not show what it compared.
 pytest.register_assert_rewrite("clawproof_langgraph.testing.faces", *(f"{__name__}.{name}" for name in _TOPICS.split()))
 
@@ -24,13 +24,14 @@ from clawproof_langgraph.testing.conformance.admin import Admin  # noqa: E402 - 
 from clawproof_langgraph.testing.conformance.adoption import Adoption  # noqa: E402
 from clawproof_langgraph.testing.conformance.bells import Bells  # noqa: E402
 from clawproof_langgraph.testing.conformance.crowds import Crowds  # noqa: E402
+from clawproof_langgraph.testing.conformance.doubts import Doubt, FindingOut  # noqa: E402
 from clawproof_langgraph.testing.conformance.events import Events  # noqa: E402
 from clawproof_langgraph.testing.conformance.expiry import Expiry, LateSettling, Renewing  # noqa: E402
 from clawproof_langgraph.testing.conformance.granting import Fencing, Granting, Repetition  # noqa: E402
 from clawproof_langgraph.testing.conformance.handoff import Handoff  # noqa: E402
 from clawproof_langgraph.testing.conformance.nesting import Nesting  # noqa: E402
 from clawproof_langgraph.testing.conformance.queueing import Liveness, Queueing  # noqa: E402
-from clawproof_langgraph.testing.conformance.records import Doubt, Records  # noqa: E402
+from clawproof_langgraph.testing.conformance.records import Records  # noqa: E402
 from clawproof_langgraph.testing.conformance.retention import Retention  # noqa: E402
 
 __all__ = ["BackendConformance"]
@@ -49,6 +50,7 @@ class BackendConformance(
     LateSettling,
     Records,
     Doubt,
+    FindingOut,
     Adoption,
     Admin,
     Events,

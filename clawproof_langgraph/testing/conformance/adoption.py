@@ -56,6 +56,20 @@ class Adoption(Suite):
         store.settle(settled(store.granted(call("a", key="old", scope="same")), result=b"42"))
         assert store.granted(call("b", key="new", scope="same")).key == "new"
 
+    def test_a_call_that_failed_and_may_have_had_its_effect_is_adopted(self, store: Face) -> None:
+        """A model that asks again after an error whose effect nobody knows must not mint a second key."""
+        lease = store.granted(call("a", key="old", scope="same", rerun_within=FOREVER))
+        store.settle(settled(lease, State.FAILED, error="Timeout", is_open=True))
+
+        again_asked = store.granted(call("b", key="new", scope="same", rerun_within=FOREVER))
+
+        assert (again_asked.key, again_asked.attempt) == ("old", 1)
+
+    def test_a_call_that_failed_and_did_nothing_is_not_adopted(self, store: Face) -> None:
+        lease = store.granted(call("a", key="old", scope="same"))
+        store.settle(settled(lease, State.FAILED, error="NotApplied"))
+        assert store.granted(call("b", key="new", scope="same")).key == "new"
+
     def test_what_an_operator_resolved_answers_who_was_refused_and_nobody_else(self, store: Face) -> None:
         """A call that was told to be in doubt is that call for good; one that comes later is another."""
         doubt_first(store, "old")

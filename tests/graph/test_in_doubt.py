@@ -1,0 +1,409 @@
+"""What becomes of a call in doubt that is asked for again: a probe looks into it, or a human says what happened."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from langchain_core.messages import ToolMessage
+from langchain_core.tools import BaseTool
+from langgraph.types import Command, interrupt
+
+from clawproof_langgraph import CallContext, Coordinator, Guard, NotApplied, ToolPolicy, current_call
+from tests.langgraph.scripted import call, play, results, thread
+
+from .stage import Build, as_tool, doubts, guarded, hooked, human, policies, ready_made, turn, types_of, use, wrapped
+
+BUILDS = [hooked, wrapped, ready_made]
+KEYED_BY_US = {"key": "invoice/{number}", "locks": ["account/1"]}
+
+
+class Bank:
+    """A payment whose reply is lost as often as a test says; it keeps what was paid."""
+
+    def __init__(self, coordinator: Coordinator, *, losing: int = 1) -> None:
+        self.coordinator, self.losing = coordinator, losing
+        self.paid: list[int] = []
+        self.probed: list[CallContext] = []
+
+    def pay(self, number: int) -> str:
+        """Pay an invoice."""
+        self.paid.append(number)
+        if len(self.paid) <= self.losing:
+            raise ConnectionError("reply lost")
+        return f"paid {number}"
+
+    def tool(self, face: str, **policy: Any) -> BaseTool:
+        """Make the guarded tool, with one call in doubt behind it."""
+        tool = guarded(self.coordinator, as_tool(self.pay, face), ToolPolicy(**{**KEYED_BY_US, **policy}))
+        for _ in range(self.losing):
+            with pytest.raises(ConnectionError):
+                use(tool, face, "call-0", number=7)
+        return tool
+
+    def look_up(self, answer: Any, *, as_async: bool = False) -> Callable[[CallContext], Any]:
+        """Make a probe that gives, or raises, an answer."""
+
+        def probe(call: CallContext) -> Any:
+            self.probed.append(call)
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+        async def aprobe(call: CallContext) -> Any:
+            await asyncio.sleep(0)
+            return probe(call)
+
+        return aprobe if as_async else probe
+
+
+@pytest.fixture(params=[False, True], ids=["sync probe", "async probe"])
+def as_async(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def resolutions(coordinator: Coordinator) -> list[Any]:
+    return [(event.data["applied"], event.data["by"]) for event in coordinator.events(types=["call.resolved"])]
+
+
+# --- a probe ----------------------------------------------------------------------------------------------------
+
+
+def test_what_a_probe_finds_is_the_result_and_stays_it(coordinator: Coordinator, face: str, as_async: bool) -> None:
+    bank = Bank(coordinator)
+    tool = bank.tool(face, probe=bank.look_up("paid 7", as_async=as_async))
+
+    answers = [use(tool, face, call_id, number=7) for call_id in ("call-1", "call-2")]
+
+    assert [(answer.content, answer.tool_call_id) for answer in answers] == [("paid 7", "call-1"), ("paid 7", "call-2")]
+    assert (bank.paid, len(bank.probed)) == ([7], 1)
+    assert resolutions(coordinator) == [(True, "probe")]
+    assert (doubts(coordinator), coordinator.snapshot().leases) == ([], ())
+
+
+@pytest.mark.parametrize("answer", [NotApplied, NotApplied("no such payment")])
+def test_where_a_probe_finds_nothing_the_tool_runs(
+    coordinator: Coordinator, face: str, as_async: bool, answer: Any
+) -> None:
+    bank = Bank(coordinator)
+    tool = bank.tool(face, probe=bank.look_up(answer, as_async=as_async))
+
+    assert use(tool, face, number=7).content == "paid 7"
+
+    assert bank.paid == [7, 7]
+    assert resolutions(coordinator) == [(False, "probe")]
+    assert doubts(coordinator) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [(None, "the probe cannot tell"), (OSError("no route"), "the probe failed: OSError: no route")]
+)
+def test_where_a_probe_cannot_tell_the_call_is_held_and_the_doubt_stays_as_it_was(
+    coordinator: Coordinator, face: str, as_async: bool, answer: Any, told: str
+) -> None:
+    bank = Bank(coordinator)
+    tool = bank.tool(face, probe=bank.look_up(answer, as_async=as_async))
+    before = coordinator.snapshot().in_doubt
+
+    refusal = use(tool, face, number=7)
+
+    assert refusal.status == "error"
+    assert told in refusal.content and "clawproof resolve invoice/7 applied" in refusal.content
+    assert coordinator.snapshot().in_doubt == before
+    assert (bank.paid, resolutions(coordinator), coordinator.snapshot().leases) == ([7], [], ())
+
+
+def test_a_probe_that_hangs_is_left_behind_after_the_ttl(coordinator: Coordinator, face: str) -> None:
+    let_go, bank = threading.Event(), Bank(coordinator)
+    tool = bank.tool(face, probe=lambda call: let_go.wait(60), ttl=0.2)
+
+    refusal = use(tool, face, number=7)
+
+    let_go.set()
+    assert "the probe did not answer within 0.2 s" in refusal.content
+    assert (bank.paid, doubts(coordinator)) == ([7], ["pay"])
+
+
+def test_an_async_probe_that_hangs_is_cancelled_and_blocks_no_loop(coordinator: Coordinator) -> None:
+    cancelled, bank = [], Bank(coordinator)
+
+    async def hang(call: CallContext) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    refusal = use(bank.tool("async", probe=hang, ttl=0.2), "async", number=7)
+
+    assert "did not answer" in refusal.content
+    assert cancelled == [True]
+
+
+def test_a_probe_knows_the_call(coordinator: Coordinator, face: str) -> None:
+    bank = Bank(coordinator)
+    use(bank.tool(face, probe=bank.look_up("paid 7")), face, number=7)
+
+    [probed] = bank.probed
+    assert (probed.idempotency_key, probed.tool, probed.arguments) == ("invoice/7", "pay", {"number": 7})
+    assert (probed.resources, probed.attempt) == (("account/1",), 1)
+
+
+def test_a_probed_call_holds_its_locks(coordinator: Coordinator, face: str) -> None:
+    held: list[Any] = []
+    bank = Bank(coordinator)
+
+    def probe(call: CallContext) -> str:
+        held.extend(lease.key for lease in coordinator.snapshot().leases)
+        call.check()
+        return "paid 7"
+
+    use(bank.tool(face, probe=probe), face, number=7)
+
+    assert held == ["invoice/7"]
+
+
+def test_what_a_probe_finds_and_cannot_be_stored_is_known_to_be_done(coordinator: Coordinator, face: str) -> None:
+    bank = Bank(coordinator)
+    answer = use(bank.tool(face, probe=bank.look_up(object())), face, number=7)
+    assert "was already run for this call" in answer.content
+    assert (bank.paid, doubts(coordinator)) == ([7], [])
+
+
+# --- a human ----------------------------------------------------------------------------------------------------
+
+
+class Desk:
+    """A graph whose payment loses its reply, and asks a human what became of it."""
+
+    def __init__(self, coordinator: Coordinator, mode: str, build: Build, tool: BaseTool, **policy: Any) -> None:
+        self.mode, self.coordinator = mode, coordinator
+        terms = policies(pay=ToolPolicy(on_in_doubt="interrupt", **policy))
+        self.graph = build(Guard(coordinator, tools=terms), turn(call("pay", "call-1", number=7)), [tool])
+
+    def go(self, value: Any) -> Any:
+        """Run until the next answer or question; give the question, or the contents of the tool's messages."""
+        state = play(self.graph, value, thread(), mode=self.mode)
+        if "__interrupt__" in state:
+            [question] = state["__interrupt__"]
+            return question.value
+        return [message.content for message in results(state)]
+
+    def lose_the_reply(self) -> Any:
+        """Make the payment, lose the reply, and ask for it again."""
+        with pytest.raises(ConnectionError):
+            self.go(human())
+        return self.go(None)
+
+
+@pytest.fixture(params=BUILDS, ids=lambda build: build.__name__)
+def build(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def test_a_human_is_asked_in_the_graph_and_says_that_it_took_effect(
+    coordinator: Coordinator, mode: str, build: Build
+) -> None:
+    bank = Bank(coordinator)
+    desk = Desk(coordinator, mode, build, as_tool(bank.pay, "sync"))
+
+    question = desk.lose_the_reply()
+    told = desk.go(Command(resume={"outcome": "applied", "result": "paid 7", "by": "eve"}))
+
+    assert (question["tool"], question["arguments"]) == ("pay", {"number": 7})
+    assert "may have taken effect" in question["question"]
+    assert told == ["paid 7"]
+    assert bank.paid == [7]
+    assert resolutions(coordinator) == [(True, "eve")]
+    assert types_of(coordinator).count("call.asked") == 1
+
+
+def test_a_human_says_that_nothing_happened_and_the_tool_runs(
+    coordinator: Coordinator, mode: str, build: Build
+) -> None:
+    bank = Bank(coordinator)
+    desk = Desk(coordinator, mode, build, as_tool(bank.pay, "sync"))
+    desk.lose_the_reply()
+
+    assert desk.go(Command(resume="not_applied")) == ["paid 7"]
+
+    assert bank.paid == [7, 7]
+    assert (resolutions(coordinator), doubts(coordinator)) == ([(False, "human")], [])
+
+
+def test_an_answer_for_one_doubt_is_never_taken_for_the_next(coordinator: Coordinator, mode: str, build: Build) -> None:
+    """LangGraph gives the first answer again to whatever asks first when the task runs again."""
+    bank = Bank(coordinator, losing=2)
+    desk = Desk(coordinator, mode, build, as_tool(bank.pay, "sync"))
+    desk.lose_the_reply()
+    with pytest.raises(ConnectionError):
+        desk.go(Command(resume="not_applied"))
+
+    question = desk.go(None)
+
+    assert "unknown" in question["question"]
+    assert bank.paid == [7, 7]
+    assert desk.go(Command(resume="applied")) != []
+    assert bank.paid == [7, 7]
+
+
+@pytest.mark.parametrize("answer", ["maybe", {"outcome": "done"}, {"outcome": "applied", "amount": 3}, 1])
+def test_an_answer_that_means_nothing_is_asked_for_again(
+    coordinator: Coordinator, mode: str, build: Build, answer: Any
+) -> None:
+    bank = Bank(coordinator)
+    desk = Desk(coordinator, mode, build, as_tool(bank.pay, "sync"))
+    desk.lose_the_reply()
+
+    question = desk.go(Command(resume=answer))
+
+    assert str(answer) in question["not_understood"]
+    assert desk.go(Command(resume="not_applied")) == ["paid 7"]
+
+
+def test_questions_of_the_tool_and_questions_of_doubt_get_each_their_own_answer(
+    coordinator: Coordinator, mode: str, build: Build
+) -> None:
+    bank, heard = Bank(coordinator), []
+
+    def pay(number: int) -> str:
+        """Ask, then pay."""
+        heard.append(interrupt("really?"))
+        return bank.pay(number)
+
+    desk = Desk(coordinator, mode, build, as_tool(pay, "sync"))
+
+    assert desk.go(human()) == "really?"
+    with pytest.raises(ConnectionError):
+        desk.go(Command(resume="applied"))  # what the tool is told, and means nothing of the doubt that comes later
+    assert "unknown" in desk.go(None)["question"]
+    assert desk.go(Command(resume="not_applied")) == "really?"
+    assert desk.go(Command(resume="sure")) == ["paid 7"]
+
+    assert heard == ["applied", "sure"]
+    assert bank.paid == [7, 7]
+
+
+def test_what_an_operator_has_resolved_nobody_is_asked_again(coordinator: Coordinator, mode: str, build: Build) -> None:
+    bank = Bank(coordinator)
+    desk = Desk(coordinator, mode, build, as_tool(bank.pay, "sync"))
+    key = desk.lose_the_reply()["key"]
+    coordinator.resolve(key, "applied", result="by hand", by="ops")
+
+    assert desk.go(None) == ["by hand"]
+
+    assert resolutions(coordinator) == [(True, "ops")]
+
+
+def test_an_answer_after_an_operators_is_not_heard(coordinator: Coordinator, mode: str, build: Build) -> None:
+    bank = Bank(coordinator)
+    desk = Desk(coordinator, mode, build, as_tool(bank.pay, "sync"))
+    key = desk.lose_the_reply()["key"]
+    coordinator.resolve(key, "applied", result="by hand", by="ops")
+
+    assert desk.go(Command(resume="not_applied")) == ["by hand"]
+    assert bank.paid == [7]
+
+
+def test_a_human_is_asked_only_where_the_probe_cannot_tell(coordinator: Coordinator, mode: str, build: Build) -> None:
+    bank = Bank(coordinator)
+    desk = Desk(coordinator, mode, build, as_tool(bank.pay, "sync"), probe=bank.look_up(None))
+
+    question = desk.lose_the_reply()
+
+    assert question["found"] == "the probe cannot tell"
+    assert desk.go(Command(resume="not_applied")) == ["paid 7"]
+
+
+def test_without_a_checkpointer_nobody_could_answer_and_the_call_is_held(coordinator: Coordinator, face: str) -> None:
+    bank = Bank(coordinator)
+    refusal = use(bank.tool(face, on_in_doubt="interrupt"), face, number=7)
+    assert isinstance(refusal, ToolMessage) and refusal.status == "error"
+    assert "must not be repeated" in refusal.content
+
+
+# --- failures that prove nothing --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("effect", ["keyed", "transactional", "delegate"])
+def test_a_model_that_asks_again_after_a_failure_gets_the_same_key(
+    coordinator: Coordinator, mode: str, build: Build, effect: str
+) -> None:
+    """The reply may have been lost behind the effect: a second key would make the service do it twice."""
+    keys: list[str] = []
+
+    def pay(number: int) -> str:
+        """Pay, and lose the reply the first time."""
+        running = current_call()
+        assert running is not None
+        keys.append(running.idempotency_key)
+        if len(keys) == 1:
+            raise ConnectionError("reply lost")
+        return "paid"
+
+    guard = Guard(coordinator, tools={"pay": ToolPolicy(effect=effect, retry=False)})
+    model = turn(call("pay", "1", number=7))
+    model.replies[1:1] = turn(call("pay", "2", number=7)).replies[:1]
+    graph = build(guard, model, [as_tool(pay, "sync", handle_tool_error=True)])
+
+    with pytest.raises(ConnectionError):
+        play(graph, human(), thread(), mode=mode)
+    play(graph, human("again"), thread(), mode=mode)
+
+    assert len(keys) == 2 and len(set(keys)) == 1
+    assert doubts(coordinator) == []
+
+
+def test_a_failed_call_past_the_window_of_its_service_is_held(coordinator: Coordinator, face: str) -> None:
+    bank = Bank(coordinator)
+    tool = bank.tool(face, effect="keyed", key_window=1e-6, retry=False)
+
+    refusal = use(tool, face, number=7)
+
+    assert "must not be repeated" in refusal.content
+    assert (bank.paid, doubts(coordinator)) == ([7], ["pay"])
+
+
+def test_the_note_of_an_error_says_what_becomes_of_the_doubt(coordinator: Coordinator, face: str) -> None:
+    bank, notes = Bank(coordinator), []
+    for number, policy in enumerate([{}, {"probe": bank.look_up(None)}, {"on_in_doubt": "interrupt"}]):
+        tool = guarded(coordinator, as_tool(bank.pay, face), ToolPolicy(**policy))
+        bank.paid.clear()
+        with pytest.raises(ConnectionError) as caught:
+            use(tool, face, number=number)
+        notes.append(caught.value.__notes__[0])
+    assert ["not repeated" in notes[0], "looked into" in notes[1], "put to a human" in notes[2]] == [True] * 3
+
+
+REFUSED = httpx.HTTPStatusError(
+    "unprocessable", request=httpx.Request("POST", "http://shop"), response=httpx.Response(422)
+)
+
+
+@pytest.mark.parametrize("effect", ["keyed", "transactional", "idempotent", "delegate"])
+def test_a_model_may_correct_what_a_service_has_refused(coordinator: Coordinator, face: str, effect: str) -> None:
+    def place(order: int, amount: int) -> str:
+        """Place an order."""
+        if amount < 0:
+            raise REFUSED
+        return f"placed {amount}"
+
+    tool = guarded(coordinator, as_tool(place, face), ToolPolicy(effect=effect, key="order/{order}"))
+    with pytest.raises(httpx.HTTPStatusError):
+        use(tool, face, "call-1", order=7, amount=-1)
+
+    assert use(tool, face, "call-2", order=7, amount=1).content == "placed 1"
+
+
+def test_what_a_once_tool_was_refused_proves_nothing(coordinator: Coordinator, face: str) -> None:
+    def place(order: int) -> str:
+        """Place an order, with the second request of the body."""
+        raise REFUSED
+
+    tool = guarded(coordinator, as_tool(place, face), ToolPolicy(key="order/{order}"))
+    with pytest.raises(httpx.HTTPStatusError):
+        use(tool, face, "call-1", order=7)
+
+    assert doubts(coordinator) == ["place"]
