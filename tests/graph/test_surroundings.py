@@ -210,14 +210,22 @@ def test_a_tool_that_comes_only_with_its_call_is_warned_of_then(coordinator: Coo
 # --- where nothing is wrong -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("effect", ["read", "idempotent", "keyed", "transactional", "delegate"])
+REPEATABLE: list[dict[str, Any]] = [
+    *[{"effect": effect} for effect in ("read", "idempotent", "keyed", "transactional", "delegate")],
+    {"on_in_doubt": "rerun"},
+    {"on_in_doubt": "interrupt"},
+    {"probe": lambda call: None},
+]
+
+
+@pytest.mark.parametrize("policy", REPEATABLE)
 @pytest.mark.parametrize(
     "build", [lambda shop: shop.loop(retry=RETRY), with_retry_outside, with_retry_inside, wrapped_with_retry]
 )
-def test_what_may_be_repeated_may_be_retried_by_others(
-    coordinator: Coordinator, mode: str, effect: str, build: Build
+def test_what_may_be_repeated_or_looked_into_may_be_retried_by_others(
+    coordinator: Coordinator, mode: str, policy: dict[str, Any], build: Build
 ) -> None:
-    assert heard(lambda: go(build(Shop(coordinator, effect=effect)), mode)) == []
+    assert heard(lambda: go(build(Shop(coordinator, **policy)), mode)) == []
 
 
 @pytest.mark.parametrize("policy", [{"effect": "read"}, {"effect": "idempotent"}, {"key": "order/{amount}"}])
