@@ -35,12 +35,14 @@ class Save:
         inside: whether it is of the clerk, the agent inside a tool.
         asks: whether it has a message that asks for a call.
         answers: whether it has the answer to one.
+        has_messages: whether it has any: the first of the two checkpoints that LangGraph makes of an input has none.
     """
 
     whole: bool
     inside: bool
     asks: bool
     answers: bool
+    has_messages: bool
 
     @property
     def landmark(self) -> Landmark | None:
@@ -51,7 +53,7 @@ class Save:
             return None if self.whole else Landmark.ANSWER_WRITTEN
         if self.asks:
             return Landmark.MESSAGE_SAVED if self.whole else Landmark.MESSAGE_WRITTEN
-        return Landmark.INPUT_SAVED if self.whole else None
+        return Landmark.INPUT_SAVED if self.whole and self.has_messages else None
 
 
 class Fate:

@@ -108,8 +108,10 @@ def _save(config: Any, messages: Any, *, whole: bool) -> Save:
     found = _listed(messages)
     asks = any(isinstance(message, AIMessage) and message.tool_calls for message in found)
     answers = any(isinstance(message, ToolMessage) for message in found)
-    return Save(whole, bool(config["configurable"].get("checkpoint_ns")), asks, answers)
+    return Save(whole, bool(config["configurable"].get("checkpoint_ns")), asks, answers, has_messages=bool(found))
 
 
 def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
     return value if isinstance(value, list) else [value]
