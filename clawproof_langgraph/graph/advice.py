@@ -23,7 +23,7 @@ class Finding:
 
     Args:
         kind: what it is, in a word.
-        where: the nodes, from that of the outermost graph on; or the tool, the store.
+        where: the nodes, from that of the outermost graph on; or the store, or the durability.
         what: what happens.
         remedy: what to do about it.
     """
@@ -61,7 +61,7 @@ def of_place(
                 yield _agent_retried(" > ".join(place.path[:depth]), tool)
         if place.unkept:
             yield _no_checkpoints(place.name, tool)
-    if policy.effect is Effect.ONCE:
+    if policy.effect is Effect.ONCE and policy.when_in_doubt() == "hold":
         if place.retried[-1] and not asked_here:
             yield _retry_policy(place.name, tool)
         if any(_is_tool_retry(item, tool) for item in place.around_tools()):

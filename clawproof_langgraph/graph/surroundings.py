@@ -139,13 +139,13 @@ def retries(policy: Any) -> bool:
 def _graph_of(configurable: Configurable) -> Place:
     """Find in which nodes of the graphs around it the innermost graph runs."""
     around: list[tuple[str, bool]] = []
-    at = configurable
-    while (loop := loop_of(at)) is not None:
-        # A graph is entered with the config of the task around it.
-        at = loop.config["configurable"]
-        outer = loop_of(at)
-        task = outer and outer.tasks.get(at.get("__pregel_task_id"))
-        if task:
+    loop = loop_of(configurable)
+    while loop is not None:
+        at = loop.config["configurable"]  # a graph is entered with the config of the task around it
+        loop, inner = loop_of(at), loop
+        if loop is inner:
+            break
+        if loop is not None and (task := loop.tasks.get(at.get("__pregel_task_id"))) is not None:
             around.insert(0, (task.name, retries(task.retry_policy)))
     unkept = checkpointer_of(configurable) is None and configurable.get("__pregel_checkpointer") is not None
     return Place(tuple(name for name, _ in around), tuple(retried for _, retried in around), unkept=unkept)

@@ -84,13 +84,16 @@ def test_an_empty_file_is_taken(path: Path) -> None:
     used(path, calls=1)
 
 
-def test_a_file_of_a_newer_version_is_refused_with_the_remedy(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "remedy"), [(99, "pip install -U clawproof-langgraph"), (1, "before its first release")]
+)
+def test_a_file_of_another_version_is_refused_with_the_remedy(path: Path, version: int, remedy: str) -> None:
     used(path)
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 99")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.commit()
     connection.close()
-    assert "pip install -U clawproof-langgraph" in refused(path)
+    assert remedy in refused(path)
 
 
 def test_a_folder_is_refused_with_the_remedy(tmp_path: Path) -> None:

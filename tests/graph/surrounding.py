@@ -99,11 +99,11 @@ class Shop:
         return builder.compile(**{"checkpointer": InMemorySaver(), **compiled})
 
 
-def inside(agent: Any, *, retry: Any = None, **compiled: Any) -> Any:
-    """Compile a graph of one node, `agent`, which is another graph or a function."""
+def inside(agent: Any, *, node: str = "agent", retry: Any = None, **compiled: Any) -> Any:
+    """Compile a graph of one node, which is another graph or a function."""
     builder = StateGraph(MessagesState)
-    builder.add_node("agent", agent, retry_policy=retry)
-    builder.add_edge(START, "agent")
+    builder.add_node(node, agent, retry_policy=retry)
+    builder.add_edge(START, node)
     return builder.compile(**{"checkpointer": InMemorySaver(), **compiled})
 
 

@@ -181,6 +181,23 @@ def test_a_tool_may_call_the_graph_that_it_is_in(shop: Shop) -> None:
     assert [finding.where for finding in guard.check(graphs[0])] == ["tools"]
 
 
+def test_agents_that_all_call_each_other_are_searched_in_no_time(coordinator: Coordinator) -> None:
+    names = [f"agent_{number}" for number in range(12)]
+    agents: dict[str, Any] = {}
+
+    def asking(name: str) -> Any:
+        return as_tool(lambda: agents[name].invoke({"messages": []}), "sync", name=name, description=name)
+
+    guard = Guard(coordinator, tools={name: ToolPolicy() for name in names})
+    tools = [asking(name) for name in names]
+    for name in names:
+        agents[name] = inside(guard.tool_node(tools), node=f"tools_of_{name}", retry=RETRY)
+
+    findings = guard.check(inside(agents["agent_0"]))
+
+    assert {finding.where.rpartition(" > ")[2] for finding in findings} == {f"tools_of_{name}" for name in names}
+
+
 def test_tasks_of_the_functional_api_are_found(shop: Shop) -> None:
     pay = shop.guard.wrap_tool(shop.tool)
     agent = shop.agent(checkpointer=None)
@@ -197,7 +214,12 @@ def test_tasks_of_the_functional_api_are_found(shop: Shop) -> None:
     def flow(_: int) -> Any:
         return ask().result(), pay_by_itself().result()
 
+    @entrypoint(retry_policy=RETRY)
+    def retried(_: int) -> Any:
+        return agent.invoke({"messages": []})
+
     assert found(shop, flow) == [("agent-retried", "flow > ask"), ("retry-policy", "flow > pay_by_itself")]
+    assert found(shop, retried) == [("agent-retried", "retried")]
 
 
 # --- what is not meant ------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The examples of docs/langgraph.md run in order as they stand, without a warning, and its table has all kinds."""
+"""The examples of docs/langgraph.md are of what is not warned of, and its table has all kinds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clawproof_langgraph.graph import advice
 PAGE = Path(__file__).parents[2] / "docs" / "langgraph.md"
 
 
-def test_the_examples_run_in_order(tmp_path: Path) -> None:
+def test_the_examples_run_without_a_warning(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
     assert len(blocks) == 3
     program = tmp_path / "page.py"

@@ -174,6 +174,19 @@ def test_each_guard_and_each_place_is_warned_of(coordinator: Coordinator) -> Non
     assert len(told) == 3 and all(name in text for name, text in zip(where, told, strict=True))
 
 
+def test_the_same_agent_is_looked_at_in_each_graph_around_it(coordinator: Coordinator, mode: str) -> None:
+    shop = Shop(coordinator)
+    agent = shop.agent(checkpointer=None)
+    builder = inside(agent).builder
+    builder.add_node("again", agent, retry_policy=RETRY)
+    builder.add_edge("agent", "again")
+    graph = builder.compile(checkpointer=InMemorySaver())
+
+    [told] = heard(lambda: [go(inside(agent), mode), go(graph, mode)])
+
+    assert told.startswith('A RetryPolicy on node "again" starts')
+
+
 def test_a_warning_is_told_at_the_users_line(coordinator: Coordinator) -> None:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -197,14 +210,22 @@ def test_a_tool_that_comes_only_with_its_call_is_warned_of_then(coordinator: Coo
 # --- where nothing is wrong -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("effect", ["read", "idempotent", "keyed", "transactional", "delegate"])
+REPEATABLE: list[dict[str, Any]] = [
+    *[{"effect": effect} for effect in ("read", "idempotent", "keyed", "transactional", "delegate")],
+    {"on_in_doubt": "rerun"},
+    {"on_in_doubt": "interrupt"},
+    {"probe": lambda call: None},
+]
+
+
+@pytest.mark.parametrize("policy", REPEATABLE)
 @pytest.mark.parametrize(
     "build", [lambda shop: shop.loop(retry=RETRY), with_retry_outside, with_retry_inside, wrapped_with_retry]
 )
-def test_what_may_be_repeated_may_be_retried_by_others(
-    coordinator: Coordinator, mode: str, effect: str, build: Build
+def test_what_may_be_repeated_or_looked_into_may_be_retried_by_others(
+    coordinator: Coordinator, mode: str, policy: dict[str, Any], build: Build
 ) -> None:
-    assert heard(lambda: go(build(Shop(coordinator, effect=effect)), mode)) == []
+    assert heard(lambda: go(build(Shop(coordinator, **policy)), mode)) == []
 
 
 @pytest.mark.parametrize("policy", [{"effect": "read"}, {"effect": "idempotent"}, {"key": "order/{amount}"}])
@@ -446,6 +467,7 @@ def test_a_file_is_for_one_machine_and_a_store_that_all_reach_for_all(
 
         monkeypatch.setattr(coordinator._backend, "reach", "")
         assert heard(lambda: Guard(coordinator, tools={})) == []
+        assert heard(lambda: play(Shop(coordinator).loop(), human(), ON_SERVER)) == []
 
 
 # --- other versions of LangGraph --------------------------------------------------------------------------------

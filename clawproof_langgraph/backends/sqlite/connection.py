@@ -15,7 +15,7 @@ from clawproof_langgraph.backends.sqlite.patience import patiently
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError
 
 _APPLICATION_ID: Final = 0x434C4157  # "CLAW"
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
 _NETWORK_FILE_SYSTEMS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ncpfs"})
 
 
@@ -152,6 +152,11 @@ def _is_current(connection: sqlite3.Connection, path: str) -> bool:
         raise ConfigurationError(
             f"{path} was written by a newer version of clawproof-langgraph (schema {version}, this one knows "
             f"{_SCHEMA_VERSION}). Upgrade with `pip install -U clawproof-langgraph`, or use another file."
+        )
+    if version < _SCHEMA_VERSION:
+        raise ConfigurationError(
+            f"{path} was written by a version of clawproof-langgraph before its first release (schema {version}, this "
+            f"one writes {_SCHEMA_VERSION}). Use another file, or delete it if nothing in it is needed."
         )
     return True
 
