@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.prebuilt import ToolRuntime
@@ -26,7 +26,7 @@ _DIGITS: Final = 12
 
 @contextmanager
 def numbered_apart(site: CallSite, key: str) -> Iterator[None]:
-    """number the graphs that run in this context from here on by the call that runs them."""
+    """Number the graphs that run in this context from here on by the call that runs them."""
     config = var_child_runnable_config.get()
     numbered = _with_scratchpad(config, _numbering(_scratchpad_of(config), site, key)) if key else None
     if numbered is None:
@@ -57,16 +57,19 @@ def in_force(arguments: Mapping[str, Any], config: Any) -> dict[str, Any]:
 
 
 def _numbering(scratchpad: Any, site: CallSite, key: str) -> Any:
-    if not hasattr(scratchpad, "subgraph_counter"):
+    # An internal of LangGraph's: where it has changed, the graphs keep the numbers that LangGraph gives them.
+    if not (dataclasses.is_dataclass(scratchpad) and hasattr(scratchpad, "subgraph_counter")):
         return None
-    return dataclasses.replace(scratchpad, subgraph_counter=_counter(site, key))
+    counter = _counter(site, key, scratchpad.subgraph_counter)
+    return dataclasses.replace(cast("Any", scratchpad), subgraph_counter=counter)
 
 
-def _counter(site: CallSite, key: str) -> Callable[[], int]:
+def _counter(site: CallSite, key: str, otherwise: Callable[[], int]) -> Callable[[], int]:
     first = int(digest("subgraphs", key)[:_DIGITS], 16) + 1
 
     def number() -> int:
-        return first + (executions.count(site, f"subgraphs of {key}") or 0)
+        counted = executions.count(site, f"subgraphs of {key}")
+        return otherwise() if counted is None else first + counted
 
     return number
 

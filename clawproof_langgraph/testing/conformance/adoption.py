@@ -104,8 +104,10 @@ class Adoption(Suite):
         """Two calls of one message, or of two tasks of one step, are both meant, however equal they are."""
         doubt_first(store, "old", "step:one message:first")
 
-        assert store.granted(call("b", key="b", scope="same", lineage="step:two reply:first")).key == "b"
-        assert store.granted(call("c", key="c", scope="same", lineage="later:one message:second")).key == "c"
+        for key, lineage in (("b", "step:two reply:first"), ("c", "later:one message:second")):
+            lease = store.granted(call(key, key=key, scope="same", lineage=lineage))
+            assert lease.key == key
+            store.settle(settled(lease, result=b"42"))
 
     def test_a_call_out_of_another_message_may_be_it(self, store: Face) -> None:
         doubt_first(store, "old", "step:one message:first")
@@ -114,7 +116,7 @@ class Adoption(Suite):
 
     def test_the_first_that_is_not_beside_it_is_adopted(self, store: Face) -> None:
         doubt_first(store, "one", "message:first")
-        doubt_first(store, "two", "reply:first")
+        doubt_first(store, "two", "message:second")
         assert store.begin(call("b", key="new", scope="same", lineage="message:second")) == Held("two", "reserve")
 
     def test_what_a_call_came_out_of_is_known_after_its_lease_has_ended(self, store: Face, clock: ManualClock) -> None:
