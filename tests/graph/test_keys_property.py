@@ -30,7 +30,7 @@ from . import conversing
 from .conversing import EFFECTS, PLANS, Arrangement, Options, Rounds, Shop, asking, guard_of, last_turn, told
 
 # Warnings of what surrounds a tool: the graphs retry on purpose.
-pytestmark = pytest.mark.filterwarnings("ignore::clawproof_langgraph.ClawproofWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::clawproof_langgraph.errors.ClawproofWarning")
 FACTOR = int(os.environ.get("CLAWPROOF_CONVERSATIONS", "1"))
 PATIENT = settings(
     stateful_step_count=6 + 2 * FACTOR,
