@@ -56,6 +56,8 @@ class Begin(NamedTuple):
         waited: seconds that the owner has waited so far.
         data: what the policy allows to be logged.
         task: the LangGraph task that asks, where a human may be asked in it; empty for none.
+        lineage: what the call came out of, in words of the form `group:member`; different members of one group are
+            different calls, whatever else is equal.
     """
 
     owner: str
@@ -76,6 +78,7 @@ class Begin(NamedTuple):
     waited: float = 0.0
     data: Mapping[str, Any] = MappingProxyType({})
     task: str = ""
+    lineage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def judge(tx: Transaction, ask: Begin) -> Fit | Replay | Held | Killed | Mismatc
     if record and record.same_as:
         ask = ask._replace(key=record.same_as)
         record = tx.record(ask.key)
-    elif record is None and ask.scope and (record := _adoptable(tx, ask.scope)):
+    elif record is None and ask.scope and (record := _adoptable(tx, ask)):
         # It is that call, whatever its own key, and stays it: when it is asked again, and when it is resolved.
         alias = record._replace(key=ask.key, state=State.DONE, touched=False, owner="", same_as=record.key, asked=())
         tx.put_record(alias._replace(updated_at=tx.now))
@@ -61,9 +61,22 @@ def judge(tx: Transaction, ask: Begin) -> Fit | Replay | Held | Killed | Mismatc
     return Fit(ask) if record is None else _judge_record(tx, ask, record)
 
 
-def _adoptable(tx: Transaction, scope: str) -> RecordRow | None:
-    """Read the unsettled call of a scope that nobody runs again already: what is running is another call."""
-    return next((record for record in tx.unsettled(scope) if not is_running(tx, record.key)), None)
+def _adoptable(tx: Transaction, ask: Begin) -> RecordRow | None:
+    """Read the unsettled call that a request may be, and that nobody runs again already: what is running is another."""
+    for record in tx.unsettled(ask.scope):
+        if not is_running(tx, record.key) and not _are_apart(record.lineage, ask.lineage):
+            return record
+    return None
+
+
+def _are_apart(one: str, other: str) -> bool:
+    """Tell whether two calls came out of one place as different members of it: both are meant.
+
+    The members of an AIMessage are its calls, and those of a step of a graph its tasks. A call that a model emits again
+    comes out of another message, in another step.
+    """
+    members = dict(word.split(":") for word in one.split())
+    return any(members.get(group, member) != member for group, member in (word.split(":") for word in other.split()))
 
 
 def _judge_record(tx: Transaction, ask: Begin, record: RecordRow) -> Fit | Replay | Held | Mismatch:
@@ -201,6 +214,7 @@ def _record_of(
         doubted_before=earlier is not None and earlier.touched,
         touched=touched,
         asked=earlier.asked if earlier else (),
+        lineage=ask.lineage,
     )
 
 

@@ -75,6 +75,7 @@ class RecordRow(NamedTuple):
         touched: whether its effect may have happened though it did not succeed: it is in doubt, or it failed in a way
             that proves nothing, and its tool may be run again.
         asked: (task, fence) of each question to a human what became of it, in order.
+        lineage: what the call came out of, as in `Begin`.
     """
 
     key: str
@@ -96,6 +97,7 @@ class RecordRow(NamedTuple):
     doubted_before: bool = False
     touched: bool = False
     asked: tuple[tuple[str, int], ...] = ()
+    lineage: str = ""
 
 
 class Transaction(ABC):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from clawproof_langgraph.core.steps import AskHuman, Ending, Finding, Raised, Returned
 from clawproof_langgraph.graph import outcomes
 from clawproof_langgraph.graph.asking import Human
+from clawproof_langgraph.graph.identity import NOWHERE, CallSite, lineage_of
 from clawproof_langgraph.graph.probing import alook, look
+from clawproof_langgraph.graph.subgraphs import numbered_apart
 from clawproof_langgraph.policy import ToolPolicy
 from clawproof_langgraph.runtime.budget import RetryBudget
-from clawproof_langgraph.runtime.context import CallContext, running
+from clawproof_langgraph.runtime.context import CallContext, current_call, running
 from clawproof_langgraph.runtime.lease import Lease
 
 
@@ -47,6 +50,7 @@ class ToolBody:
         arun: the code, for an event loop.
         budget: the retries that the tool may make; None for a budget of this call's own.
         arguments: what the model gave.
+        site: where the call comes from.
     """
 
     def __init__(
@@ -57,8 +61,10 @@ class ToolBody:
         arun: Callable[[], Awaitable[Any]] | None = None,
         budget: RetryBudget | None = None,
         arguments: Mapping[str, Any] = MappingProxyType({}),
+        site: CallSite = NOWHERE,
     ) -> None:
-        self._traits, self._coordinator, self._arguments = traits, coordinator, arguments
+        self._traits, self._coordinator = traits, coordinator
+        self._arguments, self._site = arguments, site
         self._human: Human | None = None
         self._budget, self._retried = budget or RetryBudget("tool"), False
         self._code, self._acode = run, arun
@@ -69,7 +75,7 @@ class ToolBody:
         assert self._code is not None
         call = self._context(lease, attempt)
         try:
-            with running(call, lease, self._coordinator):
+            with running(call, lease, self._coordinator), numbered_apart(self._site, lease.key):
                 value = self._code()
         except BaseException as error:  # noqa: BLE001 - judged here, settled by the program, raised again by the guard
             return self._raised(error, call)
@@ -81,7 +87,7 @@ class ToolBody:
         call = self._context(lease, attempt)
         cancelling = _CancelOnLoss(lease)
         try:
-            with running(call, lease, self._coordinator):
+            with running(call, lease, self._coordinator), numbered_apart(self._site, lease.key):
                 value = await self._acode()
         except BaseException as error:  # noqa: BLE001 - as above
             by_us = cancelling.end() and isinstance(error, asyncio.CancelledError)
@@ -126,7 +132,15 @@ class ToolBody:
         return self._human
 
     def _context(self, lease: Lease, attempt: int) -> CallContext:
-        return CallContext(lease, attempt=attempt, tool=self._traits.name, arguments=self._arguments)
+        lineage = partial(lineage_of, self._site, lease.key, current_call())
+        return CallContext(
+            lease,
+            attempt=attempt,
+            tool=self._traits.name,
+            arguments=self._arguments,
+            task=self._site.task,
+            lineage=lineage,
+        )
 
     def _returned(self, value: Any) -> Returned:
         judged = outcomes.returned(value, mcp=self._traits.mcp)

@@ -26,7 +26,7 @@ from clawproof_langgraph.errors import (
 from clawproof_langgraph.graph import results
 from clawproof_langgraph.graph.arguments import shown
 from clawproof_langgraph.graph.body import ToolBody, ToolTraits
-from clawproof_langgraph.graph.identity import CallSite, derive_key, named_by_outer
+from clawproof_langgraph.graph.identity import CallSite, derive_key, lineage_of, named_by_outer
 from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
@@ -86,7 +86,7 @@ class GuardedCalls:
 
     def run(self, code: Callable[[], Any], values: Values, site: CallSite, tool_call_id: str | None) -> Any:
         """Run the tool under coordination and give what LangGraph sees."""
-        driver = self._coordinator.driver(self._body(code, None, values), site.pulse)
+        driver = self._coordinator.driver(self._body(code, None, values, site), site.pulse)
         try:
             ask = self._ask(values, site, driver.take_bell)
             ended = driver.drive(guarded_call(ask, self._terms(values)))
@@ -106,7 +106,7 @@ class GuardedCalls:
         tool_call_id: str | None,
     ) -> Any:
         """Do what `run` does on an event loop; `code` runs on a thread where there is no `acode`."""
-        driver = self._coordinator.driver(self._body(code, acode, values), site.pulse)
+        driver = self._coordinator.driver(self._body(code, acode, values, site), site.pulse)
         try:
             ask = self._ask(values, site, driver.use_loop_bell)
             ended = await driver.adrive(guarded_call(ask, self._terms(values)))
@@ -118,9 +118,9 @@ class GuardedCalls:
         return self._conclude(ended, tool_call_id)
 
     def _body(
-        self, code: Callable[[], Any] | None, acode: Callable[[], Awaitable[Any]] | None, values: Values
+        self, code: Callable[[], Any] | None, acode: Callable[[], Awaitable[Any]] | None, values: Values, site: CallSite
     ) -> ToolBody:
-        return ToolBody(self._traits, self._coordinator, code, acode, self._budget, values)
+        return ToolBody(self._traits, self._coordinator, code, acode, self._budget, values, site)
 
     # --- the request --------------------------------------------------------------------------------------------
 
@@ -131,18 +131,20 @@ class GuardedCalls:
         outer = self._coordinator.nesting(wants)
         owner = self._coordinator.new_owner()
         ttl, expected = self._times(wants)
-        key = scope = fingerprint = ""
+        key = scope = fingerprint = lineage = ""
         if self._policy.effect is not Effect.READ:
             # The tool is part of it, so that a business key that two tools share is refused, not answered.
             plain = keys.digest(self._tool, keys.fingerprint(self._fingerprinted(values)))
             fingerprint = keys.sealed(self._coordinator.secret, plain)
             key = self._business_key(values) or self._derived_key(owner, site, plain, fingerprint)
-            scope = keys.digest("scope", site.thread, self._tool, fingerprint) if site.thread else ""
+            if site.thread:
+                scope = keys.digest("scope", site.thread, self._tool, fingerprint)
+                lineage = lineage_of(site, key, current_call())
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
             self._rerun_within, outer.chain if outer else (), bell(), expected, data=self._logged(values),
             # Without a checkpointer, nobody could go on with the answer.
-            task=site.task if self._policy.on_in_doubt == "interrupt" and site.durable else "",
+            task=site.task if self._policy.on_in_doubt == "interrupt" and site.durable else "", lineage=lineage,
         )  # fmt: skip
 
     def _wants(self, values: Values) -> tuple[Want, ...]:

@@ -6,10 +6,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 
 from clawproof_langgraph.graph.surroundings import checkpointer_of
 from clawproof_langgraph.keys import digest
@@ -24,9 +24,12 @@ class CallSite:
         thread: the LangGraph thread; empty without one.
         task: the id of the task that makes the call: the same when that is resumed, another one in each run.
         message: the id of the AIMessage that emitted the call; where that is not seen, the id of its task.
-        tool_call_id: the id of the tool call, with its ordinal where a message uses the same one twice.
+        tool_call_id: the id of the tool call, with its place where a message uses the same one twice.
+        counted: whether it takes counting to tell it from equal calls of its task.
         agent: the agent's name.
         emitted: whether `message` is an AIMessage, and not only a task.
+        siblings: the id of an AIMessage that has the call, and whose other calls are none of its repetitions.
+        steps: the checkpoint of each graph around the call, outermost first, and which of its tasks the call is in.
         durable: whether the graph has a checkpointer, so that its message ids outlive a crash.
         execution: an object that lives as long as this execution of the task, the same for all calls in it.
         attempt: which attempt of the execution this is, where a RetryPolicy makes more than one.
@@ -38,8 +41,11 @@ class CallSite:
     task: str = ""
     message: str = ""
     tool_call_id: str = ""
+    counted: bool = True
     agent: str = ""
     emitted: bool = False
+    siblings: str = ""
+    steps: tuple[tuple[str, str], ...] = ()
     durable: bool = False
     execution: object = None
     attempt: int = 1
@@ -47,30 +53,48 @@ class CallSite:
     configurable: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
+NOWHERE: Final = CallSite()
+"""Outside of any graph."""
+
+
 def site_of_request(request: Any) -> CallSite:
     """Read the site of a call from a ToolNode's request."""
     config = request.runtime.config or {} if request.runtime is not None else {}
-    message, ordinal = _emitting_message(request.state, request.tool_call, config)
-    return _site(config, request.tool_call.get("id"), message, ordinal)
+    emitters, tool_call_id = _emitters(request.state, request.tool_call), request.tool_call.get("id")
+    if not emitters:
+        return _site(config, tool_call_id, counted=not tool_call_id)
+    place, certain = _place(_of_id(emitters[0], tool_call_id), request.tool_call, config)
+    return _site(config, (tool_call_id or "") + place, emitters, counted=not (tool_call_id and certain))
 
 
 def site_of_config(config: Mapping[str, Any] | None, tool_call_id: str | None) -> CallSite:
     """Read the site of a call from its config alone, as a tool without hooks sees it."""
-    return _site(config or {}, tool_call_id)
+    beside = _seen_emitters(config or {}, tool_call_id) if tool_call_id else []
+    counted = not tool_call_id or any(len(_of_id(message, tool_call_id)) > 1 for message in beside)
+    return _site(config or {}, tool_call_id, counted=counted, beside=beside)
 
 
 def _site(
-    config: Mapping[str, Any], tool_call_id: str | None, message: AIMessage | None = None, ordinal: str = ""
+    config: Mapping[str, Any],
+    tool_call_id: str | None,
+    emitters: Sequence[AIMessage] = (),
+    *,
+    counted: bool,
+    beside: Sequence[AIMessage] = (),
 ) -> CallSite:
     configurable = config.get("configurable") or {}
     runtime = configurable.get("__pregel_runtime")
-    emitter, task = message.id if message else None, str(configurable.get("__pregel_task_id") or "")
+    ids = _ids(emitters)
+    task = str(configurable.get("__pregel_task_id") or "")
     return CallSite(
         thread=str(configurable.get("thread_id") or ""),
-        message=emitter or task,
-        tool_call_id=(tool_call_id or "") + ordinal,
-        agent=_agent_of(config, message, configurable),
-        emitted=bool(emitter),
+        message=ids or task,
+        tool_call_id=tool_call_id or "",
+        counted=counted,
+        agent=_agent_of(config, emitters, configurable),
+        emitted=bool(ids),
+        siblings=ids or _ids(beside),
+        steps=_steps(configurable),
         durable=checkpointer_of(configurable) is not None,
         # The scratchpad itself is another one for each attempt, and takes no weak references.
         execution=getattr(configurable.get("__pregel_scratchpad"), "get_null_resume", None),
@@ -95,23 +119,46 @@ def derive_key(site: CallSite, tool: str, plain: str, fingerprint: str, outer: C
     Returns:
         The key; empty where nothing tells a repetition of this call from another call.
     """
+    # Models may use an id again in their next message: without a thread, it takes a message to tell.
+    uncounted = not site.counted and (site.thread or site.emitted)
+    counted = 0 if uncounted else executions.count(site, plain + site.tool_call_id)
     if outer is not None and named_by_outer(site, outer):
-        number = outer.count(fingerprint)
-        return digest("inner", outer.idempotency_key, tool, fingerprint, str(number))
+        which = object() if counted is None else (site.message, site.tool_call_id, counted)
+        return digest("inner", outer.idempotency_key, tool, fingerprint, str(outer.number(fingerprint, which)))
     # Without a thread, two runs that are both meant may have messages with the same id; a task is of one run.
     kind, where = ("call", site.thread) if site.thread else ("run", site.task)
-    if not (where and site.message):
-        return ""
-    named = site.tool_call_id and (site.thread or site.emitted)  # models may use an id again in their next message
-    counted = 0 if named else _executions.count(site, plain + site.tool_call_id)
-    if counted is None:
+    if counted is None or not (where and site.message):
         return ""
     return digest(kind, where, site.message, site.tool_call_id, tool, plain, str(counted))
 
 
 def named_by_outer(site: CallSite, outer: CallContext | None) -> bool:
-    """Tell whether the guarded call around a call names it, because no checkpoint keeps the message that emitted it."""
-    return outer is not None and bool(outer.idempotency_key) and not (site.emitted and site.durable)
+    """Tell whether the guarded call around a call names it.
+
+    It does where the call is made by the tool's own code, or by a graph that keeps no checkpoints: these start over
+    whenever the outer call does. Any other graph goes on from its checkpoints, and keeps its messages and tasks.
+    """
+    return outer is not None and bool(outer.idempotency_key) and not (site.durable and site.task != outer.task)
+
+
+def lineage_of(site: CallSite, key: str, outer: CallContext | None) -> str:
+    """Name what a call came out of, so that it can be told from those that came out of the same beside it.
+
+    Args:
+        site: where the call comes from.
+        key: its own.
+        outer: the guarded call around this one, if any.
+
+    Returns:
+        Words of the form `group:member`; a step of a graph and its task, an AIMessage and its call.
+    """
+    groups = [*site.steps, (site.siblings, key)] if site.siblings else site.steps
+    words = [f"{_short(group)}:{_short(member)}" for group, member in groups]
+    return " ".join([outer.lineage, *words] if outer is not None and outer.lineage else words)
+
+
+def _short(text: str) -> str:
+    return digest(text)[:16]
 
 
 class _Executions:
@@ -135,54 +182,75 @@ class _Executions:
             return counts[site.attempt, name] - 1
 
 
-_executions = _Executions()
+executions = _Executions()
 
 
-def _emitting_message(
-    state: Any, tool_call: Mapping[str, Any], config: Mapping[str, Any]
-) -> tuple[AIMessage | None, str]:
-    """Find the message that emitted a call, and what tells the call from others of that message with the same id."""
-    for message in reversed(_messages(state)):
-        if isinstance(message, AIMessage):
-            same = [call for call in message.tool_calls if call["id"] == tool_call.get("id")]
-            if same:
-                return message, _ordinal(same, tool_call, config)
-    return None, ""
+def _emitters(state: Any, tool_call: Mapping[str, Any]) -> list[AIMessage]:
+    """Find the message that emitted a call; in a state with several histories, perhaps one in each."""
+    found = []
+    for messages in _histories(state):
+        calling = (message for message in reversed(messages) if isinstance(message, AIMessage))
+        for message in calling:
+            if any(call is tool_call for call in message.tool_calls):
+                return [message]
+            if _of_id(message, tool_call.get("id")):
+                found.append(message)
+                break
+    return found
 
 
-def _ordinal(same: Sequence[Mapping[str, Any]], tool_call: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    # Two calls of one message may carry the same id, or none, and both are meant.
+def _of_id(message: AIMessage, tool_call_id: str | None) -> list[ToolCall]:
+    return [call for call in message.tool_calls if call["id"] == tool_call_id]
+
+
+def _place(same: Sequence[ToolCall], tool_call: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[str, bool]:
+    """Say what tells a call from others of its message with the same id, or none; and whether that is all it takes.
+
+    All of them are meant. Their arguments do not tell: somebody may have edited them on the way.
+    """
     if len(same) == 1:
-        return ""
+        return "", True
     path = (config.get("metadata") or {}).get("langgraph_path") or ()
-    if path and path[0] == "__pregel_push":  # each has a task of its own, at the same place in every repetition
-        return f"#{path}"
-    index = next((at for at, call in enumerate(same) if call is tool_call), None)
-    if index is None:
-        index = next((at for at, call in enumerate(same) if call == tool_call), 0)
-    return f"#{index}"
+    if path and path[0] == "__pregel_push":  # a task that was sent stands at the same place in every repetition
+        return f"#{path}", False
+    itself = [at for at, call in enumerate(same) if call is tool_call]
+    return (f"#{itself[0]}", True) if itself else ("#", False)
 
 
-def _messages(state: Any) -> Sequence[Any]:
+def _ids(messages: Sequence[AIMessage]) -> str:
+    return " ".join([message.id for message in messages if message.id])
+
+
+def _seen_emitters(config: Mapping[str, Any], tool_call_id: str) -> list[AIMessage]:
+    """Find the message in the state of the running graph that has a call: most likely the one that emitted it.
+
+    A node that asks a model itself has its message not in the state yet, but perhaps an older one with the same id.
+    """
+    read = (config.get("configurable") or {}).get("__pregel_read")
+    channels = getattr(read, "args", ())[1:2]  # as ToolNode reads them
+    return _emitters(read(list(channels[0])), {"id": tool_call_id}) if read and channels else []
+
+
+def _histories(state: Any) -> list[Sequence[Any]]:
+    """List the message histories of a state, `messages` first."""
     if isinstance(state, list):
-        return state
-    messages = state.get("messages") if isinstance(state, Mapping) else getattr(state, "messages", None)
-    if messages:
-        return list(messages)
-    values = (
-        state.values() if isinstance(state, Mapping) else vars(state).values() if hasattr(state, "__dict__") else ()
-    )
-    lists = (
-        value for value in values if isinstance(value, list) and any(isinstance(item, AIMessage) for item in value)
-    )
-    return next(lists, ())
+        return [state]
+    values = state if isinstance(state, Mapping) else getattr(state, "__dict__", {})
+    lists = [values.get("messages"), *(value for name, value in values.items() if name != "messages")]
+    return [value for value in lists if isinstance(value, list) and value and isinstance(value[-1], BaseMessage)]
 
 
-def _agent_of(config: Mapping[str, Any], message: AIMessage | None, configurable: Mapping[str, Any]) -> str:
-    named = (config.get("metadata") or {}).get("lc_agent_name") or (message.name if message else None)
+def _steps(configurable: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    here, checkpoints = str(configurable.get("checkpoint_ns") or ""), configurable.get("checkpoint_map") or {}
+    inside = {graph: here.removeprefix(graph).lstrip("|") for graph in checkpoints if here.startswith(graph)}
+    return tuple((str(checkpoints[graph]), path.split("|")[0]) for graph, path in inside.items())
+
+
+def _agent_of(config: Mapping[str, Any], emitters: Sequence[AIMessage], configurable: Mapping[str, Any]) -> str:
+    named = (config.get("metadata") or {}).get("lc_agent_name") or (emitters[0].name if emitters else None)
     return str(named or _segment_before_tools(str(configurable.get("checkpoint_ns") or "")))
 
 
 def _segment_before_tools(checkpoint_ns: str) -> str:
-    names = [segment.split(":")[0] for segment in checkpoint_ns.split("|") if segment]
+    names = [segment.split(":")[0] for segment in checkpoint_ns.split("|") if segment and not segment.isdigit()]
     return names[-2] if len(names) > 1 else ""

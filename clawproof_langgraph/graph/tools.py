@@ -17,6 +17,7 @@ from langchain_core.tools import BaseTool, StructuredTool, Tool
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.graph.calls import GuardedCalls
 from clawproof_langgraph.graph.identity import CallSite, site_of_config
+from clawproof_langgraph.graph.subgraphs import in_force
 
 _CALLS: Final = "_clawproof_calls"
 _NEVER_FINGERPRINTED: Final = frozenset({"run_manager", "callbacks", "config"})
@@ -155,7 +156,7 @@ def _guarding(run: Callable[..., Any]) -> Callable[..., Any]:
                 f"graph or the tool, and give a ToolNode both hooks, as guard.tool_node() does."
             )
         calls: GuardedCalls = self.__dict__[_CALLS]
-        code = functools.partial(run, self, *args, **kwargs)
+        code = _code(run, self, args, kwargs, invocation)
         return calls.run(code, _values(invocation, args, kwargs), invocation.site, invocation.tool_call_id)
 
     return guarded
@@ -174,13 +175,19 @@ def _aguarding(kind: type[BaseTool]) -> Callable[..., Any]:
         calls: GuardedCalls = self.__dict__[_CALLS]
         code = acode = None
         if native and _has_async_body(self):
-            acode = functools.partial(arun, self, *args, **kwargs)
+            acode = _code(arun, self, args, kwargs, invocation)
         else:
-            code = functools.partial(run, self, *args, **_for_thread(kwargs))
+            code = _code(run, self, args, _for_thread(kwargs), invocation)
         values = _values(invocation, args, kwargs)
         return await calls.arun(code, acode, values, invocation.site, invocation.tool_call_id)
 
     return guarded
+
+
+def _code(
+    body: Callable[..., Any], tool: BaseTool, args: tuple[Any, ...], kwargs: dict[str, Any], invocation: _Invocation
+) -> Callable[[], Any]:
+    return lambda: body(tool, *args, **in_force(kwargs, invocation.config))
 
 
 def _with_resolved_hints(guarded: Callable[..., Any]) -> Callable[..., Any]:

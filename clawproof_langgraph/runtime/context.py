@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -28,15 +28,24 @@ class CallContext:
         deadline: when its lease ends unless renewed, in seconds of `time.monotonic()`.
         tool: the tool that is called.
         arguments: what the model gave, validated.
+        task: the task of a graph that runs it; empty outside of one.
     """
 
     def __init__(
-        self, lease: Lease, *, attempt: int, tool: str = "", arguments: Mapping[str, Any] = MappingProxyType({})
+        self,
+        lease: Lease,
+        *,
+        attempt: int,
+        tool: str = "",
+        arguments: Mapping[str, Any] = MappingProxyType({}),
+        task: str = "",
+        lineage: Callable[[], str] = lambda: "",
     ) -> None:
-        self._lease = lease
-        self.attempt, self.tool, self.arguments = attempt, tool, arguments
+        self._lease, self._lineage = lease, lineage
+        self.attempt, self.tool, self.arguments, self.task = attempt, tool, arguments, task
         self.effect_begun = False
-        self._counts: dict[str, itertools.count[int]] = {}
+        self._inner: dict[str, dict[Hashable, int]] = {}
+        self._lock = threading.Lock()
 
     @property
     def idempotency_key(self) -> str:
@@ -89,9 +98,21 @@ class CallContext:
         self.check()
         self.effect_begun = True
 
-    def count(self, name: str) -> int:
-        """Count the identical calls made inside this one, from 0."""
-        return next(self._counts.setdefault(name, itertools.count()))  # atomic: siblings may run in parallel
+    @property
+    def lineage(self) -> str:
+        """What it came out of, as in `Begin`: wanted only by the calls inside it."""
+        return self._lineage()
+
+    def number(self, name: str, call: Hashable) -> int:
+        """Number the identical calls that are made inside this one, from 0; a call that is made again keeps its number.
+
+        Args:
+            name: what makes them identical.
+            call: which of them it is.
+        """
+        with self._lock:  # siblings may run in parallel
+            numbers = self._inner.setdefault(name, {})
+            return numbers.setdefault(call, len(numbers))
 
 
 @dataclass(slots=True)

@@ -73,7 +73,7 @@ def test_other_arguments_and_other_ids_in_one_message_are_other_calls(
     assert [message.content for message in results(state)] == ["paid 1", "paid 2", "paid 1"]
 
 
-@pytest.mark.parametrize("build", [hooked, ready_made])
+@pytest.mark.parametrize("build", BUILDS)
 def test_calls_with_the_same_id_in_one_message_both_run_and_neither_again(
     coordinator: Coordinator, mode: str, build: Build
 ) -> None:

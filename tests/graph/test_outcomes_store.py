@@ -11,7 +11,7 @@ from clawproof_langgraph import BackendUnavailable, Coordinator, Guard, ToolPoli
 from clawproof_langgraph import current_call as running
 from clawproof_langgraph.errors import ClawproofWarning
 from clawproof_langgraph.model import Granted
-from tests.langgraph.scripted import asks, call, play, thread, tools_only
+from tests.langgraph.scripted import call, play, says, thread, tools_only
 from tests.waiting import wait_until
 
 from .faults import FaultyStore, down
@@ -177,8 +177,9 @@ def test_a_call_whose_doubt_could_not_be_recorded_is_not_made_again_by_a_model_t
     graph = tools_only(node, checkpointer=InMemorySaver())
     store.before_settle = [down]
 
-    for call_id in ("1", "2"):
-        found = play(graph, asks(call("pay", call_id, amount=1)), thread(), mode=mode)
+    for message_id in ("ai-1", "ai-2"):
+        message = says(call("pay", "1", amount=1), message_id=message_id)
+        found = play(graph, {"messages": [message]}, thread(), mode=mode)
 
     assert paid == [1]
     assert "must not be repeated" in found["messages"][-1].content

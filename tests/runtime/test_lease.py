@@ -124,9 +124,10 @@ def test_sub_keys_are_the_same_in_every_attempt_and_differ_by_name_and_call() ->
     assert len({first.sub_key("charge"), first.sub_key("ship"), other.sub_key("charge"), "k"}) == 4
 
 
-def test_identical_calls_inside_a_call_are_counted_from_zero() -> None:
+def test_identical_calls_inside_a_call_are_numbered_from_zero_and_keep_their_numbers() -> None:
     context = CallContext(make(), attempt=1)
-    assert [context.count(name) for name in ("a", "a", "b", "a")] == [0, 1, 0, 2]
+    calls = [("a", "first"), ("a", "second"), ("b", "third"), ("a", "fourth"), ("a", "second")]
+    assert [context.number(name, call) for name, call in calls] == [0, 1, 0, 2, 1]
 
 
 @pytest.mark.parametrize("stop", ["lost", "killed"])

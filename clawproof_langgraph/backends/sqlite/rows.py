@@ -36,7 +36,7 @@ def of_lease(row: LeaseRow) -> tuple[Any, ...]:
     return (
         ask.owner, row.fence, row.expires, row.since, row.seen, row.claimed, row.attempt, row.suspected,
         _pack_wants(row.wants), ask.session, ask.ttl, ask.agent, ask.thread, ask.tool, ask.key, ask.scope,
-        ask.fingerprint, " ".join(ask.ancestors), ask.bell, ask.expected,
+        ask.fingerprint, " ".join(ask.ancestors), ask.bell, ask.expected, ask.lineage,
     )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def of_waiter(row: WaiterRow) -> tuple[Any, ...]:
     ask = row.ask
     return (
         ask.owner, row.place, row.arrived, _pack_wants(row.wants), ask.session, ask.ttl, ask.agent, ask.thread,
-        ask.tool, ask.key, ask.scope, ask.fingerprint, " ".join(ask.ancestors), ask.bell, ask.expected,
+        ask.tool, ask.key, ask.scope, ask.fingerprint, " ".join(ask.ancestors), ask.bell, ask.expected, ask.lineage,
     )  # fmt: skip
 
 
@@ -65,10 +65,10 @@ def waiter_of(columns: Sequence[Any]) -> WaiterRow:
 
 
 def _ask_of(owner: str, wants: tuple[Want, ...], asked: list[Any]) -> Begin:
-    session, ttl, agent, thread, tool, key, scope, fingerprint, ancestors, bell, expected = asked
+    session, ttl, agent, thread, tool, key, scope, fingerprint, ancestors, bell, expected, lineage = asked
     return Begin(
         owner, session, user_wants(wants), ttl, agent, thread, tool, key, scope, fingerprint, 0.0,
-        tuple(ancestors.split(" ")) if ancestors else (), bell, expected,
+        tuple(ancestors.split(" ")) if ancestors else (), bell, expected, lineage=lineage,
     )  # fmt: skip
 
 
@@ -77,16 +77,16 @@ def of_record(row: RecordRow) -> tuple[Any, ...]:
     return (
         row.key, row.state.value, row.agent, row.thread, row.tool, row.scope, row.fingerprint, row.owner, row.fence,
         row.attempt, row.result, row.first_at, row.updated_at, row.same_as, "\n".join(row.resources), row.reason,
-        row.doubted_before, row.touched, " ".join([f"{task} {fence}" for task, fence in row.asked]),
+        row.doubted_before, row.touched, " ".join([f"{task} {fence}" for task, fence in row.asked]), row.lineage,
     )  # fmt: skip
 
 
 def record_of(columns: tuple[Any, ...]) -> RecordRow:
     """Make a record of its columns."""
-    *plain, resources, reason, doubted_before, touched, asked = columns
+    *plain, resources, reason, doubted_before, touched, asked, lineage = columns
     key, state, *others = plain
     names = tuple(resources.split("\n")) if resources else ()
     words = asked.split(" ") if asked else ()
     questions = tuple([(task, int(fence)) for task, fence in zip(words[::2], words[1::2], strict=True)])
-    fields: list[Any] = [key, State(state), *others, names, reason, bool(doubted_before), bool(touched), questions]
-    return RecordRow(*fields)
+    told: list[Any] = [names, reason, bool(doubted_before), bool(touched), questions, lineage]
+    return RecordRow(key, State(state), *others, *told)

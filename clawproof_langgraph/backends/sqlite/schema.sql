@@ -35,6 +35,7 @@ CREATE TABLE live (
     ancestors   TEXT,                   -- owners, separated by spaces
     bell        TEXT,
     expected    REAL,
+    lineage     TEXT,                   -- what the call came out of: "group:member" words, separated by spaces
     PRIMARY KEY (ns, resource, owner)
 ) WITHOUT ROWID;
 
@@ -55,6 +56,7 @@ CREATE TABLE waiters (
     ancestors   TEXT NOT NULL,
     bell        TEXT NOT NULL,
     expected    REAL NOT NULL,
+    lineage     TEXT NOT NULL,
     PRIMARY KEY (ns, owner)
 ) WITHOUT ROWID;
 
@@ -99,6 +101,7 @@ CREATE TABLE records (
     doubted_before INTEGER NOT NULL,    -- whether its effect may have happened when its last execution began
     touched     INTEGER NOT NULL,       -- whether its effect may have happened though it did not succeed
     asked       TEXT NOT NULL,          -- questions to a human: task and fence of each, separated by spaces
+    lineage     TEXT NOT NULL,
     PRIMARY KEY (ns, key)
 ) WITHOUT ROWID;
 

@@ -29,15 +29,15 @@ from clawproof_langgraph.model import Begin, Killed, Mode, Sweep, Swept, Want
 
 _LEASE_COLUMNS: Final = (
     "owner, fence, expires, since, seen, claimed, attempt, suspected, wants, session, ttl, agent, thread, tool, key, "
-    "scope, fingerprint, ancestors, bell, expected"
+    "scope, fingerprint, ancestors, bell, expected, lineage"
 )
 _WAITER_COLUMNS: Final = (
     "owner, place, arrived, wants, session, ttl, agent, thread, tool, key, scope, fingerprint, ancestors, bell, "
-    "expected"
+    "expected, lineage"
 )
 _RECORD_COLUMNS: Final = (
     "key, state, agent, thread, tool, scope, fingerprint, owner, fence, attempt, result, first_at, updated_at, "
-    "same_as, resources, reason, doubted_before, touched, asked"
+    "same_as, resources, reason, doubted_before, touched, asked, lineage"
 )
 _EVENT_COLUMNS: Final = "cursor, time, type, agent, thread, call, key, resources, fence, data"
 

@@ -11,9 +11,9 @@ from clawproof_langgraph.testing.faces import Face
 FOREVER = float("inf")
 
 
-def doubt_first(store: Face, key: str) -> None:
+def doubt_first(store: Face, key: str, lineage: str = "") -> None:
     """Leave a call of scope `same` in doubt."""
-    lease = store.granted(call("a-" + key, "inventory/1", key=key, scope="same"))
+    lease = store.granted(call("a-" + key, "inventory/1", key=key, scope="same", lineage=lineage))
     store.settle(settled(lease, State.IN_DOUBT))
 
 
@@ -99,6 +99,36 @@ class Adoption(Suite):
         doubt_first(store, "old")
         store.record(Resolve("old", applied=False))
         store.granted(call("b", key="new", scope="same"))
+
+    def test_a_call_beside_it_is_another_call(self, store: Face) -> None:
+        """Two calls of one message, or of two tasks of one step, are both meant, however equal they are."""
+        doubt_first(store, "old", "step:one message:first")
+
+        for key, lineage in (("b", "step:two reply:first"), ("c", "later:one message:second")):
+            lease = store.granted(call(key, key=key, scope="same", lineage=lineage))
+            assert lease.key == key
+            store.settle(settled(lease, result=b"42"))
+
+    def test_a_call_out_of_another_message_may_be_it(self, store: Face) -> None:
+        doubt_first(store, "old", "step:one message:first")
+        reply = store.begin(call("b", key="new", scope="same", lineage="step:one reply:first"))
+        assert reply == Held("old", "reserve")
+
+    def test_the_first_that_is_not_beside_it_is_adopted(self, store: Face) -> None:
+        doubt_first(store, "one", "message:first")
+        doubt_first(store, "two", "message:second")
+        assert store.begin(call("b", key="new", scope="same", lineage="message:second")) == Held("two", "reserve")
+
+    def test_what_a_call_came_out_of_is_known_after_its_lease_has_ended(self, store: Face, clock: ManualClock) -> None:
+        first = store.granted(call("a", "inventory/1", key="a", scope="other", ttl=60))
+        waiting = call("b", "inventory/1", key="b", scope="same", ttl=5, lineage="message:first")
+        store.queued(waiting)
+        store.settle(settled(first, result=b"42"))
+        store.granted(again(waiting))
+        clock.advance(6)
+
+        assert store.granted(call("c", key="c", scope="same", lineage="message:second")).key == "c"
+        assert store.begin(call("d", key="d", scope="same", lineage="reply:first")) == Held("b", "reserve")
 
     def test_a_record_of_its_own_goes_first(self, store: Face) -> None:
         store.settle(settled(store.granted(call("a", key="mine", scope="same")), result=b"42"))

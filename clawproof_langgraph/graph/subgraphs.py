@@ -1,0 +1,85 @@
+"""Numbers for the graphs that a tool's body runs, so that each of them finds its own checkpoints again.
+
+LangGraph tells the graphs that one task runs apart by the order in which they start. Where a ToolNode runs several
+calls in one task, that order is another one as soon as a call is answered without running, or has to wait for its turn:
+the graph of one call would go on from the checkpoints of another, and leave its own work undone. So the graphs of a
+guarded call are numbered from a number of its own, and from the same one in each attempt that a RetryPolicy makes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+from langchain_core.runnables.config import var_child_runnable_config
+from langgraph.prebuilt import ToolRuntime
+
+from clawproof_langgraph.graph.identity import CallSite, executions
+from clawproof_langgraph.keys import digest
+
+_SCRATCHPAD: Final = "__pregel_scratchpad"
+_DIGITS: Final = 12
+"""Hexadecimal digits of a call's first number: two calls of a task share one with a chance of 1 in 10**14."""
+
+
+@contextmanager
+def numbered_apart(site: CallSite, key: str) -> Iterator[None]:
+    """Number the graphs that run in this context from here on by the call that runs them."""
+    config = var_child_runnable_config.get()
+    numbered = _with_scratchpad(config, _numbering(_scratchpad_of(config), site, key)) if key else None
+    if numbered is None:
+        yield
+        return
+    token = var_child_runnable_config.set(numbered)
+    try:
+        yield
+    finally:
+        var_child_runnable_config.reset(token)
+
+
+def in_force(arguments: Mapping[str, Any], config: Any) -> dict[str, Any]:
+    """Give a body's arguments with the numbering of this context in the configs that it was handed.
+
+    Args:
+        arguments: by name.
+        config: the one with which the tool was invoked.
+    """
+    scratchpad = _scratchpad_of(var_child_runnable_config.get())
+    given = dict(arguments)
+    for name, value in arguments.items():
+        if value is config and (made := _with_scratchpad(value, scratchpad)):
+            given[name] = made
+        elif isinstance(value, ToolRuntime) and (made := _with_scratchpad(value.config, scratchpad)):
+            given[name] = dataclasses.replace(value, config=made)
+    return given
+
+
+def _numbering(scratchpad: Any, site: CallSite, key: str) -> Any:
+    # An internal of LangGraph's: where it has changed, the graphs keep the numbers that LangGraph gives them.
+    if not (dataclasses.is_dataclass(scratchpad) and hasattr(scratchpad, "subgraph_counter")):
+        return None
+    counter = _counter(site, key, scratchpad.subgraph_counter)
+    return dataclasses.replace(cast("Any", scratchpad), subgraph_counter=counter)
+
+
+def _counter(site: CallSite, key: str, otherwise: Callable[[], int]) -> Callable[[], int]:
+    first = int(digest("subgraphs", key)[:_DIGITS], 16) + 1
+
+    def number() -> int:
+        counted = executions.count(site, f"subgraphs of {key}")
+        return otherwise() if counted is None else first + counted
+
+    return number
+
+
+def _scratchpad_of(config: Any) -> Any:
+    return ((config or {}).get("configurable") or {}).get(_SCRATCHPAD)
+
+
+def _with_scratchpad(config: Any, scratchpad: Any) -> Any:
+    """Copy a config with another scratchpad; None where it has none to replace."""
+    if scratchpad is None or _scratchpad_of(config) is None:
+        return None
+    return {**config, "configurable": {**config["configurable"], _SCRATCHPAD: scratchpad}}
