@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from clawproof_langgraph.core.steps import AskHuman, Ending, Finding, Raised, Returned
 from clawproof_langgraph.graph import outcomes
 from clawproof_langgraph.graph.asking import Human
-from clawproof_langgraph.graph.identity import NOWHERE, CallSite, lineage_of
+from clawproof_langgraph.graph.identity import NOWHERE, CallSite
 from clawproof_langgraph.graph.probing import alook, look
 from clawproof_langgraph.graph.subgraphs import numbered_apart
 from clawproof_langgraph.policy import ToolPolicy
 from clawproof_langgraph.runtime.budget import RetryBudget
-from clawproof_langgraph.runtime.context import CallContext, current_call, running
+from clawproof_langgraph.runtime.context import CallContext, running
 from clawproof_langgraph.runtime.lease import Lease
 
 
@@ -132,15 +131,8 @@ class ToolBody:
         return self._human
 
     def _context(self, lease: Lease, attempt: int) -> CallContext:
-        lineage = partial(lineage_of, self._site, lease.key, current_call())
-        return CallContext(
-            lease,
-            attempt=attempt,
-            tool=self._traits.name,
-            arguments=self._arguments,
-            task=self._site.task,
-            lineage=lineage,
-        )
+        name, task = self._traits.name, self._site.task
+        return CallContext(lease, attempt=attempt, tool=name, arguments=self._arguments, task=task)
 
     def _returned(self, value: Any) -> Returned:
         judged = outcomes.returned(value, mcp=self._traits.mcp)

@@ -26,7 +26,7 @@ from clawproof_langgraph.errors import (
 from clawproof_langgraph.graph import results
 from clawproof_langgraph.graph.arguments import shown
 from clawproof_langgraph.graph.body import ToolBody, ToolTraits
-from clawproof_langgraph.graph.identity import CallSite, derive_key, lineage_of, named_by_outer
+from clawproof_langgraph.graph.identity import CallSite, derive_key, lineage_of, named_by_outer, number_of
 from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
@@ -136,10 +136,11 @@ class GuardedCalls:
             # The tool is part of it, so that a business key that two tools share is refused, not answered.
             plain = keys.digest(self._tool, keys.fingerprint(self._fingerprinted(values)))
             fingerprint = keys.sealed(self._coordinator.secret, plain)
-            key = self._business_key(values) or self._derived_key(owner, site, plain, fingerprint)
+            number = number_of(site, plain)
+            key = self._business_key(values) or self._derived_key(owner, site, number, plain, fingerprint)
             if site.thread:
                 scope = keys.digest("scope", site.thread, self._tool, fingerprint)
-                lineage = lineage_of(site, key, current_call())
+                lineage = lineage_of(site, number, current_call())
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
             self._rerun_within, outer.chain if outer else (), bell(), expected, data=self._logged(values),
@@ -189,9 +190,9 @@ class GuardedCalls:
             raise ConfigurationError(f'The key function of tool "{self._tool}" gave {key!r}; it must give a text.')
         return canonical(key, f"the key function of {self._tool}")
 
-    def _derived_key(self, owner: str, site: CallSite, plain: str, fingerprint: str) -> str:
+    def _derived_key(self, owner: str, site: CallSite, number: int | None, plain: str, fingerprint: str) -> str:
         outer = current_call()
-        key = derive_key(site, self._tool, plain, fingerprint, outer)
+        key = derive_key(site, number, self._tool, plain, fingerprint, outer)
         # Outside of any graph nobody expects a repetition to be recognised.
         if site.message and not (key and site.thread) and not named_by_outer(site, outer):
             self._notices.warn(

@@ -105,11 +105,26 @@ def _site(
     )
 
 
-def derive_key(site: CallSite, tool: str, plain: str, fingerprint: str, outer: CallContext | None) -> str:
+def number_of(site: CallSite, plain: str) -> int | None:
+    """Number a call among those that nothing else tells apart, from 0; None where they cannot be counted.
+
+    Args:
+        site: where the call comes from.
+        plain: the hash of the arguments.
+    """
+    # Models may use an id again in their next message: without a thread, it takes a message to tell.
+    uncounted = not site.counted and (site.thread or site.emitted)
+    return 0 if uncounted else executions.count(site, plain + site.tool_call_id)
+
+
+def derive_key(
+    site: CallSite, number: int | None, tool: str, plain: str, fingerprint: str, outer: CallContext | None
+) -> str:
     """Name the intended call: the same over every repetition of it, and different for any other call.
 
     Args:
         site: where the call comes from.
+        number: its number.
         tool: the tool's name.
         plain: the hash of the arguments. With the id of a message, which nobody can guess, it makes a key that stays
             the same if the store is lost and the call is repeated from its checkpoint.
@@ -119,17 +134,14 @@ def derive_key(site: CallSite, tool: str, plain: str, fingerprint: str, outer: C
     Returns:
         The key; empty where nothing tells a repetition of this call from another call.
     """
-    # Models may use an id again in their next message: without a thread, it takes a message to tell.
-    uncounted = not site.counted and (site.thread or site.emitted)
-    counted = 0 if uncounted else executions.count(site, plain + site.tool_call_id)
     if outer is not None and named_by_outer(site, outer):
-        which = object() if counted is None else (site.message, site.tool_call_id, counted)
+        which = object() if number is None else (site.message, site.tool_call_id, number)
         return digest("inner", outer.idempotency_key, tool, fingerprint, str(outer.number(fingerprint, which)))
     # Without a thread, two runs that are both meant may have messages with the same id; a task is of one run.
     kind, where = ("call", site.thread) if site.thread else ("run", site.task)
-    if counted is None or not (where and site.message):
+    if number is None or not (where and site.message):
         return ""
-    return digest(kind, where, site.message, site.tool_call_id, tool, plain, str(counted))
+    return digest(kind, where, site.message, site.tool_call_id, tool, plain, str(number))
 
 
 def named_by_outer(site: CallSite, outer: CallContext | None) -> bool:
@@ -141,18 +153,19 @@ def named_by_outer(site: CallSite, outer: CallContext | None) -> bool:
     return outer is not None and bool(outer.idempotency_key) and not (site.durable and site.task != outer.task)
 
 
-def lineage_of(site: CallSite, key: str, outer: CallContext | None) -> str:
+def lineage_of(site: CallSite, number: int | None, outer: CallContext | None) -> str:
     """Name what a call came out of, so that it can be told from those that came out of the same beside it.
 
     Args:
         site: where the call comes from.
-        key: its own.
+        number: its number.
         outer: the guarded call around this one, if any.
 
     Returns:
         Words of the form `group:member`; a step of a graph and its task, an AIMessage and its call.
     """
-    groups = [*site.steps, (site.siblings, key)] if site.siblings else site.steps
+    # Not by its key: that is another one where the message was saved, but not the checkpoint with its task.
+    groups = [*site.steps, (site.siblings, f"{site.tool_call_id} {number}")] if site.siblings else site.steps
     words = [f"{_short(group)}:{_short(member)}" for group, member in groups]
     return " ".join([outer.lineage, *words] if outer is not None and outer.lineage else words)
 

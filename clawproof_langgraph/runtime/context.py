@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -39,9 +39,8 @@ class CallContext:
         tool: str = "",
         arguments: Mapping[str, Any] = MappingProxyType({}),
         task: str = "",
-        lineage: Callable[[], str] = lambda: "",
     ) -> None:
-        self._lease, self._lineage = lease, lineage
+        self._lease = lease
         self.attempt, self.tool, self.arguments, self.task = attempt, tool, arguments, task
         self.effect_begun = False
         self._inner: dict[str, dict[Hashable, int]] = {}
@@ -100,8 +99,8 @@ class CallContext:
 
     @property
     def lineage(self) -> str:
-        """What it came out of, as in `Begin`: wanted only by the calls inside it."""
-        return self._lineage()
+        """What it came out of, as in `Begin`."""
+        return self._lease.lineage
 
     def number(self, name: str, call: Hashable) -> int:
         """Number the identical calls that are made inside this one, from 0; a call that is made again keeps its number.

@@ -22,6 +22,7 @@ class Lease:
         agent: who holds it.
         resources: what it holds.
         ttl: seconds that it lives without renewal.
+        lineage: what the call came out of, as in `Begin`.
         deadline: when it ends unless renewed, in seconds of `time.monotonic()`.
     """
 
@@ -34,7 +35,7 @@ class Lease:
         renew: Callable[[Lease], None],
     ) -> None:
         self.owner, self.fence, self.key = granted.owner, granted.fence, granted.key
-        self.agent, self.ttl = ask.agent, granted.ttl
+        self.agent, self.ttl, self.lineage = ask.agent, granted.ttl, ask.lineage
         self.wants: tuple[Want, ...] = ask.wants
         self.renewed_at = asked_at
         self._renew = renew

@@ -13,7 +13,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, RetryPolicy, interrupt
 
 from clawproof_langgraph import Coordinator, Guard, ToolPolicy
-from clawproof_langgraph.graph.identity import CallSite, derive_key
+from clawproof_langgraph.graph.identity import CallSite, number_of
 from tests.langgraph.scripted import agent_loop, call, play, says, thread
 
 from .stage import Build, hooked, human, ready_made, turn, wrapped
@@ -166,7 +166,7 @@ def test_equal_calls_of_a_long_node_are_all_made_however_many_others_have_come_a
     def work(state: MessagesState) -> dict[str, Any]:
         pay.invoke({"amount": 5})
         for other in others:
-            derive_key(other, "pay", "of other amounts", "sealed", None)
+            number_of(other, "of other amounts")
         pay.invoke({"amount": 5})
         return {}
 
