@@ -4,6 +4,9 @@ LangGraph tells the graphs that one task runs apart by the order in which they s
 calls in one task, that order is another one as soon as a call is answered without running, or has to wait for its turn:
 the graph of one call would go on from the checkpoints of another, and leave its own work undone. So the graphs of a
 guarded call are numbered from a number of its own, and from the same one in each attempt that a RetryPolicy makes.
+
+That number is the same in every turn, because a graph compiled with `checkpointer=True` finds its memory by it. A call
+that has its task to itself, as each call of an agent made by `create_agent`, keeps the numbers that LangGraph gives.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.prebuilt import ToolRuntime
 
 from clawproof_langgraph.graph.identity import CallSite, executions
+from clawproof_langgraph.graph.surroundings import in_tool_node, is_alone
 from clawproof_langgraph.keys import digest
 
 _SCRATCHPAD: Final = "__pregel_scratchpad"
@@ -25,10 +29,16 @@ _DIGITS: Final = 12
 
 
 @contextmanager
-def numbered_apart(site: CallSite, key: str) -> Iterator[None]:
-    """Number the graphs that run in this context from here on by the call that runs them."""
+def numbered_apart(site: CallSite, key: str, *, nested: bool = False) -> Iterator[None]:
+    """Number the graphs that run in this context from here on by the call that runs them.
+
+    Args:
+        site: where the call comes from.
+        key: its idempotency key.
+        nested: whether the code of another guarded call makes it, in the same task.
+    """
     config = var_child_runnable_config.get()
-    numbered = _with_scratchpad(config, _numbering(_scratchpad_of(config), site, key)) if key else None
+    numbered = _with_scratchpad(config, _numbering(_scratchpad_of(config), site, key, nested)) if key else None
     if numbered is None:
         yield
         return
@@ -56,20 +66,25 @@ def in_force(arguments: Mapping[str, Any], config: Any) -> dict[str, Any]:
     return given
 
 
-def _numbering(scratchpad: Any, site: CallSite, key: str) -> Any:
+def _numbering(scratchpad: Any, site: CallSite, key: str, nested: bool) -> Any:
     # An internal of LangGraph's: where it has changed, the graphs keep the numbers that LangGraph gives them.
     if not (dataclasses.is_dataclass(scratchpad) and hasattr(scratchpad, "subgraph_counter")):
         return None
-    counter = _counter(site, key, scratchpad.subgraph_counter)
+    counter = _counter(site, key, nested, scratchpad.subgraph_counter)
     return dataclasses.replace(cast("Any", scratchpad), subgraph_counter=counter)
 
 
-def _counter(site: CallSite, key: str, otherwise: Callable[[], int]) -> Callable[[], int]:
-    first = int(digest("subgraphs", key)[:_DIGITS], 16) + 1
+def _counter(site: CallSite, key: str, nested: bool, langgraphs: Callable[[], int]) -> Callable[[], int]:
+    place, alone = "", False
+    if not nested and in_tool_node(site.configurable):
+        place, alone = site.place, is_alone(site.configurable)
+    first = int(digest("subgraphs", place or key)[:_DIGITS], 16) + 1
 
     def number() -> int:
         counted = executions.count(site, f"subgraphs of {key}")
-        return otherwise() if counted is None else first + counted
+        if counted is None:
+            return langgraphs()
+        return executions.once(site, f"subgraph {counted} of {key}", langgraphs) if alone else first + counted
 
     return number
 
