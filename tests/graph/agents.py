@@ -97,6 +97,7 @@ class Office:
         pay: the policy of the payment.
         delegate: the policy of the tool that a worker is in, where that is guarded.
         node: what else is said of the node of the graph around.
+        around: the middleware inside the guard's, of an agent with a worker inside a tool.
     """
 
     coordinator: Coordinator
@@ -106,6 +107,7 @@ class Office:
     pay: ToolPolicy = field(default_factory=ToolPolicy)
     delegate: ToolPolicy = field(default_factory=lambda: ToolPolicy(effect="delegate"))
     node: dict[str, Any] = field(default_factory=dict)
+    around: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.till = Till(self.coordinator)
@@ -163,6 +165,7 @@ def in_guarded_tool(office: Office) -> Any:
 
 def _boss_with(office: Office, tools: list[BaseTool], middleware: list[Any]) -> Any:
     boss = office.boss("delegate", request="go")
+    middleware = [*middleware, *office.around]
     return create_agent(boss, tools, middleware=middleware, name="boss", checkpointer=office.saver)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from langchain.agents.middleware import ToolRetryMiddleware
 from langchain_core.tools import BaseTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, RetryPolicy
@@ -179,3 +180,25 @@ def test_a_retry_policy_on_the_node_of_a_tool_that_delegates_repeats_nothing(
     play(GUARDED["guarded tool by hand"](office), human(), thread(), mode=mode)
 
     assert office.paid == [1] and office.model.told == ["paid 1", "ok"]
+
+
+RETRIED_TOOL = {
+    ("tool", "inherited"): [1, 1],
+    ("tool", "stateful"): [1, 1],
+    ("tool", "none"): [1, 1],
+    ("guarded tool", "inherited"): [1, 1],
+    ("guarded tool", "stateful"): [1, 1],
+    ("guarded tool", "none"): [1],
+}
+
+
+@pytest.mark.parametrize(("around", "paid"), RETRIED_TOOL.items(), ids=str)
+def test_tool_retry_middleware_starts_the_worker_anew(
+    coordinator: Coordinator, mode: str, around: tuple[str, str], paid: list[int]
+) -> None:
+    arrangement, keeping = around
+    retried = [ToolRetryMiddleware(initial_delay=0, jitter=False)]
+    for pay, times in ((ToolPolicy(), paid), (KEYED, [1])):
+        office = Office(coordinator, PAY_AND_BREAK, KEEPING[keeping](), pay=pay, around=retried)
+        play(ALL[arrangement](office), human(), thread(), mode=mode)
+        assert office.paid == times
