@@ -1,5 +1,6 @@
 """A run that breaks off after the effect of a nested agent is resumed, and does not repeat it."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -42,6 +43,46 @@ def test_an_error_after_the_effect(coordinator: Coordinator, mode: str, arrangem
 
     assert office.paid == [1] and len(set(office.till.keys())) == 1
     assert office.model.told[-2:] == ["paid 1", "ok"]
+
+
+@pytest.mark.parametrize(("arrangement", "keeping"), SURE)
+def test_an_error_after_two_effects_that_are_both_meant(
+    coordinator: Coordinator, mode: str, arrangement: str, keeping: str
+) -> None:
+    office = Office(coordinator, [*PAY, *PAY_AND_BREAK], KEEPING[keeping]())
+
+    gone_on(office, ALL[arrangement](office), mode)
+
+    assert office.paid == [1, 1] and len(set(office.till.keys())) == 2
+    assert office.model.told[-3:] == ["paid 1", "paid 1", "ok"]
+
+
+def breaking_the_second_time(shipped: list[str]) -> BaseTool:
+    """Make a tool of which the second call loses the connection before anything happens."""
+    attempts = itertools.count(1)
+
+    @tool
+    def break_once() -> str:
+        """Ship, if the connection holds."""
+        if next(attempts) == 2:
+            raise ConnectionError("not reached")
+        shipped.append("shipped")
+        return "ok"
+
+    return break_once
+
+
+@pytest.mark.parametrize("arrangement", {**GUARDED, **BRANCHING})
+def test_an_error_of_one_of_two_workers_at_once_leaves_no_work_undone(
+    coordinator: Coordinator, mode: str, arrangement: str
+) -> None:
+    """The other one may be answered without running: its checkpoints are not taken for those of this one."""
+    office, shipped = Office(coordinator, PAY_AND_BREAK, at_once=2), []
+    office.tools = [office.tools[0], breaking_the_second_time(shipped)]
+
+    gone_on(office, ALL[arrangement](office), mode)
+
+    assert office.paid == [1, 1] and shipped == ["shipped", "shipped"]
 
 
 @pytest.mark.parametrize(("arrangement", "keeping"), SURE)
