@@ -75,16 +75,14 @@ def _numbering(scratchpad: Any, site: CallSite, key: str, nested: bool) -> Any:
 
 
 def _counter(site: CallSite, key: str, nested: bool, langgraphs: Callable[[], int]) -> Callable[[], int]:
-    place, alone = "", False
-    if not nested and in_tool_node(site.configurable):
-        place, alone = site.place, is_alone(site.configurable)
-    first = int(digest("subgraphs", place or key)[:_DIGITS], 16) + 1
-
     def number() -> int:
         counted = executions.count(site, f"subgraphs of {key}")
         if counted is None:
             return langgraphs()
-        return executions.once(site, f"subgraph {counted} of {key}", langgraphs) if alone else first + counted
+        by_tool_node = not nested and in_tool_node(site.configurable)
+        if by_tool_node and is_alone(site.configurable):
+            return executions.once(site, f"subgraph {counted} of {key}", langgraphs)
+        return int(digest("subgraphs", (by_tool_node and site.place) or key)[:_DIGITS], 16) + 1 + counted
 
     return number
 
