@@ -241,7 +241,8 @@ def _seen_emitters(config: Mapping[str, Any], tool_call_id: str) -> list[AIMessa
     """
     read = (config.get("configurable") or {}).get("__pregel_read")
     channels = getattr(read, "args", ())[1:2]  # as ToolNode reads them
-    return _emitters(read(list(channels[0])), {"id": tool_call_id}) if read and channels else []
+    # Without what the task has written itself: to read that, LangGraph would copy every channel.
+    return _emitters(read(list(channels[0]), False), {"id": tool_call_id}) if read and channels else []
 
 
 def _histories(state: Any) -> list[Sequence[Any]]:
