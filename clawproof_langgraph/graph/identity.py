@@ -182,6 +182,7 @@ class _Executions:
 
     def __init__(self) -> None:
         self._counts: WeakKeyDictionary[object, Counter[tuple[int, str]]] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[object, dict[str, int]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def count(self, site: CallSite, name: str) -> int | None:
@@ -193,6 +194,14 @@ class _Executions:
                 return None
             counts[site.attempt, name] += 1
             return counts[site.attempt, name] - 1
+
+    def keep(self, site: CallSite, name: str, draw: Callable[[], int]) -> int:
+        """Give the number that was drawn first under a name, the same in all attempts of an execution."""
+        with self._lock:
+            kept = self._kept.setdefault(site.execution, {})
+            if name not in kept:
+                kept[name] = draw()
+            return kept[name]
 
 
 executions = _Executions()
