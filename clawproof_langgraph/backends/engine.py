@@ -259,7 +259,9 @@ def _resolve(tx: Transaction, fact: Resolve) -> None:
     state = State.DONE if fact.applied else State.FAILED
     if row.state is state and not row.touched:
         return
-    is_running_elsewhere = is_running(tx, fact.key) and not _looks_into(tx, fact)
+    if fact.owner and not _looks_into(tx, fact):  # what is in doubt by now may be an execution that it did not look at
+        raise ConfigurationError(f'The lease under which the call of key "{fact.key}" was looked into has ended.')
+    is_running_elsewhere = is_running(tx, fact.key) and not fact.owner
     if not row.touched or is_running_elsewhere or (fact.fence and fact.fence != row.fence):
         state_now = "running" if row.touched else row.state
         raise ConfigurationError(f'The call under key "{fact.key}" is not in doubt: it is {state_now}.')
