@@ -258,8 +258,8 @@ class GuardedCalls:
 
     def _stub(self, key: str, tool_call_id: str | None) -> Any:
         text = (
-            f'"{self._tool}" was already run for this call (key "{key}") and succeeded; its result was too large or '
-            f"of a kind that cannot be stored, so it cannot be shown again. Do not repeat the call."
+            f'"{self._tool}" was already run for this call (key "{key}") and succeeded; what it returned cannot be '
+            f"shown: it is not known, or was too large or of a kind that cannot be stored. Do not repeat the call."
         )
         message = None if tool_call_id is None else ToolMessage(text, name=self._tool, tool_call_id=tool_call_id)
         return self._shaped(message or text)
