@@ -135,9 +135,18 @@ def _unpack(value: Any) -> Any:
         return [_unpack(element) for element in value]
     if isinstance(value, dict):
         if _TAG in value:
-            return _decoders[value[_TAG]](_unpack(value["v"]))
+            return _decoder(value[_TAG])(_unpack(value["v"]))
         return {key: _unpack(element) for key, element in value.items()}
     return value
+
+
+def _decoder(tag: str) -> Callable[[Any], Any]:
+    if tag in _decoders:
+        return _decoders[tag]
+    raise NotStorable(
+        f"The stored result holds a {tag}, which is not on the list of types in this process. If it is one of yours, "
+        f"name it: Coordinator.from_url(url, results=[{tag.rpartition('.')[2]}])."
+    )
 
 
 _decoders["dict"] = dict

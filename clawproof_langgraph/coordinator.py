@@ -63,7 +63,7 @@ class Coordinator:
             list is never stored.
 
     Raises:
-        ConfigurationError: a duration is none, or something else is named among `results`.
+        ConfigurationError: a duration or a number is none, or something else is named among `results`.
     """
 
     def __init__(
@@ -79,6 +79,10 @@ class Coordinator:
             raise ConfigurationError(
                 f"Coordinator() takes a backend; for a URL write Coordinator.from_url({backend!r})."
             )
+        if not isinstance(results, Iterable):  # a class by itself
+            raise ConfigurationError(f"results is a list of types; got {results!r}. Write results=[Receipt].")
+        if not isinstance(max_events, int) or max_events < 0:
+            raise ConfigurationError(f"max_events={max_events!r} is no number of events; write, for example, 100_000.")
         codec.allow(*results)
         self._backend = backend
         self._terms = Sweep(
