@@ -10,6 +10,7 @@ from langgraph.types import Command, interrupt
 
 from clawproof_langgraph import Coordinator, Guard, ToolPolicy, current_call
 from tests.langgraph.scripted import call, play, results, thread
+from tests.waiting import wait_until
 
 from .bank import Bank, resolutions
 from .stage import Build, as_tool, doubts, guarded, hooked, human, policies, ready_made, turn, types_of, use, wrapped
@@ -171,11 +172,54 @@ def test_a_human_is_asked_only_where_the_probe_cannot_tell(coordinator: Coordina
     assert desk.go(Command(resume="not_applied")) == ["paid 7"]
 
 
+def lose_all_replies(graph: Any, bank: Bank, mode: str) -> None:
+    """Run a message of two payments until each has been made; the error of one may keep the other from its start."""
+    value: Any = human()
+    while len(doubts(bank.coordinator)) < bank.losing:
+        with pytest.raises(ConnectionError):
+            play(graph, value, thread(), mode=mode, durability="sync")
+        value = None
+        wait_until(lambda: not bank.coordinator.snapshot().leases)
+
+
+@pytest.mark.parametrize("build", [hooked, wrapped])
+def test_where_one_task_makes_several_calls_that_may_be_asked_about_they_are_held(
+    coordinator: Coordinator, mode: str, build: Build
+) -> None:
+    """LangGraph gives a task its answers in order, and the calls of one ToolNode come in any: one took another's."""
+    bank = Bank(coordinator, losing=2)
+    guard = Guard(coordinator, tools=policies(pay=ToolPolicy(on_in_doubt="interrupt")))
+    model = turn(call("pay", "call-1", number=7), call("pay", "call-2", number=8))
+    graph = build(guard, model, [as_tool(bank.pay, "sync")])
+    lose_all_replies(graph, bank, mode)
+
+    state = play(graph, None, thread(), mode=mode, durability="sync")
+
+    assert "__interrupt__" not in state
+    assert ["cannot tell whose answer" in message.content for message in results(state)] == [True, True]
+    assert sorted(bank.paid) == [7, 8]
+
+
+def test_where_each_call_is_a_task_of_its_own_all_are_asked_about(coordinator: Coordinator, mode: str) -> None:
+    bank = Bank(coordinator, losing=2)
+    guard = Guard(coordinator, tools=policies(pay=ToolPolicy(on_in_doubt="interrupt")))
+    model = turn(call("pay", "call-1", number=7), call("pay", "call-2", number=8))
+    graph = ready_made(guard, model, [as_tool(bank.pay, "sync")])
+    lose_all_replies(graph, bank, mode)
+    questions = play(graph, None, thread(), mode=mode, durability="sync")["__interrupt__"]
+
+    answers = {each.id: "applied" if each.value["arguments"]["number"] == 7 else "not_applied" for each in questions}
+    play(graph, Command(resume=answers), thread(), mode=mode, durability="sync")
+
+    assert sorted(bank.paid) == [7, 8, 8]
+
+
 def test_without_a_checkpointer_nobody_could_answer_and_the_call_is_held(coordinator: Coordinator, face: str) -> None:
     bank = Bank(coordinator)
     refusal = use(bank.tool(face, on_in_doubt="interrupt"), face, number=7)
     assert isinstance(refusal, ToolMessage) and refusal.status == "error"
     assert "must not be repeated" in refusal.content
+    assert "(nobody was asked: the graph has no checkpointer)" in refusal.content
 
 
 # --- failures that prove nothing --------------------------------------------------------------------------------
