@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import OrderedDict, namedtuple
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from clawproof_langgraph import codec
 from clawproof_langgraph.codec import LIMIT, NotStorable, dumps, loads
@@ -230,6 +230,46 @@ def test_a_subclass_of_a_named_type_is_another_type() -> None:
 
     with pytest.raises(NotStorable, match="Special"):
         dumps(Special(articleNumber="a"))
+
+
+@dataclass
+class Seeded:
+    number: int
+    seed: InitVar[int]
+
+
+@dataclass
+class Growing:
+    number: int
+
+    def __post_init__(self) -> None:
+        self.number += 1
+
+
+@dataclass(init=False)
+class OfText:
+    number: int
+
+    def __init__(self, text: str) -> None:
+        self.number = int(text)
+
+
+class Doubling(BaseModel):
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def double(cls, number: int) -> int:
+        return 2 * number
+
+
+@pytest.mark.parametrize("value", [Seeded(1, 2), Growing(1), OfText("1"), Doubling(number=1)], ids=repr)
+def test_what_would_not_come_back_as_it_was_is_not_stored(monkeypatch: pytest.MonkeyPatch, value: object) -> None:
+    monkeypatch.setattr(codec, "_encoders", dict(codec._encoders))
+    monkeypatch.setattr(codec, "_decoders", dict(codec._decoders))
+    codec.allow(type(value))
+    with pytest.raises(NotStorable, match=f"{type(value).__name__} does not come back as it was"):
+        dumps([value])
 
 
 @pytest.mark.parametrize("kind", [int, object, Point, Line(articleNumber="a"), "Line"])
