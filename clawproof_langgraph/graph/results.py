@@ -105,7 +105,7 @@ def _register(kind: type[BaseMessage]) -> None:
 
 for _kind in _MESSAGES:
     _register(_kind)
-codec.register(TextAccessor, "TextAccessor", str, TextAccessor)  # what `message.text` gives
+codec.register(TextAccessor, "TextAccessor", str, TextAccessor)  # what `message.text` is
 codec.register(TimeoutPolicy, "TimeoutPolicy", dataclasses.asdict, lambda fields: TimeoutPolicy(**fields))
 codec.register(
     Send,

@@ -7,13 +7,17 @@ guarded call are numbered from a number of its own, and from the same one in eac
 
 That number is the same in every turn, because a graph compiled with `checkpointer=True` finds its memory by it. A call
 that has its task to itself, as each call of an agent made by `create_agent`, keeps the numbers that LangGraph gives.
+The first of them has none in its namespace, and only such a graph is found by those who look for sub-agents in the
+stream, as `run.subagents` does.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum, auto
 from typing import Any, Final, cast
 
 from langchain_core.runnables.config import var_child_runnable_config
@@ -22,6 +26,8 @@ from langgraph.prebuilt import ToolRuntime
 from clawproof_langgraph.graph.identity import CallSite, executions
 from clawproof_langgraph.graph.surroundings import in_tool_node, is_alone
 from clawproof_langgraph.keys import digest
+
+_log = logging.getLogger("clawproof_langgraph")
 
 _SCRATCHPAD: Final = "__pregel_scratchpad"
 _DIGITS: Final = 12
@@ -79,12 +85,31 @@ def _counter(site: CallSite, key: str, nested: bool, langgraphs: Callable[[], in
         counted = executions.count(site, f"subgraphs of {key}")
         if counted is None:
             return langgraphs()
-        by_tool_node = not nested and in_tool_node(site.configurable)
-        if by_tool_node and is_alone(site.configurable):
+        company = _Company.NESTED if nested else _company_of(site)
+        if company is _Company.NONE:
             return executions.once(site, f"subgraph {counted} of {key}", langgraphs)
-        return int(digest("subgraphs", (by_tool_node and site.place) or key)[:_DIGITS], 16) + 1 + counted
+        place = site.place if company is _Company.SIBLINGS else ""
+        return int(digest("subgraphs", place or key)[:_DIGITS], 16) + 1 + counted
 
     return number
+
+
+class _Company(Enum):
+    """Who else may start graphs in the task of a call."""
+
+    NONE = auto()
+    SIBLINGS = auto()  # other calls of its message
+    NESTED = auto()  # whatever the code does that makes the call
+
+
+def _company_of(site: CallSite) -> _Company:
+    try:
+        if not in_tool_node(site.configurable):
+            return _Company.NESTED
+        return _Company.NONE if is_alone(site.configurable) else _Company.SIBLINGS
+    except Exception:  # noqa: BLE001 - LangGraph is built in another way than expected: a number of its own does no harm
+        _log.debug("the task of a call cannot be read", exc_info=True)
+        return _Company.NESTED
 
 
 def _scratchpad_of(config: Any) -> Any:
