@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -177,7 +178,7 @@ def lineage_of(site: CallSite, number: int | None, outer: CallContext | None) ->
 
 
 def _short(text: str) -> str:
-    return digest(text)[:16]
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 class _Executions:
