@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from clawproof_langgraph import events
+from clawproof_langgraph.backends import unresolvable
 from clawproof_langgraph.backends.granting import (
     Obstacle,
     end_dead_run,
@@ -37,7 +38,6 @@ from clawproof_langgraph.backends.records import (
 )
 from clawproof_langgraph.backends.store import LAST_PLACE, LeaseRow, Transaction, WaiterRow
 from clawproof_langgraph.backends.wants import names_of, shown
-from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.model import (
     Asked,
     Begin,
@@ -253,16 +253,14 @@ def _resolve(tx: Transaction, fact: Resolve) -> None:
     end_dead_run(tx, fact.key)
     row = tx.record(fact.key)
     if row is None:
-        raise ConfigurationError(
-            f'No call is recorded under key "{fact.key}"; `clawproof locks` lists the calls in doubt with their keys.'
-        )
+        raise unresolvable.unknown(fact.key)
     state = State.DONE if fact.applied else State.FAILED
     if row.state is state and not row.touched:
         return
     is_running_elsewhere = is_running(tx, fact.key) and not _looks_into(tx, fact)
     if not row.touched or is_running_elsewhere or (fact.fence and fact.fence != row.fence):
         state_now = "running" if row.touched else row.state
-        raise ConfigurationError(f'The call under key "{fact.key}" is not in doubt: it is {state_now}.')
+        raise unresolvable.settled(fact.key, state_now)
     # Without its owner, a late settle can no longer overrule what was resolved.
     known = row._replace(state=state, result=fact.result, owner="", touched=False, updated_at=tx.now)
     tx.put_record(known)

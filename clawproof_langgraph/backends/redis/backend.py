@@ -1,0 +1,173 @@
+"""The Redis backend: each command is one script, sent by this thread or by this event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import Any, Final
+
+from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
+from clawproof_langgraph.backends.clocks import Clock
+from clawproof_langgraph.backends.redis import encoding
+from clawproof_langgraph.backends.redis.bells import RedisBells
+from clawproof_langgraph.backends.redis.connections import Connections
+from clawproof_langgraph.backends.redis.encoding import Argument
+from clawproof_langgraph.backends.redis.keys import keys_of
+from clawproof_langgraph.backends.redis.scripts import script
+from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.model import (
+    Begin,
+    BeginReply,
+    Fact,
+    Renew,
+    Renewed,
+    Resolve,
+    Settle,
+    SettleReply,
+    Snapshot,
+    Sweep,
+    Swept,
+    Withdraw,
+)
+
+_PAGE: Final = 500
+"""Entries of the log that are read at a time."""
+
+
+class RedisBackend(Backend):
+    """Coordinates the machines that share a Redis or Valkey server.
+
+    Args:
+        url: where the server is.
+        namespace: nothing is shared between namespaces.
+        clock: what the store goes by; None for the server's own clock.
+
+    Raises:
+        ConfigurationError: the URL, or the server behind it, cannot be used.
+        BackendUnavailable: the server cannot be reached.
+    """
+
+    def __init__(self, url: str, namespace: str = "default", *, clock: Clock | None = None) -> None:
+        self._keys, self._clock = keys_of(namespace), clock
+        self._connections = Connections(url)
+        self.name = self._connections.name
+        self._bells = RedisBells(self._connections, self._keys.bells)
+        self._secret = self._connections.made_once(self._keys.secret, secrets.token_bytes(32))
+
+    @property
+    def secret(self) -> bytes:
+        return self._secret
+
+    # --- commands -----------------------------------------------------------------------------------------------
+
+    def begin(self, ask: Begin) -> BeginReply:
+        return encoding.begun(ask, self._run("begin", encoding.of_begin(ask)))
+
+    def settle(self, end: Settle) -> SettleReply:
+        return SettleReply(self._run("settle", encoding.of_settle(end)).decode())
+
+    def renew(self, beat: Renew) -> Renewed:
+        return encoding.renewed(self._run("renew", encoding.of_renew(beat)))
+
+    def withdraw(self, leave: Withdraw) -> None:
+        self._run("withdraw", encoding.of_withdraw(leave))
+
+    def sweep(self, terms: Sweep) -> Swept:
+        return encoding.swept(self._run("sweep", encoding.of_sweep(terms)))
+
+    def record(self, fact: Fact) -> None:
+        reply = self._run(*encoding.of_fact(fact))
+        if isinstance(fact, Resolve):
+            encoding.check_resolved(reply)
+
+    def events(self, wanted: EventFilter) -> list[Event]:
+        found: list[Event] = []
+        after = wanted.after
+        while page := self._connections.command("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE):
+            after = _gather(page, wanted, found)
+            if len(page) < _PAGE or len(found) >= wanted.limit:
+                break
+        return found[: wanted.limit]
+
+    def snapshot(self) -> Snapshot:
+        return encoding.snapshot_of(self._run("snapshot", []))
+
+    async def abegin(self, ask: Begin) -> BeginReply:
+        return encoding.begun(ask, await self._arun("begin", encoding.of_begin(ask)))
+
+    async def asettle(self, end: Settle) -> SettleReply:
+        return SettleReply((await self._arun("settle", encoding.of_settle(end))).decode())
+
+    async def awithdraw(self, leave: Withdraw) -> None:
+        await self._arun("withdraw", encoding.of_withdraw(leave))
+
+    async def arecord(self, fact: Fact) -> None:
+        reply = await self._arun(*encoding.of_fact(fact))
+        if isinstance(fact, Resolve):
+            encoding.check_resolved(reply)
+
+    async def aevents(self, wanted: EventFilter) -> list[Event]:
+        found: list[Event] = []
+        after = wanted.after
+        while page := await self._connections.acommand("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE):
+            after = _gather(page, wanted, found)
+            if len(page) < _PAGE or len(found) >= wanted.limit:
+                break
+        return found[: wanted.limit]
+
+    async def asnapshot(self) -> Snapshot:
+        return encoding.snapshot_of(await self._arun("snapshot", []))
+
+    def _run(self, name: str, arguments: Sequence[Argument]) -> Any:
+        return self._connections.run(script(name), self._keys.scripts, [*self._times(), *arguments])
+
+    async def _arun(self, name: str, arguments: Sequence[Argument]) -> Any:
+        sent = self._connections.arun(script(name), self._keys.scripts, [*self._times(), *arguments])
+        return await _carried_through(sent)
+
+    def _times(self) -> tuple[Argument, ...]:
+        times = ("", "") if self._clock is None else (self._clock.time(), self._clock.ticks())
+        return (*times, self._keys.bells)
+
+    # --- bells --------------------------------------------------------------------------------------------------
+
+    def take_bell(self) -> Bell:
+        return self._bells.of_threads
+
+    def give_bell(self, bell: Bell) -> None:
+        pass
+
+    def loop_bell(self) -> AsyncBell:
+        return self._bells.of_loop()
+
+    def ring(self, address: str, owner: str) -> None:
+        self._bells.ring(address, owner)
+
+    def close(self) -> None:
+        self._bells.close()
+        self._connections.close()
+
+
+def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int:
+    """Read the events of a page that are wanted, and tell how far it reaches."""
+    for entry in page:
+        found += [event for event in encoding.events_of(entry) if event.cursor > wanted.after and wanted.admits(event)]
+    return int(page[-1][0].partition(b"-")[0])
+
+
+async def _carried_through(sent: Any) -> Any:
+    """Wait for a command that is over when its caller goes on, even one that is cancelled.
+
+    A withdrawal that overtook its begin would leave a grant behind.
+    """
+    task = asyncio.ensure_future(sent)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:  # cancelled again: the command still takes but a moment
+                continue
+        raise

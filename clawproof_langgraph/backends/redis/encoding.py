@@ -1,0 +1,225 @@
+"""Commands as the arguments of their scripts, and the replies of the scripts as the contract has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, assert_never
+
+from pydantic_core import to_json
+
+from clawproof_langgraph.backends import unresolvable
+from clawproof_langgraph.backends.store import LAST_PLACE
+from clawproof_langgraph.events import Event
+from clawproof_langgraph.model import (
+    Asked,
+    Begin,
+    BeginReply,
+    Fact,
+    Granted,
+    Held,
+    InDoubt,
+    Kill,
+    Killed,
+    LeaseView,
+    Mismatch,
+    Mode,
+    Note,
+    Queued,
+    Renew,
+    Renewed,
+    Replay,
+    Resolve,
+    Revive,
+    Settle,
+    Snapshot,
+    Sweep,
+    Swept,
+    WaiterView,
+    Want,
+    Withdraw,
+)
+
+Argument = str | bytes | int | float
+_LETTER: Final = {Mode.EXCLUSIVE: "x", Mode.SHARED: "s"}
+_MODE: Final = {letter: mode for mode, letter in _LETTER.items()}
+
+
+def _fields(data: Mapping[str, Any]) -> bytes:
+    """Write an object as JSON without its braces, so that a script can add to it."""
+    return to_json(data, inf_nan_mode="constants")[1:-1] if data else b""
+
+
+# --- commands ---------------------------------------------------------------------------------------------------
+
+
+def of_begin(ask: Begin) -> list[Argument]:
+    """Write a request."""
+    return [
+        ask.owner, ask.session, ask.ttl, ask.agent, ask.thread, ask.tool, ask.key, ask.scope, ask.fingerprint,
+        # No call is that old, and a script reads no "inf".
+        min(ask.rerun_within, 1e15), " ".join(ask.ancestors), ask.bell, ask.expected, int(ask.repeated), ask.waited,
+        _fields(ask.data), ask.task, ask.lineage, *[_LETTER[mode] + resource for resource, mode in ask.wants],
+    ]  # fmt: skip
+
+
+def of_settle(end: Settle) -> list[Argument]:
+    """Write an outcome."""
+    arguments = [
+        end.owner, end.fence, end.state or "", end.key, int(end.result is not None), end.result or b"",
+        int(end.touched), int(end.is_open), end.attempt, end.error, end.by, _fields(end.facts),
+    ]  # fmt: skip
+    for kind, data in end.emits:
+        arguments += [kind, _fields(data)]
+    return arguments
+
+
+def of_withdraw(leave: Withdraw) -> list[Argument]:
+    """Write what is given up."""
+    return [leave.owner, leave.reason, *(of_begin(leave.call) if leave.call else ())]
+
+
+def of_renew(beat: Renew) -> list[Argument]:
+    """Write a renewal."""
+    leases: list[Argument] = [part for lease in beat.leases for part in lease]
+    return [beat.session, int(beat.waiting), len(beat.leases), *leases, *beat.agents]
+
+
+def of_sweep(terms: Sweep) -> list[Argument]:
+    """Write what is to be swept."""
+    return [terms.limit, terms.keep_results, terms.keep_events, terms.max_events]
+
+
+def of_fact(fact: Fact) -> tuple[str, list[Argument]]:
+    """Write a fact, and say which script records it."""
+    match fact:
+        case Kill():
+            return "kill", [fact.agent, fact.reason, fact.by]
+        case Revive():
+            return "revive", [fact.agent, fact.by]
+        case Resolve():
+            result = [int(fact.result is not None), fact.result or b""]
+            return "resolve", [fact.key, int(fact.applied), *result, fact.by, fact.owner, fact.fence]
+        case Asked():
+            return "ask", [fact.key, fact.task, fact.fence]
+        case Note():
+            names, data = "\n".join(fact.resources), _fields(fact.data)
+            return "note", [fact.type, fact.agent, fact.thread, fact.call, fact.key, names, fact.fence, data]
+        case _:
+            assert_never(fact)
+
+
+# --- replies ----------------------------------------------------------------------------------------------------
+
+
+def _fences(text: bytes) -> tuple[int, ...]:
+    return tuple([int(fence) for fence in text.split()])
+
+
+def begun(ask: Begin, reply: Sequence[Any]) -> BeginReply:
+    """Read the reply to a request."""
+    match reply[0]:
+        case b"granted":
+            _, owner, fence, key, attempt, doubt, asked = reply
+            return Granted(owner.decode(), int(fence), ask.ttl, key.decode(), attempt, int(doubt), _fences(asked))
+        case b"queued":
+            return _queued(reply)
+        case b"replay":
+            _, key, result, rejected, asked = reply
+            return Replay(key.decode(), result, bool(rejected), _fences(asked))
+        case b"held":
+            _, key, tool, fence, asked = reply
+            return Held(key.decode(), tool.decode(), int(fence), _fences(asked))
+        case b"killed":
+            return _killed(reply[1:])
+        case _:
+            return Mismatch(reply[1].decode(), reply[2].decode())
+
+
+def _queued(reply: Sequence[Any]) -> Queued:
+    resource, agent, owner, tool, look_again = [part.decode() for part in reply[1:6]]
+    on_key, alive, own = map(bool, reply[6:9])
+    holder = (f'agent "{agent}"' if agent else f"owner {owner}") + (f' running "{tool}"' if tool else "")
+    return Queued(resource, holder, float(look_again), on_key, alive, own)
+
+
+def _killed(row: Sequence[bytes]) -> Killed:
+    agent, reason, by, at = [part.decode() for part in row]
+    return Killed(agent, reason, by, float(at))
+
+
+def renewed(reply: Sequence[Any]) -> Renewed:
+    """Read what a renewal found."""
+    lost, killed, turns = reply
+    return Renewed(
+        frozenset([owner.decode() for owner in lost]),
+        tuple([_killed(row) for row in killed]),
+        tuple([owner.decode() for owner in turns]),
+    )
+
+
+def swept(reply: Sequence[int]) -> Swept:
+    """Read how much a sweep did."""
+    expired, waiters, records, events, more = reply
+    return Swept(expired, waiters, records, events, bool(more))
+
+
+def check_resolved(reply: Sequence[bytes]) -> None:
+    """Read whether a call was resolved.
+
+    Raises:
+        ConfigurationError: it is not known, or not in doubt.
+    """
+    match [part.decode() for part in reply]:
+        case ["unknown", key]:
+            raise unresolvable.unknown(key)
+        case ["settled", key, state]:
+            raise unresolvable.settled(key, state)
+
+
+def events_of(entry: tuple[bytes, Mapping[bytes, bytes]]) -> list[Event]:
+    """Read the events of one entry of the log."""
+    name, parts = entry
+    last, found = int(name.partition(b"-")[0]), []
+    for before, text in parts.items():
+        kind, agent, thread, call, key, names, fence, date, data = json.loads(text)
+        resources = tuple(names.split("\n")) if names else ()
+        cursor = last - int(before)
+        found.append(
+            Event(cursor, float(date), kind, agent, thread, call, key, resources, int(fence), json.loads(data))
+        )
+    return found
+
+
+def snapshot_of(reply: Sequence[Any]) -> Snapshot:
+    """Read the namespace at one instant."""
+    leases, waiters, doubts, killed = reply
+    return Snapshot(
+        tuple([_lease(row) for row in leases]),
+        tuple(sorted([_waiter(row) for row in waiters], key=lambda waiter: waiter.ticket)),
+        tuple([_doubt(row) for row in doubts]),
+        tuple(sorted([_killed(row) for row in killed], key=lambda row: row.at)),
+    )
+
+
+def _wants(text: str) -> tuple[Want, ...]:
+    return tuple([Want(part[1:], _MODE[part[0]]) for part in text.split("\n")]) if text else ()
+
+
+def _lease(row: Sequence[bytes]) -> LeaseView:
+    owner, agent, thread, tool, key, fence, held, remaining, wants = [part.decode() for part in row]
+    return LeaseView(owner, agent, thread, tool, key, _wants(wants), int(fence), float(held), float(remaining))
+
+
+def _waiter(row: Sequence[bytes]) -> WaiterView:
+    owner, agent, thread, tool, place, waited, wants = [part.decode() for part in row]
+    ticket = int(place[1:]) - (LAST_PLACE if place[0] == "0" else 0)
+    return WaiterView(owner, agent, thread, tool, _wants(wants), ticket, float(waited))
+
+
+def _doubt(row: Sequence[Any]) -> InDoubt:
+    key, agent, thread, tool, attempt, since, names, reason = row
+    resources = tuple(names.decode().split("\n")) if names else ()
+    return InDoubt(
+        key.decode(), agent.decode(), thread.decode(), tool.decode(), attempt, float(since), resources, reason.decode()
+    )
