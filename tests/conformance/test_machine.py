@@ -15,7 +15,6 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.memory import MemoryBackend
-from clawproof_langgraph.backends.redis import RedisBackend
 from clawproof_langgraph.backends.sqlite import SqliteBackend
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.faces import AsyncFace, Face, SyncFace

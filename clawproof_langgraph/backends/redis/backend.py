@@ -9,12 +9,15 @@ from typing import Any, Final
 
 from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
 from clawproof_langgraph.backends.clocks import Clock
+from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.redis import encoding
 from clawproof_langgraph.backends.redis.bells import RedisBells
-from clawproof_langgraph.backends.redis.connections import Connections
+from clawproof_langgraph.backends.redis.checks import check
+from clawproof_langgraph.backends.redis.connections import Again, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.keys import keys_of
 from clawproof_langgraph.backends.redis.scripts import script
+from clawproof_langgraph.backends.redis.servers import Server
 from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import (
     Begin,
@@ -41,6 +44,7 @@ class RedisBackend(Backend):
     Args:
         url: where the server is.
         namespace: nothing is shared between namespaces.
+        eviction: `refuse` a server that drops keys when it is short of memory, or `allow` it.
         clock: what the store goes by; None for the server's own clock.
 
     Raises:
@@ -48,12 +52,21 @@ class RedisBackend(Backend):
         BackendUnavailable: the server cannot be reached.
     """
 
-    def __init__(self, url: str, namespace: str = "default", *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, url: str, namespace: str = "default", *, eviction: str = "refuse", clock: Clock | None = None
+    ) -> None:
         self._keys, self._clock = keys_of(namespace), clock
-        self._connections = Connections(url)
-        self.name = self._connections.name
+        self._connections = Connections(Server(url))
+        self.name = self._connections.server.name
         self._bells = RedisBells(self._connections, self._keys.bells)
+        self._connections.once(lambda client: check(client, self.name, eviction=eviction))
         self._secret = self._connections.made_once(self._keys.secret, secrets.token_bytes(32))
+        start_anew_in_children(self)
+
+    def start_anew(self) -> None:
+        """Open connections of its own in a forked child."""
+        self._connections.start_anew()
+        self._bells = RedisBells(self._connections, self._keys.bells)
 
     @property
     def secret(self) -> bytes:
@@ -62,19 +75,19 @@ class RedisBackend(Backend):
     # --- commands -----------------------------------------------------------------------------------------------
 
     def begin(self, ask: Begin) -> BeginReply:
-        return encoding.begun(ask, self._run("begin", encoding.of_begin(ask)))
+        return encoding.begun(ask, self._run("begin", encoding.of_begin(ask), lambda: self._again(ask)))
 
     def settle(self, end: Settle) -> SettleReply:
         return SettleReply(self._run("settle", encoding.of_settle(end)).decode())
 
     def renew(self, beat: Renew) -> Renewed:
-        return encoding.renewed(self._run("renew", encoding.of_renew(beat)))
+        return encoding.renewed(self._run_beside("renew", encoding.of_renew(beat)))
 
     def withdraw(self, leave: Withdraw) -> None:
         self._run("withdraw", encoding.of_withdraw(leave))
 
     def sweep(self, terms: Sweep) -> Swept:
-        return encoding.swept(self._run("sweep", encoding.of_sweep(terms)))
+        return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms)))
 
     def record(self, fact: Fact) -> None:
         reply = self._run(*encoding.of_fact(fact))
@@ -94,7 +107,7 @@ class RedisBackend(Backend):
         return encoding.snapshot_of(self._run("snapshot", []))
 
     async def abegin(self, ask: Begin) -> BeginReply:
-        return encoding.begun(ask, await self._arun("begin", encoding.of_begin(ask)))
+        return encoding.begun(ask, await self._arun("begin", encoding.of_begin(ask), lambda: self._again(ask)))
 
     async def asettle(self, end: Settle) -> SettleReply:
         return SettleReply((await self._arun("settle", encoding.of_settle(end))).decode())
@@ -119,12 +132,20 @@ class RedisBackend(Backend):
     async def asnapshot(self) -> Snapshot:
         return encoding.snapshot_of(await self._arun("snapshot", []))
 
-    def _run(self, name: str, arguments: Sequence[Argument]) -> Any:
-        return self._connections.run(script(name), self._keys.scripts, [*self._times(), *arguments])
+    def _run(self, name: str, arguments: Sequence[Argument], again: Again | None = None) -> Any:
+        return self._connections.run(script(name), self._keys.scripts, [*self._times(), *arguments], again)
 
-    async def _arun(self, name: str, arguments: Sequence[Argument]) -> Any:
-        sent = self._connections.arun(script(name), self._keys.scripts, [*self._times(), *arguments])
+    def _run_beside(self, name: str, arguments: Sequence[Argument]) -> Any:
+        """Run what the heartbeat asks for, on a connection of its own."""
+        return self._connections.run_beside(script(name), self._keys.scripts, [*self._times(), *arguments])
+
+    async def _arun(self, name: str, arguments: Sequence[Argument], again: Again | None = None) -> Any:
+        sent = self._connections.arun(script(name), self._keys.scripts, [*self._times(), *arguments], again)
         return await _carried_through(sent)
+
+    def _again(self, ask: Begin) -> list[Argument]:
+        """Repeat a request of which the reply was lost: it may have been granted, or be in the queue."""
+        return [*self._times(), *encoding.of_begin(ask._replace(repeated=True))]
 
     def _times(self) -> tuple[Argument, ...]:
         times = ("", "") if self._clock is None else (self._clock.time(), self._clock.ticks())

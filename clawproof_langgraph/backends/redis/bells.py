@@ -92,7 +92,7 @@ class ThreadsBell:
     def _listen(self, timeout: float) -> None:
         try:
             if self._client is None:
-                self._client = self._connections.waiting_client()
+                self._client = self._connections.server.client(waits=True)
             found = self._client.execute_command("BLPOP", self._key, max(timeout, 0.001))
         except (redis.RedisError, OSError):
             self._client = None
@@ -148,7 +148,7 @@ class LoopBell:
             del self._sleepers[owner]
 
     async def _listen(self) -> None:
-        client: Any = self._connections.waiting_client_of_loop()
+        client: Any = self._connections.server.aclient(waits=True)
         try:
             while self._sleepers:
                 found = await client.execute_command("BLPOP", self._key, _BLOCK)

@@ -1,96 +1,153 @@
-"""Connections to a server: for commands of threads, for those of each event loop, and for those who wait."""
+"""Sending commands: to a client of this process or of the running event loop, again after a failure that passes."""
 
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
-import redis
-import redis.asyncio
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
-from redis.retry import Retry
+from redis.exceptions import NoScriptError, RedisError
 
 from clawproof_langgraph.backends.redis.encoding import Argument
+from clawproof_langgraph.backends.redis.faults import is_passing, mapped
 from clawproof_langgraph.backends.redis.scripts import Script
+from clawproof_langgraph.backends.redis.servers import Client, Server
+from clawproof_langgraph.errors import BackendUnavailable
 
-_OPTIONS: Final[dict[str, Any]] = {
-    # A command that was sent twice behind our back might be carried out twice; ours are repeated by their owner.
-    "retry_on_error": [],
-    "socket_connect_timeout": 5.0,
-    "socket_timeout": 5.0,
-    "health_check_interval": 0,
-}
+PATIENCE: Final = 10.0
+"""Seconds for which a command is sent again, such as while a replica takes over."""
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.5
+
+Again = Callable[[], Sequence[Argument]]
+"""Makes the arguments of a command that is sent again; the first time is none of its business."""
 
 
 class Connections:
     """The connections of a backend in this process.
 
     Args:
-        url: where the server is.
+        server: where they lead.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self.name = url
-        self._client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **_OPTIONS)
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._closed = False
+        self.start_anew()
 
-    def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """Run a script."""
-        execute = self._client.execute_command
-        try:
-            return execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return execute("EVAL", script.text, len(keys), *keys, *arguments)
+    def start_anew(self) -> None:
+        """Forget all connections: in a forked child they are the parent's."""
+        self._client: Client = self.server.client()
+        self._renewals: Client = self.server.client()
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = weakref.WeakKeyDictionary()
 
-    async def arun(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """Run a script from an event loop."""
-        execute = self._of_loop().execute_command
-        try:
-            return await execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return await execute("EVAL", script.text, len(keys), *keys, *arguments)
+    def run(self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None) -> Any:
+        """Run a script; `again` gives its arguments where it may have been run already."""
+        return self._patiently(lambda arguments: _evaluate(self._client, script, keys, arguments), first, again)
+
+    def run_beside(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Run a script on a connection that the commands of busy threads do not use."""
+        return self._patiently(lambda arguments: _evaluate(self._renewals, script, keys, arguments), arguments)
+
+    async def arun(
+        self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None
+    ) -> Any:
+        """Do what `run` does, on an event loop."""
+        return await self._apatiently(
+            lambda arguments: _aevaluate(self._of_loop(), script, keys, arguments), first, again
+        )
 
     def command(self, *arguments: Argument) -> Any:
-        """Send one command."""
-        return self._client.execute_command(*arguments)
+        """Send one command that may be carried out twice."""
+        return self._patiently(lambda arguments: self._client.execute_command(*arguments), arguments)
 
     async def acommand(self, *arguments: Argument) -> Any:
-        """Send one command from an event loop."""
-        return await self._of_loop().execute_command(*arguments)
+        """Do what `command` does, on an event loop."""
+        return await self._apatiently(lambda arguments: self._of_loop().execute_command(*arguments), arguments)
+
+    def _patiently(
+        self, send: Callable[[Sequence[Argument]], Any], arguments: Sequence[Argument], again: Again | None = None
+    ) -> Any:
+        pauses = _pauses()
+        while True:
+            self._check_open()
+            try:
+                return send(arguments)
+            except (RedisError, OSError) as exc:
+                pause = next(pauses) if is_passing(exc) else None
+                if pause is None:
+                    raise mapped(exc, self.server.name) from exc
+            time.sleep(pause)
+            arguments = again() if again else arguments
+
+    async def _apatiently(
+        self,
+        send: Callable[[Sequence[Argument]], Awaitable[Any]],
+        arguments: Sequence[Argument],
+        again: Again | None = None,
+    ) -> Any:
+        pauses = _pauses()
+        while True:
+            self._check_open()
+            try:
+                return await send(arguments)
+            except (RedisError, OSError) as exc:
+                pause = next(pauses) if is_passing(exc) else None
+                if pause is None:
+                    raise mapped(exc, self.server.name) from exc
+            await asyncio.sleep(pause)
+            arguments = again() if again else arguments
+
+    def once(self, ask: Callable[[Client], None]) -> None:
+        """Ask something of the server that may be asked twice."""
+        self._patiently(lambda _: ask(self._client), ())
 
     def made_once(self, key: str, value: bytes) -> bytes:
         """Write a key that does not exist, and read what it holds."""
-        self._client.execute_command("SET", key, value, "NX")
-        found: bytes = self._client.execute_command("GET", key)
+        self.command("SET", key, value, "NX")
+        found: bytes = self.command("GET", key)
         return found
 
-    def waiting_client(self) -> redis.Redis:
-        """Open a connection that waits as long as it is told to."""
-        options = {**_OPTIONS, "socket_timeout": None}
-        return redis.Redis.from_url(self._url, retry=Retry(NoBackoff(), 0), single_connection_client=True, **options)
-
-    def waiting_client_of_loop(self) -> Any:
-        """Open a connection of an event loop that waits as long as it is told to."""
-        options = {**_OPTIONS, "socket_timeout": None}
-        return redis.asyncio.Redis.from_url(self._url, retry=_aretry(), single_connection_client=True, **options)
-
-    def _of_loop(self) -> Any:
+    def _of_loop(self) -> Client:
         loop = asyncio.get_running_loop()
         client = self._loops.get(loop)
         if client is None:
-            client = self._loops[loop] = redis.asyncio.Redis.from_url(self._url, retry=_aretry(), **_OPTIONS)
+            client = self._loops[loop] = self.server.aclient()
         return client
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BackendUnavailable.after_close(self.server.name)
 
     def close(self) -> None:
         """Close them all."""
+        self._closed = True
         self._client.close()
+        self._renewals.close()
 
 
-def _aretry() -> Any:
-    from redis.asyncio.retry import Retry as AsyncRetry
+def _evaluate(client: Client, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+    try:
+        return client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+    except NoScriptError:  # a new server, or one that has forgotten it
+        return client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
 
-    return AsyncRetry(NoBackoff(), 0)
+
+async def _aevaluate(client: Client, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+    try:
+        return await client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+    except NoScriptError:
+        return await client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
+
+
+def _pauses() -> Iterator[float | None]:
+    """Give the seconds to wait before each further attempt, and None once it is in vain."""
+    end, pause = time.monotonic() + PATIENCE, _FIRST_PAUSE
+    yield 0.0  # a connection that was idle may be gone, though the server is not
+    while time.monotonic() + pause < end:
+        yield random.uniform(pause / 2, pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    yield None

@@ -65,7 +65,7 @@ def of_begin(ask: Begin) -> list[Argument]:
 
 def of_settle(end: Settle) -> list[Argument]:
     """Write an outcome."""
-    arguments = [
+    arguments: list[Argument] = [
         end.owner, end.fence, end.state or "", end.key, int(end.result is not None), end.result or b"",
         int(end.touched), int(end.is_open), end.attempt, end.error, end.by, _fields(end.facts),
     ]  # fmt: skip
@@ -98,7 +98,7 @@ def of_fact(fact: Fact) -> tuple[str, list[Argument]]:
         case Revive():
             return "revive", [fact.agent, fact.by]
         case Resolve():
-            result = [int(fact.result is not None), fact.result or b""]
+            result: list[Argument] = [int(fact.result is not None), fact.result or b""]
             return "resolve", [fact.key, int(fact.applied), *result, fact.by, fact.owner, fact.fence]
         case Asked():
             return "ask", [fact.key, fact.task, fact.fence]
