@@ -55,12 +55,14 @@ def _fields(data: Mapping[str, Any]) -> bytes:
 
 def of_begin(ask: Begin) -> list[Argument]:
     """Write a request."""
-    return [
-        ask.owner, ask.session, ask.ttl, ask.agent, ask.thread, ask.tool, ask.key, ask.scope, ask.fingerprint,
-        # No call is that old, and a script reads no "inf".
-        min(ask.rerun_within, 1e15), " ".join(ask.ancestors), ask.bell, ask.expected, int(ask.repeated), ask.waited,
-        _fields(ask.data), ask.task, ask.lineage, *[_LETTER[mode] + resource for resource, mode in ask.wants],
+    wants = [_LETTER[mode] + resource for resource, mode in ask.wants]
+    kept = [
+        ask.session, ask.ttl, ask.agent, ask.thread, ask.tool, ask.key, ask.scope, ask.fingerprint,
+        " ".join(ask.ancestors), ask.bell, ask.expected, ask.lineage, wants,
     ]  # fmt: skip
+    # No call is as old as that, and a script reads no "inf".
+    rerun_within = min(ask.rerun_within, 1e15)
+    return [ask.owner, int(ask.repeated), ask.waited, rerun_within, _fields(ask.data), ask.task, to_json(kept)]
 
 
 def of_settle(end: Settle) -> list[Argument]:
@@ -185,9 +187,7 @@ def events_of(entry: tuple[bytes, Mapping[bytes, bytes]]) -> list[Event]:
         kind, agent, thread, call, key, names, fence, date, data = json.loads(text)
         resources = tuple(names.split("\n")) if names else ()
         cursor = last - int(before)
-        found.append(
-            Event(cursor, float(date), kind, agent, thread, call, key, resources, int(fence), json.loads(data))
-        )
+        found.append(Event(cursor, float(date), kind, agent, thread, call, key, resources, int(fence), data))
     return found
 
 

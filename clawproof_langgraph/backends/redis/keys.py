@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from clawproof_langgraph.errors import ConfigurationError
 
-_KINDS = ("live", "index", "ends", "records", "ages", "log")
+_KINDS = ("state", "index", "ends", "ages", "log")
 
 
 @dataclass(frozen=True, slots=True)

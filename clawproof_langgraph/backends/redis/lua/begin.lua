@@ -1,6 +1,6 @@
 -- Grants, queues or answers a request.
 --
--- parts: step log requests leases queue records judging granting
+-- parts: step state log requests leases queue records judging granting
 -- ARGV   from 4 on: a request (requests.lua)
 -- reply  granted, owner, fence, key, attempt, in_doubt, asked
 --        queued, resource, agent, owner, tool, look_again, on_key, alive, own
@@ -27,7 +27,7 @@ local function queued(ask, obstacle, arrived)
       look_again = min(look_again, own == 1 and OWN_POLL or LIFE_POLL)
     end
   end
-  return {'queued', shown, other.agent, other.owner, other.tool, format('%.17g', look_again), on_key and 1 or 0, alive, own}
+  return {'queued', shown, other.agent, other.owner, other.tool, precisely(look_again), on_key and 1 or 0, alive, own}
 end
 
 local function leave(handed, waiter)
@@ -92,6 +92,7 @@ local wanted = {'c'}
 for _, want in ipairs(all_wants(ask)) do wanted[#wanted + 1] = 'r' .. name_of(want) end
 if ask.agent ~= '' then wanted[#wanted + 1] = 'k' .. ask.agent end
 if ask.scope ~= '' then wanted[#wanted + 1] = 'u' .. ask.scope end
+if ask.key ~= '' then wanted[#wanted + 1] = 'd' .. ask.key end
 if ask.repeated then
   wanted[#wanted + 1] = 'l' .. ask.owner
   wanted[#wanted + 1] = 'w' .. ask.owner

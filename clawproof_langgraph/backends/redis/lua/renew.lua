@@ -1,6 +1,6 @@
 -- Extends leases, shows that a session's waiters are alive, and reads what concerns them.
 --
--- parts: step log requests leases queue records judging granting
+-- parts: step state log requests leases queue records judging granting
 -- ARGV   4 session, 5 whether it has waiters (1 or 0), 6 how many leases, then owner and ttl of each, then agents
 -- reply  the owners whose lease is gone; agent, reason, by, at of each that is stopped; the owners that were handed a
 --        grant and have not claimed it
@@ -25,8 +25,8 @@ end
 for i = 7 + 2 * count, #ARGV do
   local flag = read('k' .. ARGV[i])
   if flag then
-    local row = unpacked(flag)
-    killed[#killed + 1] = {ARGV[i], row[1], row[2], format('%.17g', row[3])}
+    local row = cjson.decode(flag)
+    killed[#killed + 1] = {ARGV[i], row[1], row[2], row[3]}
   end
 end
 if waiting then

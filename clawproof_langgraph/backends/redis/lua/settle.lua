@@ -1,6 +1,6 @@
 -- Ends a lease, records how the call came out, and hands its resources on.
 --
--- parts: step log requests leases queue records judging granting outcomes
+-- parts: step state log requests leases queue records judging granting outcomes
 -- ARGV   from 4 on: an outcome (outcomes.lua)
 -- reply  settled, late (the lease had ended) or gone (and somebody else knows better)
 
@@ -17,7 +17,7 @@ for _, want in ipairs(lease.wants) do wanted[#wanted + 1] = 'r' .. name_of(want)
 read_ahead(wanted)
 release(lease)
 if outcome.state ~= '' then record_outcome(lease, outcome) end
-local names = names_of(lease.wants)
+local names = names_of(lease.ask)
 if names ~= '' then
   tell('lock.released', lease.ask, names, lease.fence, '"held":' .. seconds(ticks - lease.since))
 end

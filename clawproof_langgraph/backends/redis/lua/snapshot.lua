@@ -1,24 +1,34 @@
 -- Reads the namespace at one instant; what has expired is shown as it will be swept.
 --
--- parts: step log requests leases queue records judging
+-- parts: step state log requests leases queue records judging
 -- reply  leases: owner, agent, thread, tool, key, fence, held, remaining, wants (a line for each)
 --        waiters: owner, agent, thread, tool, place, waited, wants
 --        calls in doubt: key, agent, thread, tool, attempt, since, resources (a line for each), reason
 --        stopped agents: agent, reason, by, at
 
-local function precisely(number) return format('%.17g', number) end
-
-local live = call('HGETALL', LIVE)
-local owners, queued, killed = {}, {}, {}
-for i = 1, #live, 2 do
-  local field, kind = live[i], sub(live[i], 1, 1)
-  fields[field] = live[i + 1]
-  if kind == 'l' then owners[#owners + 1] = sub(field, 2) end
-  if kind == 'w' then queued[#queued + 1] = sub(field, 2) end
-  if kind == 'k' then
-    local row = unpacked(live[i + 1])
-    killed[#killed + 1] = {sub(field, 2), row[1], row[2], precisely(row[3])}
+-- whose second letter on of the members of a kind is wanted, each with its field of the state read ahead
+local function listed(members, kind, first)
+  local found, wanted = {}, {}
+  for _, member in ipairs(members) do
+    if sub(member, 1, 1) == kind then
+      found[#found + 1] = first(member)
+      wanted[#wanted + 1] = kind .. found[#found]
+    end
   end
+  if #wanted > 0 then read_ahead(wanted) end
+  return found
+end
+
+local function all(kind) return call('ZRANGEBYLEX', INDEX, '[' .. kind, '(' .. kind .. '\255') end
+
+local owners = listed(call('ZRANGE', ENDS, 0, -1), 'l', function(member) return sub(member, 2) end)
+local queued = {}
+for i, member in ipairs(all('m')) do queued[i] = 'w' .. string.match(member, '%z(.*)$') end
+queued = listed(queued, 'w', function(member) return sub(member, 2) end)
+local killed = {}
+for _, agent in ipairs(listed(all('k'), 'k', function(member) return sub(member, 2) end)) do
+  local row = cjson.decode(read('k' .. agent))
+  killed[#killed + 1] = {agent, row[1], row[2], row[3]}
 end
 
 local shown, waiting, doubts, running, coming = {}, {}, {}, {}, {}
@@ -53,7 +63,7 @@ for _, owner in ipairs(queued) do
     }
   end
 end
-for _, each in ipairs(call('ZRANGEBYLEX', INDEX, '[u', '(v')) do
+for _, each in ipairs(all('u')) do
   local key = key_of_unsettled(each)
   local record = record_of(key)
   if record and record.state == 'in_doubt' and not running[key] then

@@ -1,6 +1,6 @@
 -- Ends a bounded number of expired leases and dead waiters, and deletes what is past its retention.
 --
--- parts: step log requests leases queue records judging granting
+-- parts: step state log requests leases queue records judging granting
 -- ARGV   4 limit, 5 keep_results and 6 keep_events in seconds, 7 max_events
 -- reply  expired, waiters, records, events, more (1 or 0)
 
@@ -22,7 +22,7 @@ local function ended(kind, longest)
     end
   end
   look('-inf', ticks)
-  look('(' .. format('%.17g', ticks + longest), '+inf')
+  look('(' .. precisely(ticks + longest), '+inf')
   return found
 end
 
@@ -58,9 +58,12 @@ local KEPT = {in_doubt = true, suspended = true}
 -- A call that turned out to be another is known as long as that one is. What is kept is looked at again after as long.
 local function sweep_records()
   local old, count = call('ZRANGEBYSCORE', AGES, '-inf', now - keep_results, 'LIMIT', 0, limit), 0
+  local wanted = {}
+  for i, key in ipairs(old) do wanted[i] = 'd' .. key end
+  if #wanted > 0 then read_ahead(wanted) end
   for _, key in ipairs(old) do
     local record = record_of(key)
-    if KEPT[record.state] or (record.same_as ~= '' and call('HEXISTS', RECORDS, record.same_as) == 1) then
+    if KEPT[record.state] or (record.same_as ~= '' and read('d' .. record.same_as)) then
       call('ZADD', AGES, now, key)
     else
       drop_record(record)

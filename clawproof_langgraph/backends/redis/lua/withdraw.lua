@@ -1,6 +1,6 @@
 -- Gives up a place in the queue, or a grant of which the tool has not started.
 --
--- parts: step log requests leases queue records judging granting
+-- parts: step state log requests leases queue records judging granting
 -- ARGV   4 owner, 5 reason (empty: nothing is logged), from 6 on: the request, or nothing
 
 local owner, reason = ARGV[4], ARGV[5]
@@ -9,7 +9,7 @@ local ask = lease and lease.ask or waiter and waiter.ask or ARGV[6] and request_
 if lease then
   release(lease)
   if lease.claimed then
-    tell('lock.released', ask, names_of(lease.wants), lease.fence, '"held":' .. seconds(ticks - lease.since))
+    tell('lock.released', ask, names_of(lease.ask), lease.fence, '"held":' .. seconds(ticks - lease.since))
   end
 end
 if waiter then leave_queue(waiter) end

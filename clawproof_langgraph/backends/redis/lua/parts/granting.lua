@@ -63,7 +63,8 @@ end
 local function expire(lease)
   release(lease)
   if not lease.claimed then return end
-  local ask, names = lease.ask, names_of(lease.wants)
+  local ask = lease.ask
+  local names = names_of(ask)
   if names ~= '' then -- it may be noticed long after its end
     tell('lock.expired', ask, names, lease.fence, '"held":' .. seconds(lease.expires - lease.since))
   end
@@ -123,7 +124,7 @@ local function grant(ask, wants, record, held)
   else
     take(lease)
   end
-  local names = names_of(wants)
+  local names = names_of(ask)
   local waited = '"waited":' .. seconds(ask.waited)
   if names ~= '' or ask.tool == '' then -- an entry in any case: the fence is its cursor
     tell('lock.acquired', ask, names, fence, waited)
@@ -205,6 +206,6 @@ local function mark_suspected(lease)
   local ask, held = lease.ask, ticks - lease.since
   if lease.suspected or ask.expected == 0 or held <= 2 * ask.expected then return end
   lease.suspected = true
-  local data = '"tool":' .. text(ask.tool) .. ',"held":' .. seconds(held) .. ',"expected":' .. format('%.17g', ask.expected)
-  tell('deadlock.suspected', ask, names_of(lease.wants), lease.fence, data)
+  local data = '"tool":' .. text(ask.tool) .. ',"held":' .. seconds(held) .. ',"expected":' .. precisely(ask.expected)
+  tell('deadlock.suspected', ask, names_of(lease.ask), lease.fence, data)
 end

@@ -16,7 +16,7 @@ local function is_free(state) return state == 'failed' or state == 'suspended' e
 
 local function deny(ask, reason)
   local data = '"reason":' .. text(reason) .. ',"tool":' .. text(ask.tool) .. ',"waited":' .. seconds(ask.waited)
-  tell('lock.denied', ask, names_of(ask.wants), 0, data)
+  tell('lock.denied', ask, names_of(ask), 0, data)
 end
 
 -- Tells whether the call of a key is being run, for the first time or again.
@@ -33,7 +33,7 @@ end
 local function asked_in(task, record)
   local fences = {}
   for i = 1, #record.asked, 2 do
-    if record.asked[i] == task then fences[#fences + 1] = exactly(record.asked[i + 1]) end
+    if record.asked[i] == task then fences[#fences + 1] = record.asked[i + 1] end
   end
   return table.concat(fences, ' ')
 end
@@ -66,7 +66,7 @@ local function judge_record(ask, record)
   end
   if record.state == 'done' or record.state == 'rejected' then
     local data = '"tool":' .. text(ask.tool) .. ',"waited":' .. seconds(ask.waited)
-    tell('call.replayed', ask, names_of(ask.wants), 0, data)
+    tell('call.replayed', ask, names_of(ask), 0, data)
     local rejected = record.state == 'rejected' and 1 or 0
     return {'replay', record.key, record.result, rejected, asked_in(ask.task, record)}
   end
@@ -83,8 +83,8 @@ local function judge(ask)
     local flag = read('k' .. ask.agent)
     if flag then
       deny(ask, 'killed')
-      local row = unpacked(flag)
-      return {'killed', ask.agent, row[1], row[2], format('%.17g', row[3])}
+      local row = cjson.decode(flag)
+      return {'killed', ask.agent, row[1], row[2], row[3]}
     end
   end
   if ask.key == '' then return nil, ask, all_wants(ask), false end
@@ -123,7 +123,7 @@ local function record_from(lease, earlier, state, outcome)
     key = ask.key, state = state, agent = ask.agent, thread = ask.thread, tool = ask.tool, scope = ask.scope,
     fingerprint = ask.fingerprint, owner = ask.owner, fence = lease.fence, attempt = outcome.attempt,
     result = outcome.result, first_at = earlier and earlier.first_at or lease.fence / 1000000, updated_at = now,
-    same_as = '', resources = outcome.touched and names_of(lease.wants) or '',
+    same_as = '', resources = outcome.touched and names_of(ask) or '',
     reason = outcome.touched and outcome.reason or '', doubted_before = earlier and earlier.touched or false,
     touched = outcome.touched, asked = earlier and earlier.asked or {}, lineage = ask.lineage,
   }

@@ -1,8 +1,9 @@
 -- Leases, and who holds what.
 --
--- l<owner>     fence, expires, since, seen, claimed, attempt, suspected, wants, and of the request what is kept
+-- l<owner>     fence, expires, since, seen, claimed (1 or 0), attempt, suspected (1 or 0), separated by spaces; in a second
+--              line what is kept of the request
 -- r<resource>  how many wait for it, how many share it, and the owners that hold it alone (more than one where calls
---              are nested)
+--              are nested), separated by spaces
 
 local leases = {}
 
@@ -14,13 +15,16 @@ end
 local function lease_of(owner)
   local lease = leases[owner]
   if lease == nil then
-    local packed = read('l' .. owner)
+    local kept = read('l' .. owner)
     lease = false
-    if packed then
-      local row = unpacked(packed)
+    if kept then
+      local fence, expires, since, seen, claimed, attempt, suspected, request =
+        string.match(kept, '^(%S+) (%S+) (%S+) (%S+) (%d) (%d+) (%d)\n(.*)$')
+      local ask = request_of(owner, request)
       lease = {
-        fence = row[1], expires = row[2], since = row[3], seen = row[4], claimed = row[5], attempt = row[6],
-        suspected = row[7], wants = row[8], ask = request_of(owner, row[8], row, 9),
+        fence = tonumber(fence), expires = tonumber(expires), since = tonumber(since), seen = tonumber(seen),
+        claimed = claimed == '1', attempt = tonumber(attempt), suspected = suspected == '1', wants = all_wants(ask),
+        ask = ask,
       }
     end
     leases[owner] = lease
@@ -31,20 +35,23 @@ end
 local function put_lease(lease)
   local owner = lease.ask.owner
   leases[owner] = lease
-  write('l' .. owner, pack({
-    lease.fence, lease.expires, lease.since, lease.seen, lease.claimed, lease.attempt, lease.suspected, lease.wants,
-    kept(lease.ask),
-  }))
+  write('l' .. owner, format(
+    '%.0f %.17g %.17g %.17g %d %d %d\n', lease.fence, lease.expires, lease.since, lease.seen, lease.claimed and 1 or 0,
+    lease.attempt, lease.suspected and 1 or 0
+  ) .. lease.ask.kept)
   call('ZADD', ENDS, lease.expires, 'l' .. owner)
 end
 
 local function row_of(name)
-  local packed = read('r' .. name)
-  return packed and unpacked(packed) or {0, 0}
+  local row, kept = {}, read('r' .. name)
+  if not kept then return {0, 0} end
+  for word in string.gmatch(kept, '%S+') do row[#row + 1] = word end
+  row[1], row[2] = tonumber(row[1]), tonumber(row[2])
+  return row
 end
 
 local function put_row(name, row)
-  write('r' .. name, (row[1] > 0 or row[2] > 0 or row[3]) and pack(row))
+  write('r' .. name, (row[1] > 0 or row[2] > 0 or row[3]) and table.concat(row, ' '))
 end
 
 local function take(lease)

@@ -1,8 +1,10 @@
 -- The log: a stream with one entry for each step, whose id is the cursor of the step's last event. Its fields are the
 -- events in order: how far before that cursor each is, and a JSON array of type, agent, thread, call, key, resources (a
--- line for each), fence, date and data (a JSON object, as text).
+-- line for each), fence, date and data.
 --
 -- A fence is the cursor of the event that tells of its grant: beyond all before, and not before the date in µs.
+--
+-- c  the cursor of the newest event, and how many events are kept
 
 local cursor, kept_events
 local appended = {}
@@ -22,22 +24,12 @@ local function next_cursor()
   return max(cursor + 1, floor(now * 1000000))
 end
 
-local function text(value)
-  return cjson.encode(value)
-end
-
-local function seconds(value)
-  return format('%.6f', value)
-end
-
 -- about: agent, thread, owner, key.  data: a JSON object without its braces.
 local function tell(kind, about, names, fence, data)
   cursor = next_cursor()
-  local entry = {
-    kind, about.agent or '', about.thread or '', about.owner or '', about.key or '', names, exactly(fence),
-    format('%.17g', now), '{' .. (data or '') .. '}',
-  }
-  appended[#appended + 1] = {cursor, text(entry)}
+  local first = text({kind, about.agent or '', about.thread or '', about.owner or '', about.key or '', names})
+  local entry = sub(first, 1, -2) .. ',"' .. exactly(fence) .. '","' .. precisely(now) .. '",{' .. (data or '') .. '}]'
+  appended[#appended + 1] = {cursor, entry}
 end
 
 local function write_log()

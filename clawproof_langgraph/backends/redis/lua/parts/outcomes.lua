@@ -39,7 +39,7 @@ local function record_outcome(lease, outcome)
   elseif earlier then
     drop_record(earlier)
   end
-  tell_outcome(ask, outcome, state, names_of(lease.wants), '"held":' .. seconds(ticks - lease.since))
+  tell_outcome(ask, outcome, state, names_of(ask), '"held":' .. seconds(ticks - lease.since))
 end
 
 -- Records the outcome of a call whose lease has ended, unless somebody knows better by now.

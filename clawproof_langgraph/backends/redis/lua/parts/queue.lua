@@ -1,17 +1,18 @@
 -- Waiters. A place is a digit and a ticket of sixteen digits: 0 for a nested request, which goes before all that are
 -- not, and 1 for any other. Tickets grow, and are not before the date in µs.
 --
--- w<owner>  place, arrived, wants, and of the request what is kept
+-- w<owner>  place and arrived, separated by a space; in a second line what is kept of the request
 
 local NESTED, ORDINARY, LAST_PLACE = '0', '1', '2'
 local BEFORE_ORDINARY = ORDINARY
 local LIFE_STEP = 0.25
 
 local function waiter_of(owner)
-  local packed = read('w' .. owner)
-  if not packed then return false end
-  local row = unpacked(packed)
-  return {place = row[1], arrived = row[2], wants = row[3], ask = request_of(owner, row[3], row, 4)}
+  local kept = read('w' .. owner)
+  if not kept then return false end
+  local place, arrived, request = string.match(kept, '^(%S+) (%S+)\n(.*)$')
+  local ask = request_of(owner, request)
+  return {place = place, arrived = tonumber(arrived), wants = all_wants(ask), ask = ask}
 end
 
 local function member(kind, name, waiter)
@@ -28,7 +29,7 @@ end
 
 local function put_waiter(waiter)
   local owner = waiter.ask.owner
-  write('w' .. owner, pack({waiter.place, waiter.arrived, waiter.wants, kept(waiter.ask)}))
+  write('w' .. owner, waiter.place .. ' ' .. precisely(waiter.arrived) .. '\n' .. waiter.ask.kept)
   local members = {0, 'm' .. waiter.ask.session .. '\0' .. owner}
   for _, want in ipairs(waiter.wants) do
     local name = name_of(want)
@@ -100,7 +101,7 @@ end
 local function show_life(session)
   local short = ticks + WAITER_LIFE - alive_until(session)
   if short >= 0 and short <= LIFE_STEP then return end
-  write('s' .. session, format('%.17g', ticks + WAITER_LIFE))
+  write('s' .. session, precisely(ticks + WAITER_LIFE))
   call('ZADD', ENDS, ticks + WAITER_LIFE, 's' .. session)
 end
 

@@ -1,21 +1,23 @@
 -- What is known of a call by its idempotency key.
 --
--- key -> state, agent, thread, tool, scope, fingerprint, owner, fence, attempt, result (false for none), first_at,
---        updated_at, same_as (the key of the call that it has turned out to be), resources (a line for each), reason,
---        doubted_before, touched (its effect may have happened though it did not succeed), asked (task, fence, ...),
---        lineage
-
-local NAMES = {
-  'state', 'agent', 'thread', 'tool', 'scope', 'fingerprint', 'owner', 'fence', 'attempt', 'result', 'first_at',
-  'updated_at', 'same_as', 'resources', 'reason', 'doubted_before', 'touched', 'asked', 'lineage',
-}
+-- d<key>  state, fence, attempt, first_at, updated_at, doubted_before (1 or 0), touched (1 or 0: its effect may have
+--         happened though it did not succeed), has_result (1 or 0), separated by spaces; in a second line a JSON array of
+--         agent, thread, tool, scope, fingerprint, owner, same_as (the key of the call that it has turned out to be),
+--         resources (a line for each), reason, lineage, asked (task and fence of each question); then the result
 
 local function record_of(key)
-  local packed = call('HGET', RECORDS, key)
-  if not packed then return false end
-  local row, record = unpacked(packed), {key = key}
-  for i, name in ipairs(NAMES) do record[name] = row[i] end
-  return record
+  local kept = read('d' .. key)
+  if not kept then return false end
+  local state, fence, attempt, first_at, updated_at, doubted, touched, has_result, row, result =
+    string.match(kept, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%d) (%d) (%d)\n([^\n]*)\n(.*)$')
+  row = cjson.decode(row)
+  return {
+    key = key, state = state, fence = tonumber(fence), attempt = tonumber(attempt), first_at = tonumber(first_at),
+    updated_at = tonumber(updated_at), doubted_before = doubted == '1', touched = touched == '1',
+    result = has_result == '1' and result, agent = row[1], thread = row[2], tool = row[3], scope = row[4],
+    fingerprint = row[5], owner = row[6], same_as = row[7], resources = row[8], reason = row[9], lineage = row[10],
+    asked = row[11],
+  }
 end
 
 local function unsettled_member(record)
@@ -38,16 +40,22 @@ end
 
 -- earlier: what is replaced, false for nothing
 local function put_record(record, earlier)
-  local row = {}
-  for i, name in ipairs(NAMES) do row[i] = record[name] end
-  call('HSET', RECORDS, record.key, pack(row))
+  local row = {
+    record.agent, record.thread, record.tool, record.scope, record.fingerprint, record.owner, record.same_as,
+    record.resources, record.reason, record.lineage, record.asked,
+  }
+  local head = format(
+    '%s %.0f %d %.17g %.17g %d %d %d\n', record.state, record.fence, record.attempt, record.first_at, record.updated_at,
+    record.doubted_before and 1 or 0, record.touched and 1 or 0, record.result and 1 or 0
+  )
+  write('d' .. record.key, head .. text(row) .. '\n' .. (record.result or ''))
   call('ZADD', AGES, record.updated_at, record.key)
   if earlier and earlier.touched then forget_unsettled(earlier) end
   if record.touched then index_unsettled(record) end
 end
 
 local function drop_record(record)
-  call('HDEL', RECORDS, record.key)
+  write('d' .. record.key, false)
   call('ZREM', AGES, record.key)
   if record.touched then forget_unsettled(record) end
 end
