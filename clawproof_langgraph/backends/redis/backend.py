@@ -23,6 +23,7 @@ from clawproof_langgraph.model import (
     Begin,
     BeginReply,
     Fact,
+    Granted,
     Renew,
     Renewed,
     Resolve,
@@ -36,6 +37,8 @@ from clawproof_langgraph.model import (
 
 _PAGE: Final = 500
 """Entries of the log that are read at a time."""
+_REMEMBERED: Final = 10_000
+"""The most requests that are remembered until they settle, so that their end need not be told what they were."""
 
 
 class RedisBackend(Backend):
@@ -56,6 +59,7 @@ class RedisBackend(Backend):
         self, url: str, namespace: str = "default", *, eviction: str = "refuse", clock: Clock | None = None
     ) -> None:
         self._keys, self._clock = keys_of(namespace), clock
+        self._granted: dict[str, Begin] = {}
         self._connections = Connections(Server(url))
         self.name = self._connections.server.name
         self._bells = RedisBells(self._connections, self._keys.bells)
@@ -75,10 +79,10 @@ class RedisBackend(Backend):
     # --- commands -----------------------------------------------------------------------------------------------
 
     def begin(self, ask: Begin) -> BeginReply:
-        return encoding.begun(ask, self._run("begin", encoding.of_begin(ask), lambda: self._again(ask)))
+        return self._begun(ask, self._run("begin", _asked(ask), lambda: self._again(ask)))
 
     def settle(self, end: Settle) -> SettleReply:
-        return SettleReply(self._run("settle", encoding.of_settle(end)).decode())
+        return SettleReply(self._run("settle", self._ended(end)).decode())
 
     def renew(self, beat: Renew) -> Renewed:
         return encoding.renewed(self._run_beside("renew", encoding.of_renew(beat)))
@@ -107,10 +111,10 @@ class RedisBackend(Backend):
         return encoding.snapshot_of(self._run("snapshot", []))
 
     async def abegin(self, ask: Begin) -> BeginReply:
-        return encoding.begun(ask, await self._arun("begin", encoding.of_begin(ask), lambda: self._again(ask)))
+        return self._begun(ask, await self._arun("begin", _asked(ask), lambda: self._again(ask)))
 
     async def asettle(self, end: Settle) -> SettleReply:
-        return SettleReply((await self._arun("settle", encoding.of_settle(end))).decode())
+        return SettleReply((await self._arun("settle", self._ended(end))).decode())
 
     async def awithdraw(self, leave: Withdraw) -> None:
         await self._arun("withdraw", encoding.of_withdraw(leave))
@@ -143,6 +147,17 @@ class RedisBackend(Backend):
         sent = self._connections.arun(script(name), self._keys.scripts, [*self._times(), *arguments], again)
         return await _carried_through(sent)
 
+    def _begun(self, ask: Begin, reply: Any) -> BeginReply:
+        answer = encoding.begun(ask, reply)
+        if isinstance(answer, Granted) and answer.key == ask.key and not answer.attempt:
+            self._granted[ask.owner] = ask
+            if len(self._granted) > _REMEMBERED:
+                del self._granted[next(iter(self._granted))]
+        return answer
+
+    def _ended(self, end: Settle) -> list[Argument]:
+        return encoding.of_settle(end, self._granted.pop(end.owner, None))
+
     def _again(self, ask: Begin) -> list[Argument]:
         """Repeat a request of which the reply was lost: it may have been granted, or be in the queue."""
         return [*self._times(), *encoding.of_begin(ask._replace(repeated=True))]
@@ -168,6 +183,10 @@ class RedisBackend(Backend):
     def close(self) -> None:
         self._bells.close()
         self._connections.close()
+
+
+def _asked(ask: Begin) -> list[Argument]:
+    return encoding.of_begin(ask) if ask.repeated else encoding.of_first_begin(ask)
 
 
 def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int:

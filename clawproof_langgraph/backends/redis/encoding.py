@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from clawproof_langgraph.backends import unresolvable
 from clawproof_langgraph.backends.store import LAST_PLACE
+from clawproof_langgraph.backends.wants import all_wants
 from clawproof_langgraph.events import Event
 from clawproof_langgraph.model import (
     Asked,
@@ -55,22 +56,48 @@ def _fields(data: Mapping[str, Any]) -> bytes:
 
 def of_begin(ask: Begin) -> list[Argument]:
     """Write a request."""
-    wants = [_LETTER[mode] + resource for resource, mode in ask.wants]
     kept = [
         ask.session, ask.ttl, ask.agent, ask.thread, ask.tool, ask.key, ask.scope, ask.fingerprint,
-        " ".join(ask.ancestors), ask.bell, ask.expected, ask.lineage, wants,
+        " ".join(ask.ancestors), ask.bell, ask.expected, ask.lineage,
+        [_LETTER[mode] + resource for resource, mode in ask.wants],
     ]  # fmt: skip
     # No call is as old as that, and a script reads no "inf".
     rerun_within = min(ask.rerun_within, 1e15)
-    return [ask.owner, int(ask.repeated), ask.waited, rerun_within, _fields(ask.data), ask.task, to_json(kept)]
+    data = _fields(ask.data) + b"," if ask.data else b""
+    return [ask.owner, int(ask.repeated), ask.waited, rerun_within, data, ask.task, to_json(kept)]
 
 
-def of_settle(end: Settle) -> list[Argument]:
-    """Write an outcome."""
+def of_first_begin(ask: Begin) -> list[Argument]:
+    """Write a request with what lets a script grant it without asking any rule."""
+    arguments = of_begin(ask)
+    wants = all_wants(ask)
+    if any(mode is Mode.SHARED for _, mode in ask.wants):
+        return arguments
+    fields = ["r" + resource for resource, _ in wants]
+    fields += [kind + name for kind, name in (("u", ask.scope), ("d", ask.key), ("k", ask.agent)) if name]
+    tool = to_json(ask.tool) if ask.tool else b""
+    return [*arguments, _about(ask), tool, ask.ttl, int(bool(ask.wants)), ask.key, *fields]
+
+
+def _about(ask: Begin) -> bytes:
+    """Write what the events of a call have in common."""
+    names = "\n".join([resource for resource, _ in ask.wants])
+    return to_json([ask.agent, ask.thread, ask.owner, ask.key, names])[1:-1]
+
+
+def of_settle(end: Settle, ask: Begin | None = None) -> list[Argument]:
+    """Write an outcome; `ask` is the request of its lease, where that is known to have been granted as it was sent."""
     arguments: list[Argument] = [
         end.owner, end.fence, end.state or "", end.key, int(end.result is not None), end.result or b"",
-        int(end.touched), int(end.is_open), end.attempt, end.error, end.by, _fields(end.facts),
+        int(end.touched), int(end.is_open), end.attempt, end.error, end.by, b"," + _fields(end.facts) if end.facts else "",
     ]  # fmt: skip
+    if ask is None:
+        arguments += [b"", b"", b"", 0, 0]
+    else:
+        row = [ask.agent, ask.thread, ask.tool, ask.scope, ask.fingerprint, ask.owner, "", "", "", ask.lineage, []]
+        fields = ["r" + resource for resource, _ in all_wants(ask)]
+        tool = to_json(ask.tool)
+        arguments += [_about(ask), to_json(row), tool, int(bool(ask.wants)), len(fields), *fields]
     for kind, data in end.emits:
         arguments += [kind, _fields(data)]
     return arguments

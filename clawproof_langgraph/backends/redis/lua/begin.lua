@@ -1,7 +1,9 @@
 -- Grants, queues or answers a request.
 --
--- parts: step state log requests leases queue records judging granting
--- ARGV   from 4 on: a request (requests.lua)
+-- parts: step begin_free state log requests leases queue records judging granting
+-- ARGV   from 4 on: a request (requests.lua); if it wants all its resources alone, then what `begin_free` needs: agent,
+--        thread, owner, key and resources as JSON, the tool as JSON, ttl, whether it has locks (1 or 0), key, and the fields of
+--        the state that stand in its way if there are any
 -- reply  granted, owner, fence, key, attempt, in_doubt, asked
 --        queued, resource, agent, owner, tool, look_again, on_key, alive, own
 --        replay, key, result, rejected, asked

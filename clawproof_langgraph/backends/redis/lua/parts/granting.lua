@@ -131,7 +131,7 @@ local function grant(ask, wants, record, held)
   end
   if ask.tool ~= '' then
     local own = '"tool":' .. text(ask.tool) .. ',"attempt":' .. attempt + 1 .. ',' .. waited
-    tell('call.started', ask, names, fence, ask.data ~= '' and ask.data .. ',' .. own or own)
+    tell('call.started', ask, names, fence, ask.data .. own)
   end
   return granted(ask, lease, record)
 end

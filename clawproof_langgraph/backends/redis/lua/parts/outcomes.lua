@@ -1,20 +1,22 @@
 -- How a call came out, as `settle` carries it, and what becomes of its record.
 
 -- ARGV from `at`: owner, fence, state (empty for a plain lock), key, has_result (1 or 0), result, touched, is_open,
--- attempt, error, by, facts (a JSON object without its braces), and of each domain event its type and its data
+-- attempt, error, by, facts (a JSON object without its braces, after a comma if there are any), what `settle_free` needs
+-- (agent, thread, owner, key and resources as JSON, empty if not known; the second line of the record; the tool as JSON;
+-- whether it has locks; how many fields of the state it holds; those), and of each domain event its type and its data
 local function outcome_from(at)
   local outcome = {
     owner = ARGV[at], fence = tonumber(ARGV[at + 1]), state = ARGV[at + 2], key = ARGV[at + 3],
     result = ARGV[at + 4] == '1' and ARGV[at + 5], touched = ARGV[at + 6] == '1', is_open = ARGV[at + 7] == '1',
     attempt = tonumber(ARGV[at + 8]), error = ARGV[at + 9], by = ARGV[at + 10], facts = ARGV[at + 11], emits = {},
   }
-  for i = at + 12, #ARGV, 2 do outcome.emits[#outcome.emits + 1] = {ARGV[i], ARGV[i + 1]} end
+  for i = at + 17 + ARGV[at + 16], #ARGV, 2 do outcome.emits[#outcome.emits + 1] = {ARGV[i], ARGV[i + 1]} end
   return outcome
 end
 
 local function tell_outcome(ask, outcome, state, names, data)
   data = data .. ',"tool":' .. text(ask.tool) .. ',"attempt":' .. outcome.attempt
-  if outcome.facts ~= '' then data = data .. ',' .. outcome.facts end
+  data = data .. outcome.facts
   if outcome.error ~= '' then
     data = data .. ',"error":' .. text(outcome.error) .. ',"touched":' .. tostring(outcome.touched)
   end

@@ -38,8 +38,8 @@ local function request_of(owner, kept)
   }
 end
 
--- ARGV from `at`: owner, repeated (1 or 0), waited, rerun_within, data (a JSON object without its braces), task, and what
--- is kept of it
+-- ARGV from `at`: owner, repeated (1 or 0), waited, rerun_within, data (a JSON object without its
+-- braces, before a comma), task, and what is kept of it
 local function request_from(at)
   local ask = request_of(ARGV[at], ARGV[at + 6])
   ask.repeated, ask.waited, ask.rerun_within = ARGV[at + 1] == '1', tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
