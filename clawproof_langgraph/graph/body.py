@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -74,7 +75,7 @@ class ToolBody:
         assert self._code is not None
         call = self._context(lease, attempt)
         try:
-            with running(call, lease, self._coordinator), numbered_apart(self._site, lease.key):
+            with running(call, lease, self._coordinator), self._numbered(lease):
                 value = self._code()
         except BaseException as error:  # noqa: BLE001 - judged here, settled by the program, raised again by the guard
             return self._raised(error, call)
@@ -86,7 +87,7 @@ class ToolBody:
         call = self._context(lease, attempt)
         cancelling = _CancelOnLoss(lease)
         try:
-            with running(call, lease, self._coordinator), numbered_apart(self._site, lease.key):
+            with running(call, lease, self._coordinator), self._numbered(lease):
                 value = await self._acode()
         except BaseException as error:  # noqa: BLE001 - as above
             by_us = cancelling.end() and isinstance(error, asyncio.CancelledError)
@@ -133,6 +134,9 @@ class ToolBody:
     def _context(self, lease: Lease, attempt: int) -> CallContext:
         name, task = self._traits.name, self._site.task
         return CallContext(lease, attempt=attempt, tool=name, arguments=self._arguments, task=task)
+
+    def _numbered(self, lease: Lease) -> AbstractContextManager[None]:
+        return numbered_apart(self._site, self._traits.name, lease.key)
 
     def _returned(self, value: Any) -> Returned:
         judged = outcomes.returned(value, mcp=self._traits.mcp)

@@ -182,6 +182,7 @@ class _Executions:
 
     def __init__(self) -> None:
         self._counts: WeakKeyDictionary[object, Counter[tuple[int, str]]] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[object, dict[str, int]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def count(self, site: CallSite, name: str) -> int | None:
@@ -193,6 +194,14 @@ class _Executions:
                 return None
             counts[site.attempt, name] += 1
             return counts[site.attempt, name] - 1
+
+    def keep(self, site: CallSite, name: str, draw: Callable[[], int]) -> int:
+        """Give the number that was drawn first under a name, the same in all attempts of an execution."""
+        with self._lock:
+            kept = self._kept.setdefault(site.execution, {})
+            if name not in kept:
+                kept[name] = draw()
+            return kept[name]
 
 
 executions = _Executions()
@@ -241,7 +250,8 @@ def _seen_emitters(config: Mapping[str, Any], tool_call_id: str) -> list[AIMessa
     """
     read = (config.get("configurable") or {}).get("__pregel_read")
     channels = getattr(read, "args", ())[1:2]  # as ToolNode reads them
-    return _emitters(read(list(channels[0])), {"id": tool_call_id}) if read and channels else []
+    # Without what the task has written itself: to read that, LangGraph would copy every channel.
+    return _emitters(read(list(channels[0]), False), {"id": tool_call_id}) if read and channels else []
 
 
 def _histories(state: Any) -> list[Sequence[Any]]:

@@ -16,6 +16,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.messages.base import TextAccessor
 from langgraph.errors import ParentCommand
 from langgraph.types import Command, Overwrite, Send, TimeoutPolicy
 
@@ -104,6 +105,7 @@ def _register(kind: type[BaseMessage]) -> None:
 
 for _kind in _MESSAGES:
     _register(_kind)
+codec.register(TextAccessor, "TextAccessor", str, TextAccessor)  # what `message.text` is
 codec.register(TimeoutPolicy, "TimeoutPolicy", dataclasses.asdict, lambda fields: TimeoutPolicy(**fields))
 codec.register(
     Send,

@@ -4,11 +4,16 @@ LangGraph tells the graphs that one task runs apart by the order in which they s
 calls in one task, that order is another one as soon as a call is answered without running, or has to wait for its turn:
 the graph of one call would go on from the checkpoints of another, and leave its own work undone. So the graphs of a
 guarded call are numbered from a number of its own, and from the same one in each attempt that a RetryPolicy makes.
+
+Where a task is for one call only, as with `create_agent`, nothing can get ahead of it, and its graphs have the numbers
+that LangGraph draws. The first of them has none in its namespace then, and only such a one is found by those who look
+for sub-agents in the stream, as `run.subagents` does.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, cast
@@ -17,7 +22,10 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.prebuilt import ToolRuntime
 
 from clawproof_langgraph.graph.identity import CallSite, executions
+from clawproof_langgraph.graph.surroundings import only_call_of
 from clawproof_langgraph.keys import digest
+
+_log = logging.getLogger("clawproof_langgraph")
 
 _SCRATCHPAD: Final = "__pregel_scratchpad"
 _DIGITS: Final = 12
@@ -25,10 +33,10 @@ _DIGITS: Final = 12
 
 
 @contextmanager
-def numbered_apart(site: CallSite, key: str) -> Iterator[None]:
+def numbered_apart(site: CallSite, tool: str, key: str) -> Iterator[None]:
     """Number the graphs that run in this context from here on by the call that runs them."""
     config = var_child_runnable_config.get()
-    numbered = _with_scratchpad(config, _numbering(_scratchpad_of(config), site, key)) if key else None
+    numbered = _with_scratchpad(config, _numbering(_scratchpad_of(config), site, tool, key)) if key else None
     if numbered is None:
         yield
         return
@@ -56,22 +64,34 @@ def in_force(arguments: Mapping[str, Any], config: Any) -> dict[str, Any]:
     return given
 
 
-def _numbering(scratchpad: Any, site: CallSite, key: str) -> Any:
+def _numbering(scratchpad: Any, site: CallSite, tool: str, key: str) -> Any:
     # An internal of LangGraph's: where it has changed, the graphs keep the numbers that LangGraph gives them.
     if not (dataclasses.is_dataclass(scratchpad) and hasattr(scratchpad, "subgraph_counter")):
         return None
-    counter = _counter(site, key, scratchpad.subgraph_counter)
+    counter = _counter(site, tool, key, scratchpad.subgraph_counter)
     return dataclasses.replace(cast("Any", scratchpad), subgraph_counter=counter)
 
 
-def _counter(site: CallSite, key: str, otherwise: Callable[[], int]) -> Callable[[], int]:
-    first = int(digest("subgraphs", key)[:_DIGITS], 16) + 1
+def _counter(site: CallSite, tool: str, key: str, langgraphs: Callable[[], int]) -> Callable[[], int]:
+    first, name = int(digest("subgraphs", key)[:_DIGITS], 16) + 1, f"subgraphs of {key}"
 
     def number() -> int:
-        counted = executions.count(site, f"subgraphs of {key}")
-        return otherwise() if counted is None else first + counted
+        counted = executions.count(site, name)
+        if counted is None:
+            return langgraphs()
+        return executions.keep(site, f"{name} {counted}", langgraphs) if _is_alone(site, tool) else first + counted
 
     return number
+
+
+def _is_alone(site: CallSite, tool: str) -> bool:
+    """Tell whether a task is for this call and no other; not for one that its tool makes in turn."""
+    try:
+        call = only_call_of(site.configurable)
+    except Exception:  # noqa: BLE001 - LangGraph is built in another way than expected: a number of its own does no harm
+        _log.debug("the calls of a task cannot be read", exc_info=True)
+        return False
+    return call is not None and bool(site.tool_call_id) and (site.tool_call_id, tool) == (call["id"], call["name"])
 
 
 def _scratchpad_of(config: Any) -> Any:

@@ -100,6 +100,17 @@ def in_server_process() -> bool:
     return _SERVER in sys.modules
 
 
+def only_call_of(configurable: Configurable) -> Mapping[str, Any] | None:
+    """Give the tool call that the running task is for; None unless a ToolNode runs it, and no other in this task."""
+    loop = loop_of(configurable)
+    if loop is None:
+        return None
+    task = loop.tasks[configurable["__pregel_task_id"]]
+    node = getattr(loop.nodes.get(task.name), "bound", None)
+    calls = node._parse_input(task.input)[0] if isinstance(node, ToolNode) else []
+    return calls[0] if len(calls) == 1 else None
+
+
 # --- places -----------------------------------------------------------------------------------------------------
 
 

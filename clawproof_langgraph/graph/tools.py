@@ -13,6 +13,7 @@ from contextvars import ContextVar, Token
 from typing import Any, Final, get_type_hints
 
 from langchain_core.tools import BaseTool, StructuredTool, Tool
+from langgraph.prebuilt import ToolRuntime
 
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.graph.calls import GuardedCalls
@@ -231,6 +232,7 @@ def _values(invocation: _Invocation, args: tuple[Any, ...], kwargs: dict[str, An
         for name, value in kwargs.items()
         if (name in names if names is not None else name not in _NEVER_FINGERPRINTED)
         and (value is None or value is not invocation.config)  # a config parameter may have any name
+        and not isinstance(value, ToolRuntime)  # LangGraph injects it by the name `runtime`, whatever the schema says
     }
     if args:
         values.update(zip(sorted(names or (_SINGLE_INPUT,)), args, strict=False))

@@ -1,6 +1,7 @@
 """Which calls are the same call: the idempotency key over repetitions, and between calls that are all meant."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -165,6 +166,20 @@ def test_outside_of_a_graph_a_message_may_be_run_again(coordinator: Coordinator)
         node.invoke(asks(call("pay", "1")), {"configurable": {"__pregel_runtime": Runtime()}})
 
     assert till.paid == [1, 1]
+
+
+def test_the_state_of_the_graph_is_read_with_the_arguments_that_langgraph_gives(coordinator: Coordinator) -> None:
+    """LangGraph's own tests put in a reader that has no defaults."""
+    till, asked = Till(coordinator), []
+
+    def read(scratchpad: Any, channels: Any, managed: Any, task: Any, select: list[str], fresh: bool) -> Any:
+        asked.append(select)
+        return asks(call("pay", "1"))
+
+    pay = till.guard.wrap_tool(till.tools()[0])
+    pay.invoke(call("pay", "1"), {"configurable": {"__pregel_read": partial(read, None, {"messages": None}, {}, None)}})
+
+    assert till.paid == [1] and asked == [["messages"]]
 
 
 def test_both_branches_of_a_fan_out_with_equal_ids_run(coordinator: Coordinator) -> None:

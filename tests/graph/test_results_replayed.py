@@ -122,3 +122,9 @@ def test_a_handoff_comes_back_with_the_very_constant_that_langgraph_asks_for() -
 
     assert isinstance(found, ParentCommand)
     assert found.args[0].graph is Command.PARENT
+
+
+def test_the_text_of_a_message_which_is_what_an_agent_gives_as_a_tool_is_stored(coordinator: Coordinator) -> None:
+    """It is no plain string: LangChain lets it be called, too."""
+    found = repeated(coordinator, lambda: AIMessage("sold out").text, "call-2")
+    assert (found.content, found.tool_call_id) == ("sold out", "call-2")

@@ -17,6 +17,7 @@ from langgraph.prebuilt import InjectedState, InjectedStore, ToolNode, ToolRunti
 from langgraph.store.base import BaseStore
 from langgraph.types import Command
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from clawproof_langgraph import ConfigurationError, Coordinator, Guard, ToolPolicy
 from clawproof_langgraph.middleware import CoordinationMiddleware
@@ -182,6 +183,31 @@ def test_what_langgraph_injects_arrives(ground: Ground, face: str) -> None:
 
     assert with_guard == without
     assert "'a'" in str(without) and "'rate': 7" in str(without)
+
+
+class Asked(BaseModel):
+    """A schema in which the runtime is for LangGraph to give, though nothing but its name says so."""
+
+    sku: str
+    runtime: Annotated[Any, SkipJsonSchema()] = None
+
+
+@pytest.mark.parametrize("schema", [None, Asked])
+def test_a_runtime_that_is_injected_by_its_name_alone_is_none_of_the_arguments(
+    ground: Ground, face: str, schema: Any
+) -> None:
+    def sell(sku: str, runtime: Any = None) -> str:
+        """Sell."""
+        return f"{sku} {type(runtime).__name__} {runtime.tool_call_id}"
+
+    def make() -> list[BaseTool]:
+        return [as_tool(sell, face, args_schema=schema)]
+
+    calls = asks(call("sell", "call-1", sku="a"))
+    (without, _), (with_guard, _) = both_outcomes(ground, make, face, calls)  # the callbacks get a runtime of each run
+
+    assert with_guard == without
+    assert "a ToolRuntime call-1" in str(without)
 
 
 def test_a_tool_streams_what_it_writes(ground: Ground) -> None:

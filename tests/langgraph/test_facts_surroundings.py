@@ -9,6 +9,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import ToolRetryMiddleware
 from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_config
@@ -16,7 +17,7 @@ from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel._loop import PregelLoop
-from langgraph.types import RetryPolicy
+from langgraph.types import RetryPolicy, Send
 
 from .scripted import ScriptedModel, call, play, says, thread, tools_only
 
@@ -174,6 +175,32 @@ def test_the_runnable_of_a_node_is_its_tool_node() -> None:
 def pay() -> str:
     """Pay."""
     return "paid"
+
+
+def sent(state: MessagesState) -> list[Send]:
+    return [Send("tools", [each]) for each in state["messages"][-1].tool_calls]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("route", "together"), [(lambda state: "tools", 2), (sent, 1)], ids=["by an edge", "sent"])
+def test_a_task_keeps_its_input_of_which_the_tool_node_knows_the_calls(mode: str, route: Any, together: int) -> None:
+    seen: list[tuple[int, bool]] = []
+
+    @tool
+    def look(config: RunnableConfig) -> str:
+        """See what the task is for."""
+        at = config["configurable"]
+        calls, _ = node._parse_input(loop_of(at).tasks[at["__pregel_task_id"]].input)
+        seen.append((len(calls), calls[0]["name"] == "look"))
+        return "seen"
+
+    node = ToolNode([look])
+    builder = StateGraph(MessagesState)
+    builder.add_node("tools", node)
+    builder.add_conditional_edges(START, route, ["tools"])
+    play(builder.compile(), {"messages": [says(call("look", "1"), call("look", "2"))]}, thread(), mode=mode)
+
+    assert seen == [(together, True)] * 2
 
 
 @pytest.mark.parametrize(
