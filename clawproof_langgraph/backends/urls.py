@@ -13,7 +13,10 @@ from clawproof_langgraph.backends.memory import MemoryBackend
 from clawproof_langgraph.errors import ConfigurationError
 
 _MARKS: Final = ("clawproof.toml", "langgraph.json", "pyproject.toml", ".git")
-_SCHEMES: Final = "sqlite:///file.db, memory://, memory://name, redis://host:6379/0, rediss://, unix://, redis+sentinel:// and redis+cluster://"
+_SCHEMES: Final = (
+    "sqlite:///file.db, memory://, memory://name, redis://host:6379/0, rediss://, unix://, redis+sentinel:// and "
+    "redis+cluster://"
+)
 _REDIS: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 
 _OWN: Final = ("eviction",)

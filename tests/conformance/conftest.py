@@ -1,16 +1,3 @@
-"""One server for the tests of a worker."""
+from tests.servers.fixtures import redis_server
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-
-import pytest
-
-from tests.servers import Server, start_server
-
-
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[Server]:
-    server = start_server()
-    yield server
-    server.stop()
+__all__ = ["redis_server"]

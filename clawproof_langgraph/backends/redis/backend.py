@@ -82,7 +82,7 @@ class RedisBackend(Backend):
         return self._begun(ask, self._run("begin", _asked(ask), lambda: self._again(ask)))
 
     def settle(self, end: Settle) -> SettleReply:
-        return SettleReply(self._run("settle", self._ended(end)).decode())
+        return SettleReply(self._run("settle", self._ended(end), lambda: self._ended_again(end)).decode())
 
     def renew(self, beat: Renew) -> Renewed:
         return encoding.renewed(self._run_beside("renew", encoding.of_renew(beat)))
@@ -114,7 +114,8 @@ class RedisBackend(Backend):
         return self._begun(ask, await self._arun("begin", _asked(ask), lambda: self._again(ask)))
 
     async def asettle(self, end: Settle) -> SettleReply:
-        return SettleReply((await self._arun("settle", self._ended(end))).decode())
+        reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end))
+        return SettleReply(reply.decode())
 
     async def awithdraw(self, leave: Withdraw) -> None:
         await self._arun("withdraw", encoding.of_withdraw(leave))
@@ -157,6 +158,9 @@ class RedisBackend(Backend):
 
     def _ended(self, end: Settle) -> list[Argument]:
         return encoding.of_settle(end, self._granted.pop(end.owner, None))
+
+    def _ended_again(self, end: Settle) -> list[Argument]:
+        return [*self._times(), *encoding.of_settle(end, repeated=True)]
 
     def _again(self, ask: Begin) -> list[Argument]:
         """Repeat a request of which the reply was lost: it may have been granted, or be in the queue."""

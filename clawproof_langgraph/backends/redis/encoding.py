@@ -85,11 +85,12 @@ def _about(ask: Begin) -> bytes:
     return to_json([ask.agent, ask.thread, ask.owner, ask.key, names])[1:-1]
 
 
-def of_settle(end: Settle, ask: Begin | None = None) -> list[Argument]:
+def of_settle(end: Settle, ask: Begin | None = None, *, repeated: bool = False) -> list[Argument]:
     """Write an outcome; `ask` is the request of its lease, where that is known to have been granted as it was sent."""
     arguments: list[Argument] = [
         end.owner, end.fence, end.state or "", end.key, int(end.result is not None), end.result or b"",
-        int(end.touched), int(end.is_open), end.attempt, end.error, end.by, b"," + _fields(end.facts) if end.facts else "",
+        int(end.touched), int(end.is_open), end.attempt, end.error, end.by,
+        b"," + _fields(end.facts) if end.facts else b"", int(repeated),
     ]  # fmt: skip
     if ask is None:
         arguments += [b"", b"", b"", 0, 0]

@@ -50,8 +50,8 @@ def mapped(error: Exception, store: str) -> ClawproofError:
             )
         case NoPermissionError():
             return ConfigurationError(
-                f"The store {store} forbids a command ({error}); let its user run scripts, blocking commands and CONFIG GET "
-                'on the keys "clawproof:*".'
+                f"The store {store} forbids a command ({error}); let its user run scripts, BLPOP and INFO on the keys "
+                '"clawproof:*".'
             )
         case OutOfMemoryError():
             return BackendUnavailable(store, f"it is out of memory ({error})", remedy="give it more, then try again")

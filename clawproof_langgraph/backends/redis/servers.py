@@ -77,15 +77,16 @@ class Server:
         return redis.asyncio.Redis.from_url(urlunsplit(self._parts), **common)
 
     def _sentinel(self, common: dict[str, Any]) -> Client:
-        found: Any = redis.sentinel.Sentinel(self._addresses, sentinel_kwargs=common)
-        return found.master_for(self._service, **self._options, **common)
+        kind: Any = redis.sentinel.Sentinel  # not typed
+        return kind(self._addresses, sentinel_kwargs=common).master_for(self._service, **self._options, **common)
 
     def _asentinel(self, common: dict[str, Any]) -> Client:
-        found: Any = redis.asyncio.sentinel.Sentinel(self._addresses, sentinel_kwargs=common)
-        return found.master_for(self._service, **self._options, **common)
+        kind: Any = redis.asyncio.sentinel.Sentinel
+        return kind(self._addresses, sentinel_kwargs=common).master_for(self._service, **self._options, **common)
 
     def _cluster(self, common: dict[str, Any]) -> Client:
-        nodes = [redis.cluster.ClusterNode(host, port) for host, port in self._addresses]
+        kind: Any = redis.cluster.ClusterNode
+        nodes = [kind(host, port) for host, port in self._addresses]
         return redis.RedisCluster(startup_nodes=nodes, **self._options, **common)
 
     def _acluster(self, common: dict[str, Any]) -> Client:

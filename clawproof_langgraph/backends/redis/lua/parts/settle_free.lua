@@ -1,11 +1,11 @@
 -- The end of a lease for which nobody waits, of a call that was run once and is done, or of a plain lock. Anything else is
 -- left to the rules. What it writes is what they write.
 
-if ARGV[16] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' and #ARGV < 1000 then
-  local owner, fence, state, key, about, tool = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[16], ARGV[18]
+if ARGV[17] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' and #ARGV < 1000 then
+  local owner, fence, state, key, about, tool = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[17], ARGV[19]
   local wanted = {'c', 'l' .. owner}
-  local last = 20 + ARGV[20]
-  for i = 21, last do wanted[i - 18] = ARGV[i] end
+  local last = 21 + ARGV[21]
+  for i = 22, last do wanted[i - 19] = ARGV[i] end
   local found, held = call('HMGET', STATE, unpack(wanted)), '0 0 ' .. owner
   local granted, since, request = string.match(found[2] or '', '^(%S+) %S+ (%S+) %S+ 1 0 %d\n()')
   local is_free = granted == fence and last == #ARGV
@@ -25,7 +25,7 @@ if ARGV[16] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' an
     if state == '' then
       call('XADD', LOG, format('%.0f', clock) .. '-0', '0', released)
       count = count + 1
-    elseif ARGV[19] == '0' then
+    elseif ARGV[20] == '0' then
       call('XADD', LOG, format('%.0f', clock) .. '-0', '0', ended)
       count = count + 1
     else
@@ -40,7 +40,7 @@ if ARGV[16] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' an
       call('HSET', STATE, 'c', clock)
     else
       local record = 'done ' .. fence .. ' ' .. ARGV[12] .. ' ' .. format('%.17g', fence / 1000000) .. ' ' .. date .. ' 0 0 '
-        .. ARGV[8] .. '\n' .. ARGV[17] .. '\n' .. ARGV[9]
+        .. ARGV[8] .. '\n' .. ARGV[18] .. '\n' .. ARGV[9]
       call('HSET', STATE, 'c', clock, 'd' .. key, record)
       call('ZADD', AGES, date, key)
     end
