@@ -38,6 +38,7 @@ class Server:
     port: int
     process: subprocess.Popen[bytes]
     folder: tempfile.TemporaryDirectory[str]
+    bus: int = 0
 
     @property
     def url(self) -> str:
@@ -50,12 +51,15 @@ class Server:
         self.folder.cleanup()
 
 
-def start_server(*options: str) -> Server:
+def start_server(*options: str, password: str | None = None, cluster: bool = False) -> Server:
     """Start a server that answers."""
     folder, port = tempfile.TemporaryDirectory(), free_port()
     command = [server_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder.name, "--save", ""]
+    bus = free_port() if cluster else 0
+    if cluster:
+        command += ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
     process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
-    client = redis.Redis(port=port)
+    client = redis.Redis(port=port, password=password)
 
     def answers() -> bool:
         assert process.poll() is None, "the server has ended"
@@ -66,4 +70,4 @@ def start_server(*options: str) -> Server:
 
     wait_until(answers)
     client.close()
-    return Server(port, process, folder)
+    return Server(port, process, folder, bus)

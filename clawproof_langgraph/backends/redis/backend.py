@@ -18,6 +18,7 @@ from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.keys import keys_of
 from clawproof_langgraph.backends.redis.scripts import script
 from clawproof_langgraph.backends.redis.servers import Server
+from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.model import (
     Begin,
@@ -58,6 +59,8 @@ class RedisBackend(Backend):
     def __init__(
         self, url: str, namespace: str = "default", *, eviction: str = "refuse", clock: Clock | None = None
     ) -> None:
+        if eviction not in ("refuse", "allow"):
+            raise ConfigurationError(f'eviction="{eviction}" is not known; use "refuse" or "allow".')
         self._keys, self._clock = keys_of(namespace), clock
         self._granted: dict[str, Begin] = {}
         self._connections = Connections(Server(url))

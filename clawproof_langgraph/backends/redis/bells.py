@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import redis
 
-from clawproof_langgraph.backends.redis.connections import Connections
+from clawproof_langgraph.backends.redis.connections import FAULTS, Connections
 
 _MISSED: Final = 1024
 """The most early rings that are remembered."""
@@ -94,7 +94,7 @@ class ThreadsBell:
             if self._client is None:
                 self._client = self._connections.server.client(waits=True)
             found = self._client.execute_command("BLPOP", self._key, max(timeout, 0.001))
-        except (redis.RedisError, OSError):
+        except FAULTS:
             self._client = None
             with self._lock:  # all look by themselves
                 self._called.update(self._sleepers)
@@ -154,7 +154,7 @@ class LoopBell:
                 found = await client.execute_command("BLPOP", self._key, _BLOCK)
                 if found is not None:
                     self._call(found[1].decode())
-        except (redis.RedisError, OSError):
+        except FAULTS:
             for owner in list(self._sleepers):
                 self._call(owner)
         finally:
@@ -188,7 +188,7 @@ class RedisBells:
     def ring(self, address: str, owner: str) -> None:
         """Wake a sleeper; never fails."""
         if address:
-            with contextlib.suppress(redis.RedisError, OSError):
+            with contextlib.suppress(*FAULTS):
                 self._connections.command("RPUSH", self._prefix + address, owner)
                 self._connections.command("EXPIRE", self._prefix + address, 60)
 

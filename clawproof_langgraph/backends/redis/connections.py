@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.faults import is_passing, mapped
@@ -17,6 +18,8 @@ from clawproof_langgraph.backends.redis.scripts import Script
 from clawproof_langgraph.backends.redis.servers import Client, Server
 from clawproof_langgraph.errors import BackendUnavailable
 
+FAULTS: Final = (RedisError, RedisClusterException, OSError)
+"""What redis-py raises."""
 PATIENCE: Final = 10.0
 """Seconds for which a command is sent again, such as while a replica takes over."""
 _FIRST_PAUSE: Final = 0.01
@@ -24,6 +27,26 @@ _LONGEST_PAUSE: Final = 0.5
 
 Again = Callable[[], Sequence[Argument]]
 """Makes the arguments of a command that is sent again; the first time is none of its business."""
+
+
+class _Lazy:
+    """A client that is made when it is needed first: that of a Cluster asks for its nodes at once, and may fail."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._made: Client = None
+        self._lock = threading.Lock()
+
+    def client(self) -> Client:
+        if self._made is None:
+            with self._lock:
+                if self._made is None:
+                    self._made = self._server.client()
+        return self._made
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
 
 
 class Connections:
@@ -40,17 +63,18 @@ class Connections:
 
     def start_anew(self) -> None:
         """Forget all connections: in a forked child they are the parent's."""
-        self._client: Client = self.server.client()
-        self._renewals: Client = self.server.client()
+        self._commands, self._renewals = _Lazy(self.server), _Lazy(self.server)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = weakref.WeakKeyDictionary()
 
     def run(self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None) -> Any:
         """Run a script; `again` gives its arguments where it may have been run already."""
-        return self._patiently(lambda arguments: _evaluate(self._client, script, keys, arguments), first, again)
+        return self._patiently(
+            lambda arguments: _evaluate(self._commands.client(), script, keys, arguments), first, again
+        )
 
     def run_beside(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run a script on a connection that the commands of busy threads do not use."""
-        return self._patiently(lambda arguments: _evaluate(self._renewals, script, keys, arguments), arguments)
+        return self._patiently(lambda arguments: _evaluate(self._renewals.client(), script, keys, arguments), arguments)
 
     async def arun(
         self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None
@@ -62,7 +86,7 @@ class Connections:
 
     def command(self, *arguments: Argument) -> Any:
         """Send one command that may be carried out twice."""
-        return self._patiently(lambda arguments: self._client.execute_command(*arguments), arguments)
+        return self._patiently(lambda arguments: self._commands.client().execute_command(*arguments), arguments)
 
     async def acommand(self, *arguments: Argument) -> Any:
         """Do what `command` does, on an event loop."""
@@ -76,7 +100,7 @@ class Connections:
             self._check_open()
             try:
                 return send(arguments)
-            except (RedisError, OSError) as exc:
+            except FAULTS as exc:
                 pause = next(pauses) if is_passing(exc) else None
                 if pause is None:
                     raise mapped(exc, self.server.name) from exc
@@ -94,7 +118,7 @@ class Connections:
             self._check_open()
             try:
                 return await send(arguments)
-            except (RedisError, OSError) as exc:
+            except FAULTS as exc:
                 pause = next(pauses) if is_passing(exc) else None
                 if pause is None:
                     raise mapped(exc, self.server.name) from exc
@@ -103,7 +127,7 @@ class Connections:
 
     def once(self, ask: Callable[[Client], None]) -> None:
         """Ask something of the server that may be asked twice."""
-        self._patiently(lambda _: ask(self._client), ())
+        self._patiently(lambda _: ask(self._commands.client()), ())
 
     def made_once(self, key: str, value: bytes) -> bytes:
         """Write a key that does not exist, and read what it holds."""
@@ -125,7 +149,7 @@ class Connections:
     def close(self) -> None:
         """Close them all."""
         self._closed = True
-        self._client.close()
+        self._commands.close()
         self._renewals.close()
 
 

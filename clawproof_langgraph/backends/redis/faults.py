@@ -14,6 +14,7 @@ from redis.exceptions import (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
     TryAgainError,
 )
 from redis.sentinel import MasterNotFoundError
@@ -38,7 +39,13 @@ _LASTING: Final = (AuthenticationError, AuthorizationError)
 def is_passing(error: Exception) -> bool:
     """Tell whether the same command may well succeed in a moment."""
     busy = isinstance(error, redis.ResponseError) and str(error).startswith(("BUSY", "NOREPLICAS", "CLUSTERDOWN"))
+    if isinstance(error, RedisClusterException):
+        return not _is_no_cluster(error)
     return busy or (isinstance(error, _PASSING) and not isinstance(error, _LASTING))
+
+
+def _is_no_cluster(error: Exception) -> bool:
+    return "not enabled" in str(error)
 
 
 def mapped(error: Exception, store: str) -> ClawproofError:
@@ -53,6 +60,8 @@ def mapped(error: Exception, store: str) -> ClawproofError:
                 f"The store {store} forbids a command ({error}); let its user run scripts, BLPOP and INFO on the keys "
                 '"clawproof:*".'
             )
+        case RedisClusterException() if _is_no_cluster(error):
+            return ConfigurationError(f"There is no Cluster at {store}; for one server write redis://host:port.")
         case OutOfMemoryError():
             return BackendUnavailable(store, f"it is out of memory ({error})", remedy="give it more, then try again")
         case _:

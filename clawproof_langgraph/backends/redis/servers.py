@@ -50,12 +50,11 @@ class Server:
             if parts.scheme not in _PLAIN:
                 self._addresses = _addresses_of(parts)
                 self._options = _options_of(parts)
+            else:
+                redis.ConnectionPool.from_url(url)
             if parts.scheme == "redis+sentinel":
                 self._service, self._options["db"] = _service_of(parts)
-            self.client().close()
-        except (ValueError, redis.RedisError) as exc:
-            if isinstance(exc, redis.ConnectionError):  # a Cluster is asked for its nodes at once
-                raise
+        except ValueError as exc:
             raise ConfigurationError(
                 f'The store URL "{self.name}" cannot be read ({exc}); there are {SCHEMES}.'
             ) from exc
