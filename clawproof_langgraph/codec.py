@@ -57,13 +57,31 @@ def allow(*kinds: type) -> None:
         if issubclass(kind, Enum):
             register(kind, tag, _value_of, kind)
         elif issubclass(kind, BaseModel):
-            register(kind, tag, dict, partial(kind.model_validate, by_alias=False, by_name=True))
+            _register_proved(kind, tag, dict, partial(kind.model_validate, by_alias=False, by_name=True))
         elif is_dataclass(kind):
-            register(kind, tag, _fields_of, partial(_dataclass_of, kind))
+            _register_proved(kind, tag, _fields_of, partial(_dataclass_of, kind))
         else:
             raise ConfigurationError(
                 f"{tag} is neither a dataclass, nor a pydantic model, nor an enum: return something that is, or a dict."
             )
+
+
+def _register_proved(kind: type, tag: str, read: Callable[[Any], Any], make: Callable[[Any], Any]) -> None:
+    """Put a type on the list whose own code makes its objects: what that code would make otherwise is not stored."""
+
+    def encode(value: Any) -> Any:
+        values = read(value)
+        try:
+            comes_back = read(make(values)) == values
+        except Exception as exc:
+            raise NotStorable(f"The value cannot be stored: a {tag} does not come back as it was: {exc!r}.") from exc
+        if not comes_back:
+            raise NotStorable(
+                f"The value cannot be stored: a {tag} does not come back as it was: it changes what it is made of."
+            )
+        return values
+
+    register(kind, tag, encode, make)
 
 
 def _value_of(member: Enum) -> Any:
@@ -135,9 +153,18 @@ def _unpack(value: Any) -> Any:
         return [_unpack(element) for element in value]
     if isinstance(value, dict):
         if _TAG in value:
-            return _decoders[value[_TAG]](_unpack(value["v"]))
+            return _decoder(value[_TAG])(_unpack(value["v"]))
         return {key: _unpack(element) for key, element in value.items()}
     return value
+
+
+def _decoder(tag: str) -> Callable[[Any], Any]:
+    if tag in _decoders:
+        return _decoders[tag]
+    raise NotStorable(
+        f"The stored result holds a {tag}, which is not on the list of types in this process. If it is one of yours, "
+        f"name it: Coordinator.from_url(url, results=[{tag.rpartition('.')[2]}])."
+    )
 
 
 _decoders["dict"] = dict

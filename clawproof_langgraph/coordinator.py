@@ -39,8 +39,6 @@ from clawproof_langgraph.templates import agent_name, canonical
 
 _log = logging.getLogger("clawproof_langgraph")
 
-_CONFIRMED = "An operator confirmed that this call took effect; what it returned is not known. Do not repeat it."
-
 _LAST_CALLS = 5.0
 """Seconds that closing waits for calls that run on threads of the coordinator."""
 
@@ -65,7 +63,7 @@ class Coordinator:
             list is never stored.
 
     Raises:
-        ConfigurationError: a duration is none, or something else is named among `results`.
+        ConfigurationError: a duration or a number is none, or something else is named among `results`.
     """
 
     def __init__(
@@ -81,6 +79,10 @@ class Coordinator:
             raise ConfigurationError(
                 f"Coordinator() takes a backend; for a URL write Coordinator.from_url({backend!r})."
             )
+        if not isinstance(results, Iterable):  # a class by itself
+            raise ConfigurationError(f"results is a list of types; got {results!r}. Write results=[Receipt].")
+        if not isinstance(max_events, int) or max_events < 0:
+            raise ConfigurationError(f"max_events={max_events!r} is no number of events; write, for example, 100_000.")
         codec.allow(*results)
         self._backend = backend
         self._terms = Sweep(
@@ -260,11 +262,13 @@ class Coordinator:
         Args:
             key: its idempotency key, as `snapshot().in_doubt` and the event log show it.
             outcome: `applied`: a repetition gets `result`; `not_applied`: it runs again.
-            result: what the tool would have returned.
+            result: what the tool would have returned; without it, a repetition is told that the call took effect.
             by: who says so, for the log.
 
         Raises:
-            ConfigurationError: the key is not known or its call is not in doubt; nothing is changed.
+            ConfigurationError: the key is not known, its call is not in doubt, or was said to have another result;
+                nothing is changed.
+            NotStorable: the result has no stored form; nothing is changed.
         """
         self._backend.record(resolution(key, outcome, result, by))
 
@@ -341,10 +345,16 @@ def resolution(key: str, outcome: str, result: Any, by: str) -> Resolve:
     """Make the fact that tells what became of a call in doubt.
 
     Raises:
-        ConfigurationError: the outcome is not known.
+        ConfigurationError: the outcome is not known, contradicts the result, or something else is no text.
         NotStorable: the result has no stored form.
     """
     if outcome not in ("applied", "not_applied"):
         raise ConfigurationError(f'outcome="{outcome}" is not known; say "applied" or "not_applied".')
-    told = _CONFIRMED if result is None else result
-    return Resolve(key, outcome == "applied", codec.dumps(told) if outcome == "applied" else None, by)
+    if outcome == "not_applied" and result is not None:
+        raise ConfigurationError(
+            f'"not_applied" and a result, {result!r}, contradict each other: a call that was not applied has none.'
+        )
+    for name, text in (("key", key), ("by", by)):
+        if not isinstance(text, str):
+            raise ConfigurationError(f"{name}={text!r} is no text.")
+    return Resolve(key, outcome == "applied", None if result is None else codec.dumps(result), by)

@@ -229,8 +229,9 @@ class Guard:
         pair = tool.response_format == "content_and_artifact"
         traits = ToolTraits(tool.name, policy, is_mcp(tool), uses_effect_mark(tool), pair)
         calls = GuardedCalls(
-            self.coordinator, tool.name, policy, self.agent, traits, self._notices, self._lookout, self._resources
-        )
+            self.coordinator, tool.name, policy, self.agent, traits, self._notices, self._lookout, self._resources,
+            [name for name, other in self._policies.items() if other.on_in_doubt == "interrupt"],
+        )  # fmt: skip
         return guarded_copy(tool, calls)
 
     def _without_policy(self, tool: BaseTool) -> BaseTool:

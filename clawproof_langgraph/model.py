@@ -189,7 +189,8 @@ class Resolve:
         applied: True: the effect happened; False: it did not, and the call may run again.
         result: the encoded result that a replay gives.
         by: who says so.
-        owner: whose lease the call is under, where it is looked into before it is run again; empty for none.
+        owner: whose lease the call is under, where it is looked into before it is run again: without that lease,
+            nothing is changed. Empty for none.
         fence: which execution the doubt is about; 0 for whichever was last.
     """
 

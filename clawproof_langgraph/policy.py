@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
@@ -144,7 +145,19 @@ def _to_key(value: Any) -> Any:
 def _to_probe(value: Any) -> Any:
     if value is not None and (not callable(value) or isinstance(value, type)):
         raise ValueError(f"{value!r} is no function; write, for example, probe=look_up_payment.")
+    if value is not None and not _takes_one(value):  # else it would be found only when a call is in doubt
+        raise ValueError(f"{value!r} must take one argument, the call: def look_up_payment(call): ...")
     return value
+
+
+def _takes_one(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # it tells of no signature
+        return True
+    return True
 
 
 def _to_event_type(value: Any) -> Any:
@@ -314,6 +327,9 @@ class ToolPolicy(_Checked):
             )
         if self.effect is Effect.READ and self.key is not None:
             raise ValueError('a tool with effect="read" changes nothing and needs no key; remove `key`.')
+        if self.effect is Effect.READ and (self.on_in_doubt or self.probe):
+            name = "probe" if self.probe else "on_in_doubt"
+            raise ValueError(f'a tool with effect="read" changes nothing and is never in doubt; remove `{name}`.')
         if self.on_in_doubt == "probe" and self.probe is None:
             raise ValueError('on_in_doubt="probe" needs a `probe`: a function that tells what became of a call.')
         if self.probe is not None and self.on_in_doubt in ("hold", "rerun"):

@@ -256,11 +256,14 @@ def _resolve(tx: Transaction, fact: Resolve) -> None:
         raise unresolvable.unknown(fact.key)
     state = State.DONE if fact.applied else State.FAILED
     if row.state is state and not row.touched:
+        if fact.applied and fact.result not in (None, row.result):
+            raise unresolvable.done_otherwise(fact.key)
         return
-    is_running_elsewhere = is_running(tx, fact.key) and not _looks_into(tx, fact)
+    if fact.owner and not _looks_into(tx, fact):  # what is in doubt by now may be an execution that it did not look at
+        raise unresolvable.lease_ended(fact.key)
+    is_running_elsewhere = is_running(tx, fact.key) and not fact.owner
     if not row.touched or is_running_elsewhere or (fact.fence and fact.fence != row.fence):
-        state_now = "running" if row.touched else row.state
-        raise unresolvable.settled(fact.key, state_now)
+        raise unresolvable.in_no_doubt(fact.key, "" if row.touched else row.state)
     # Without its owner, a late settle can no longer overrule what was resolved.
     known = row._replace(state=state, result=fact.result, owner="", touched=False, updated_at=tx.now)
     tx.put_record(known)

@@ -100,7 +100,7 @@ def resolve(
     elif before is None:
         screen.line(f"The call under key {quoted(key)} was settled so before; nothing was changed.")
     else:
-        then = _then(outcome, given=result is not None)
+        then = _then(outcome, given=value is not None)
         screen.line(f"Resolved {before.tool} of {before.agent or 'no agent'} as {outcome}: a repetition {then}.")
 
 

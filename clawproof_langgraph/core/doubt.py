@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clawproof_langgraph.core.steps import AskHuman, Finding, PassOver, Probe, Program
-from clawproof_langgraph.errors import ConfigurationError
+from clawproof_langgraph.errors import ConfigurationError, LeaseLost
 from clawproof_langgraph.model import Asked, Begin, Granted, Held, Replay, Resolve, Settle, State, Withdraw
 
 
@@ -13,6 +13,9 @@ def look_into(ask: Begin, lease: Granted) -> Program[Granted | Replay | Held]:
     Returns:
         The lease where nothing had happened, the stored result where the effect had; the doubt where it remains. But
         in the first case the lease is given back.
+
+    Raises:
+        LeaseLost: it had ended before what was found could be recorded.
     """
     try:
         found: Finding = yield Probe(lease)
@@ -22,13 +25,20 @@ def look_into(ask: Begin, lease: Granted) -> Program[Granted | Replay | Held]:
             )
             return Replay(lease.key, found.result, asked=lease.asked)
         if found.applied is not None:
-            yield Resolve(lease.key, applied=False, by=found.by, owner=ask.owner)
+            yield from _clear(ask, lease, found)
             return lease
     except BaseException:
         yield Withdraw(ask.owner)
         raise
     yield Withdraw(ask.owner)
     return Held(lease.key, ask.tool, lease.in_doubt, lease.asked, found.why)
+
+
+def _clear(ask: Begin, lease: Granted, found: Finding) -> Program[None]:
+    try:
+        yield Resolve(lease.key, applied=False, by=found.by, owner=ask.owner)
+    except ConfigurationError as exc:  # somebody else may have run the call by now, and the finding is of the past
+        raise LeaseLost(tuple(want.resource for want in ask.wants), "it ended while the doubt was looked into") from exc
 
 
 class Questions:

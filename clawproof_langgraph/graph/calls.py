@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -30,7 +30,7 @@ from clawproof_langgraph.graph.identity import CallSite, derive_key, lineage_of,
 from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
-from clawproof_langgraph.model import Begin, Mode, Note, Replay, State, Want
+from clawproof_langgraph.model import Begin, Held, Mode, Note, Replay, State, Want
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
 from clawproof_langgraph.runtime.context import current_call
 from clawproof_langgraph.templates import Template, agent_name, canonical, parse
@@ -59,6 +59,7 @@ class GuardedCalls:
         notices: of the guard, for what is told once.
         lookout: of the guard, for what is around the calls.
         resources: terms by resource pattern.
+        asking: the guard's tools of whose calls in doubt a human is asked.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class GuardedCalls:
         notices: Notices,
         lookout: Lookout,
         resources: tuple[ResourceTerms, ...] = (),
+        asking: Collection[str] = (),
     ) -> None:
         self._coordinator, self._tool, self._policy, self._agent = coordinator, tool, policy, agent
         self._traits, self._notices, self.lookout, self._resources = traits, notices, lookout, resources
@@ -80,6 +82,7 @@ class GuardedCalls:
         self._key = parse(policy.key) if isinstance(policy.key, str) else policy.key
         self._retry: Retry | None = policy.retry or None
         self._budget = coordinator.retry_budget(tool)
+        self._asking = asking
         self._wait, self._rerun_within = policy.wait_limit(), policy.rerun_within()
 
     # --- sync and async -----------------------------------------------------------------------------------------
@@ -95,7 +98,7 @@ class GuardedCalls:
             raise
         except (WaitTimeout, AgentKilled, UnfitArgument) as exc:
             return self._refuse(exc, tool_call_id)
-        return self._conclude(ended, tool_call_id)
+        return self._conclude(ended, site, tool_call_id)
 
     async def arun(
         self,
@@ -115,7 +118,7 @@ class GuardedCalls:
             raise
         except (WaitTimeout, AgentKilled, UnfitArgument) as exc:
             return self._refuse(exc, tool_call_id)
-        return self._conclude(ended, tool_call_id)
+        return self._conclude(ended, site, tool_call_id)
 
     def _body(
         self, code: Callable[[], Any] | None, acode: Callable[[], Awaitable[Any]] | None, values: Values, site: CallSite
@@ -144,8 +147,7 @@ class GuardedCalls:
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
             self._rerun_within, outer.chain if outer else (), bell(), expected, data=self._logged(values),
-            # Without a checkpointer, nobody could go on with the answer.
-            task=site.task if self._policy.on_in_doubt == "interrupt" and site.durable else "", lineage=lineage,
+            task="" if self._why_nobody_is_asked(site) else site.task, lineage=lineage,
         )  # fmt: skip
 
     def _wants(self, values: Values) -> tuple[Want, ...]:
@@ -217,7 +219,7 @@ class GuardedCalls:
 
     # --- the end ------------------------------------------------------------------------------------------------
 
-    def _conclude(self, ended: Ended, tool_call_id: str | None) -> Any:
+    def _conclude(self, ended: Ended, site: CallSite, tool_call_id: str | None) -> Any:
         match ended:
             case Returned():
                 return ended.value
@@ -225,8 +227,23 @@ class GuardedCalls:
                 raise self._noted(ended)
             case Replay():
                 return self._replay(ended, tool_call_id)
+            case Held() if self._policy.on_in_doubt == "interrupt":
+                why = "; ".join(filter(None, [ended.why, self._why_nobody_is_asked(site)]))
+                return self._refuse(error_of(replace(ended, why=why)), tool_call_id)
             case _:
                 return self._refuse(error_of(ended), tool_call_id)
+
+    def _why_nobody_is_asked(self, site: CallSite) -> str:
+        if self._policy.on_in_doubt != "interrupt":
+            return "the policy does not say so"
+        if not site.durable:  # nobody could go on with the answer
+            return "nobody was asked: the graph has no checkpointer"
+        # It gives a task its answers in order, and these calls come in any.
+        if any(tool in self._asking for tool in site.company):
+            return (
+                "nobody was asked: LangGraph cannot tell whose answer is whose where one task makes several such calls"
+            )
+        return ""
 
     def _noted(self, outcome: Raised) -> BaseException:
         if state_after(outcome, self._policy.effect) is State.IN_DOUBT:
@@ -258,8 +275,8 @@ class GuardedCalls:
 
     def _stub(self, key: str, tool_call_id: str | None) -> Any:
         text = (
-            f'"{self._tool}" was already run for this call (key "{key}") and succeeded; its result was too large or '
-            f"of a kind that cannot be stored, so it cannot be shown again. Do not repeat the call."
+            f'"{self._tool}" was already run for this call (key "{key}") and succeeded; what it returned cannot be '
+            f"shown: it is not known, or was too large or of a kind that cannot be stored. Do not repeat the call."
         )
         message = None if tool_call_id is None else ToolMessage(text, name=self._tool, tool_call_id=tool_call_id)
         return self._shaped(message or text)

@@ -29,6 +29,7 @@ class CallSite:
         agent: the agent's name.
         emitted: whether `message` is an AIMessage, and not only a task.
         siblings: the id of an AIMessage that has the call, and whose other calls are none of its repetitions.
+        company: the tools of the other calls that the same task makes.
         steps: the checkpoint of each graph around the call, outermost first, and which of its tasks the call is in.
         durable: whether the graph has a checkpointer, so that its message ids outlive a crash.
         execution: an object that lives as long as this execution of the task, the same for all calls in it.
@@ -45,6 +46,7 @@ class CallSite:
     agent: str = ""
     emitted: bool = False
     siblings: str = ""
+    company: tuple[str, ...] = ()
     steps: tuple[tuple[str, str], ...] = ()
     durable: bool = False
     execution: object = None
@@ -94,6 +96,7 @@ def _site(
         agent=_agent_of(config, emitters, configurable),
         emitted=bool(ids),
         siblings=ids or _ids(beside),
+        company=_company([*emitters, *beside], tool_call_id, config),
         steps=_steps(configurable),
         durable=checkpointer_of(configurable) is not None,
         # The scratchpad itself is another one for each attempt, and takes no weak references.
@@ -232,11 +235,30 @@ def _place(same: Sequence[ToolCall], tool_call: Mapping[str, Any], config: Mappi
     """
     if len(same) == 1:
         return "", True
-    path = (config.get("metadata") or {}).get("langgraph_path") or ()
-    if path and path[0] == "__pregel_push":  # a task that was sent stands at the same place in every repetition
+    path = _path_sent(config)
+    if path:  # a task that was sent stands at the same place in every repetition
         return f"#{path}", False
     itself = [at for at, call in enumerate(same) if call is tool_call]
     return (f"#{itself[0]}", True) if itself else ("#", False)
+
+
+def _path_sent(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Read the place of a task that was sent, as those of one call each are; empty for any other."""
+    path = (config.get("metadata") or {}).get("langgraph_path") or ()
+    return tuple(path) if path and path[0] == "__pregel_push" else ()
+
+
+def _company(messages: Sequence[AIMessage], tool_call_id: str | None, config: Mapping[str, Any]) -> tuple[str, ...]:
+    if _path_sent(config):
+        return ()
+    return tuple(
+        [
+            call["name"]
+            for message in messages
+            for call in message.tool_calls
+            if call["id"] != tool_call_id or call is not _of_id(message, tool_call_id)[0]
+        ]
+    )
 
 
 def _ids(messages: Sequence[AIMessage]) -> str:

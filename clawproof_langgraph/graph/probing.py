@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, wait
 from contextvars import copy_context
 from typing import Any, Final
@@ -41,20 +41,30 @@ def look(probe: ProbeFunction, call: CallContext, limit: float) -> Finding:
 
 async def alook(probe: ProbeFunction, call: CallContext, limit: float) -> Finding:
     """Do what `look` does, from an event loop, on which an async probe runs."""
-    future: asyncio.Future[Any]
-    if inspect.iscoroutinefunction(probe):
-        future = asyncio.ensure_future(probe(call))
-    else:
-        future = asyncio.wrap_future(_start(probe, call))
+    task = asyncio.ensure_future(_answer_of(probe, call))
     try:
-        await asyncio.wait([future], timeout=limit)
-        return _found(future, limit)
+        await asyncio.wait([task], timeout=limit)
+        return _found(task, limit)
     finally:
-        future.cancel()
+        task.cancel()
+
+
+async def _answer_of(probe: ProbeFunction, call: CallContext) -> Any:
+    is_async = inspect.iscoroutinefunction(probe)
+    answer = probe(call) if is_async else await asyncio.wrap_future(_start(probe, call))
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 def _blocking(probe: ProbeFunction) -> ProbeFunction:
-    return (lambda call: asyncio.run(probe(call))) if inspect.iscoroutinefunction(probe) else probe
+    def run(call: CallContext) -> Any:
+        answer = probe(call)
+        return asyncio.run(_awaited(answer)) if inspect.isawaitable(answer) else answer
+
+    return run
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer
 
 
 def _start(probe: ProbeFunction, call: CallContext) -> Future[Any]:
@@ -81,7 +91,8 @@ def _found(future: Future[Any] | asyncio.Future[Any], limit: float) -> Finding:
         return Finding(applied=False, by=_BY)
     except GraphBubbleUp:
         raise
-    except Exception as error:  # noqa: BLE001 - a probe that fails has found nothing out, and the doubt stays
+    # A probe that fails has found nothing out, and the doubt stays; nor has one that cancels itself: nobody else did.
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
         return _unclear(f"the probe failed: {type(error).__name__}: {error}")
     return _read(answer)
 
@@ -91,6 +102,8 @@ def _read(answer: Any) -> Finding:
         return Finding(applied=None, why="the probe cannot tell")
     if answer is NotApplied or isinstance(answer, NotApplied):
         return Finding(applied=False, by=_BY)
+    if isinstance(answer, BaseException) or (isinstance(answer, type) and issubclass(answer, BaseException)):
+        return _unclear(f"the probe gave an error, {answer!r}")
     return Finding(applied=True, result=results.encode(answer), by=_BY)
 
 

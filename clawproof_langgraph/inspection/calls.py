@@ -29,7 +29,7 @@ class Outcome(StrEnum):
     RESOLVED = "resolved"  # was in doubt, and somebody said what happened
     RERUN = "rerun"  # was in doubt, and was run again
     REFUSED = "refused"
-    RELEASED = "released"  # a lock that is no tool call, given back
+    RELEASED = "released"  # given back: a lock that is no tool call, or the turn of a call that was not run
     EXPIRED = "expired"  # the lease ended without a word, and there is nothing to be in doubt of
 
 
@@ -77,20 +77,10 @@ def calls_of(events: Iterable[Event]) -> tuple[Call, ...]:
     Args:
         events: in the order of the log; of one thread or agent, or all.
     """
-    calls: dict[str, Call] = {}
-    doubted: dict[str, str] = {}  # the last call under each key that was in doubt
+    reader = _Reader()
     for event in events:
-        owner = event.call or doubted.get(event.key, "")
-        if not owner or event.type not in _READ:
-            continue
-        earlier = calls.get(doubted.get(event.key, ""))
-        if event.type == log.CALL_STARTED and earlier and earlier.outcome is Outcome.IN_DOUBT:
-            calls[earlier.id] = replace(earlier, outcome=Outcome.RERUN)
-        call = _READ[event.type](calls.get(owner) or _first_seen(event), event)
-        calls[owner] = call
-        if call.outcome is Outcome.IN_DOUBT and call.key:
-            doubted[call.key] = owner
-    return tuple(sorted(calls.values(), key=lambda call: call.asked))
+        reader.read(event)
+    return tuple(sorted(reader.calls.values(), key=lambda call: call.asked))
 
 
 def brought_up_to_date(calls: Iterable[Call], snapshot: Snapshot, *, now: float) -> tuple[Call, ...]:
@@ -131,6 +121,40 @@ def _waiting(waiter: WaiterView, now: float) -> Call:
         waited=waiter.waited,
         outcome=Outcome.WAITING,
     )
+
+
+class _Reader:
+    """Reads events in order, and keeps what they tell of each call."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, Call] = {}
+        self._doubted: dict[str, str] = {}  # the last call under each key that was in doubt
+        self._before: dict[str, str] = {}  # the call in doubt whose key a later one has taken up
+
+    def read(self, event: Event) -> None:
+        owner = event.call or self._doubted.get(event.key, "")
+        if not owner or event.type not in _READ:
+            return
+        call = self.calls[owner] = _READ[event.type](self.calls.get(owner) or _first_seen(event), event)
+        if event.type == log.CALL_STARTED:
+            self._take_up(call)
+        elif doubted := self.calls.get(self._before.get(owner, "")):
+            self._look_into(call, doubted, event)
+        if call.outcome is Outcome.IN_DOUBT and call.key:
+            self._doubted[call.key] = owner
+
+    def _take_up(self, call: Call) -> None:
+        doubted = self.calls.get(self._doubted.get(call.key, ""))
+        if doubted and doubted.outcome is Outcome.IN_DOUBT:
+            self._before[call.id] = doubted.id
+            self.calls[doubted.id] = replace(doubted, outcome=Outcome.RERUN)
+
+    def _look_into(self, call: Call, doubted: Call, event: Event) -> None:
+        if event.type == log.CALL_RESOLVED and event.call:  # its probe has found the effect
+            self.calls[doubted.id] = _resolved(doubted, event)
+            self.calls[call.id] = replace(_not_run(call), outcome=Outcome.REPLAYED, reason="", by="")
+        elif call.outcome is Outcome.RELEASED and doubted.outcome is Outcome.RERUN:  # it could not tell
+            self.calls[doubted.id] = replace(doubted, outcome=Outcome.IN_DOUBT)
 
 
 # --- what each type of event tells of its call --------------------------------------------------------------------
@@ -185,8 +209,15 @@ def _replayed(call: Call, event: Event) -> Call:
 
 
 def _released(call: Call, event: Event) -> Call:
-    outcome = call.outcome if call.tool else Outcome.RELEASED  # what a tool came to is told apart
-    return replace(call, held=event.data.get("held", call.held), outcome=outcome)
+    call = replace(call, held=event.data.get("held", call.held))
+    if not call.tool:
+        return replace(call, outcome=Outcome.RELEASED)
+    # What a tool came to is told before.
+    return replace(_not_run(call), outcome=Outcome.RELEASED) if call.outcome is Outcome.RUNNING else call
+
+
+def _not_run(call: Call) -> Call:
+    return replace(call, attempts=max(call.attempts - 1, 0))
 
 
 def _resolved(call: Call, event: Event) -> Call:

@@ -149,7 +149,9 @@ class Reference:
         record, state = self.records.get(fact.key), State.DONE if fact.applied else State.FAILED
         if record and record.touched and not self.runs(fact.key):
             record.state, record.result, record.owner, record.touched = state, fact.result, "", False
-        return record is not None and record.state is state and not record.touched
+        if record is None or record.state is not state or record.touched:
+            return False
+        return not fact.applied or fact.result in (None, record.result)
 
     def expire(self, now: float) -> None:
         """End what is due: leases (a claimed call is in doubt, an unclaimed one never happened) and dead waiters."""

@@ -70,6 +70,12 @@ def test_what_the_probe_found_is_raised_for_and_nothing_run_where_it_cannot_be_r
     assert played.kinds == ["Begin", "Probe", "Settle", "Withdraw"]
 
 
+def test_nothing_is_run_where_the_lease_has_ended_before_the_finding_was_recorded() -> None:
+    played = probed(Finding(False, by="probe"), records=[ConfigurationError("it is done")])
+    assert played.kinds == ["Begin", "Probe", "Resolve", "Withdraw"]
+    assert isinstance(played.raised, LeaseLost)
+
+
 @pytest.mark.parametrize("lease", [LEASE, Granted("me", 7, 10.0, "k", 1)])
 def test_a_call_that_is_not_in_doubt_is_not_probed(lease: Granted) -> None:
     assert play(guarded_call(ASK, PROBING), begins=[lease]).of(Probe) == []

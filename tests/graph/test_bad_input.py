@@ -242,6 +242,23 @@ def test_a_guard_that_is_wrong_says_what(coordinator: Coordinator, options: dict
     assert named in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"results": ToolPolicy}, "Write results=[Receipt]"),
+        ({"results": [int]}, "neither a dataclass, nor a pydantic model"),
+        ({"max_events": -1}, "max_events=-1 is no number of events"),
+        ({"max_events": "5"}, "max_events='5' is no number of events"),
+        ({"keep_results": "3 moons"}, 'keep_results="3 moons" is not a duration'),
+    ],
+)
+def test_a_coordinator_that_is_wrong_says_what(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Coordinator.from_url("memory://", **options)
+
+    assert named in str(caught.value)
+
+
 @pytest.mark.parametrize("sku", ["", "   ", "a\nb"])
 def test_arguments_that_make_no_resource_name_are_refused_before_the_tool_runs(
     coordinator: Coordinator, face: str, sku: str

@@ -1,8 +1,5 @@
 """What becomes of a call in doubt that is asked for again: a probe looks into it, or a human says what happened."""
 
-import asyncio
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -11,166 +8,14 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
 from langgraph.types import Command, interrupt
 
-from clawproof_langgraph import CallContext, Coordinator, Guard, NotApplied, ToolPolicy, current_call
+from clawproof_langgraph import Coordinator, Guard, ToolPolicy, current_call
 from tests.langgraph.scripted import call, play, results, thread
+from tests.waiting import wait_until
 
+from .bank import Bank, resolutions
 from .stage import Build, as_tool, doubts, guarded, hooked, human, policies, ready_made, turn, types_of, use, wrapped
 
 BUILDS = [hooked, wrapped, ready_made]
-KEYED_BY_US = {"key": "invoice/{number}", "locks": ["account/1"]}
-
-
-class Bank:
-    """A payment whose reply is lost as often as a test says; it keeps what was paid."""
-
-    def __init__(self, coordinator: Coordinator, *, losing: int = 1) -> None:
-        self.coordinator, self.losing = coordinator, losing
-        self.paid: list[int] = []
-        self.probed: list[CallContext] = []
-
-    def pay(self, number: int) -> str:
-        """Pay an invoice."""
-        self.paid.append(number)
-        if len(self.paid) <= self.losing:
-            raise ConnectionError("reply lost")
-        return f"paid {number}"
-
-    def tool(self, face: str, **policy: Any) -> BaseTool:
-        """Make the guarded tool, with one call in doubt behind it."""
-        tool = guarded(self.coordinator, as_tool(self.pay, face), ToolPolicy(**{**KEYED_BY_US, **policy}))
-        for _ in range(self.losing):
-            with pytest.raises(ConnectionError):
-                use(tool, face, "call-0", number=7)
-        return tool
-
-    def look_up(self, answer: Any, *, as_async: bool = False) -> Callable[[CallContext], Any]:
-        """Make a probe that gives, or raises, an answer."""
-
-        def probe(call: CallContext) -> Any:
-            self.probed.append(call)
-            if isinstance(answer, BaseException):
-                raise answer
-            return answer
-
-        async def aprobe(call: CallContext) -> Any:
-            await asyncio.sleep(0)
-            return probe(call)
-
-        return aprobe if as_async else probe
-
-
-@pytest.fixture(params=[False, True], ids=["sync probe", "async probe"])
-def as_async(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
-
-
-def resolutions(coordinator: Coordinator) -> list[Any]:
-    return [(event.data["applied"], event.data["by"]) for event in coordinator.events(types=["call.resolved"])]
-
-
-# --- a probe ----------------------------------------------------------------------------------------------------
-
-
-def test_what_a_probe_finds_is_the_result_and_stays_it(coordinator: Coordinator, face: str, as_async: bool) -> None:
-    bank = Bank(coordinator)
-    tool = bank.tool(face, probe=bank.look_up("paid 7", as_async=as_async))
-
-    answers = [use(tool, face, call_id, number=7) for call_id in ("call-1", "call-2")]
-
-    assert [(answer.content, answer.tool_call_id) for answer in answers] == [("paid 7", "call-1"), ("paid 7", "call-2")]
-    assert (bank.paid, len(bank.probed)) == ([7], 1)
-    assert resolutions(coordinator) == [(True, "probe")]
-    assert (doubts(coordinator), coordinator.snapshot().leases) == ([], ())
-
-
-@pytest.mark.parametrize("answer", [NotApplied, NotApplied("no such payment")])
-def test_where_a_probe_finds_nothing_the_tool_runs(
-    coordinator: Coordinator, face: str, as_async: bool, answer: Any
-) -> None:
-    bank = Bank(coordinator)
-    tool = bank.tool(face, probe=bank.look_up(answer, as_async=as_async))
-
-    assert use(tool, face, number=7).content == "paid 7"
-
-    assert bank.paid == [7, 7]
-    assert resolutions(coordinator) == [(False, "probe")]
-    assert doubts(coordinator) == []
-
-
-@pytest.mark.parametrize(
-    ("answer", "told"), [(None, "the probe cannot tell"), (OSError("no route"), "the probe failed: OSError: no route")]
-)
-def test_where_a_probe_cannot_tell_the_call_is_held_and_the_doubt_stays_as_it_was(
-    coordinator: Coordinator, face: str, as_async: bool, answer: Any, told: str
-) -> None:
-    bank = Bank(coordinator)
-    tool = bank.tool(face, probe=bank.look_up(answer, as_async=as_async))
-    before = coordinator.snapshot().in_doubt
-
-    refusal = use(tool, face, number=7)
-
-    assert refusal.status == "error"
-    assert told in refusal.content and "clawproof resolve invoice/7 applied" in refusal.content
-    assert coordinator.snapshot().in_doubt == before
-    assert (bank.paid, resolutions(coordinator), coordinator.snapshot().leases) == ([7], [], ())
-
-
-def test_a_probe_that_hangs_is_left_behind_after_the_ttl(coordinator: Coordinator, face: str) -> None:
-    let_go, bank = threading.Event(), Bank(coordinator)
-    tool = bank.tool(face, probe=lambda call: let_go.wait(60), ttl=0.2)
-
-    refusal = use(tool, face, number=7)
-
-    let_go.set()
-    assert "the probe did not answer within 0.2 s" in refusal.content
-    assert (bank.paid, doubts(coordinator)) == ([7], ["pay"])
-
-
-def test_an_async_probe_that_hangs_is_cancelled_and_blocks_no_loop(coordinator: Coordinator) -> None:
-    cancelled, bank = [], Bank(coordinator)
-
-    async def hang(call: CallContext) -> None:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            cancelled.append(True)
-            raise
-
-    refusal = use(bank.tool("async", probe=hang, ttl=0.2), "async", number=7)
-
-    assert "did not answer" in refusal.content
-    assert cancelled == [True]
-
-
-def test_a_probe_knows_the_call(coordinator: Coordinator, face: str) -> None:
-    bank = Bank(coordinator)
-    use(bank.tool(face, probe=bank.look_up("paid 7")), face, number=7)
-
-    [probed] = bank.probed
-    assert (probed.idempotency_key, probed.tool, probed.arguments) == ("invoice/7", "pay", {"number": 7})
-    assert (probed.resources, probed.attempt) == (("account/1",), 1)
-
-
-def test_a_probed_call_holds_its_locks(coordinator: Coordinator, face: str) -> None:
-    held: list[Any] = []
-    bank = Bank(coordinator)
-
-    def probe(call: CallContext) -> str:
-        held.extend(lease.key for lease in coordinator.snapshot().leases)
-        call.check()
-        return "paid 7"
-
-    use(bank.tool(face, probe=probe), face, number=7)
-
-    assert held == ["invoice/7"]
-
-
-def test_what_a_probe_finds_and_cannot_be_stored_is_known_to_be_done(coordinator: Coordinator, face: str) -> None:
-    bank = Bank(coordinator)
-    answer = use(bank.tool(face, probe=bank.look_up(object())), face, number=7)
-    assert "was already run for this call" in answer.content
-    assert (bank.paid, doubts(coordinator)) == ([7], [])
-
 
 # --- a human ----------------------------------------------------------------------------------------------------
 
@@ -249,9 +94,18 @@ def test_an_answer_for_one_doubt_is_never_taken_for_the_next(coordinator: Coordi
     assert bank.paid == [7, 7]
 
 
-@pytest.mark.parametrize("answer", ["maybe", {"outcome": "done"}, {"outcome": "applied", "amount": 3}, 1])
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("maybe", "'maybe' is neither"),
+        ({"outcome": "done"}, "{'outcome': 'done'} is neither"),
+        ({"outcome": "applied", "amount": 3}, "has amount, which means nothing here"),
+        ({"outcome": "not_applied", "result": "x"}, "contradict each other"),
+        (1, "1 is neither"),
+    ],
+)
 def test_an_answer_that_means_nothing_is_asked_for_again(
-    coordinator: Coordinator, mode: str, build: Build, answer: Any
+    coordinator: Coordinator, mode: str, build: Build, answer: Any, told: str
 ) -> None:
     bank = Bank(coordinator)
     desk = Desk(coordinator, mode, build, as_tool(bank.pay, "sync"))
@@ -259,7 +113,8 @@ def test_an_answer_that_means_nothing_is_asked_for_again(
 
     question = desk.go(Command(resume=answer))
 
-    assert str(answer) in question["not_understood"]
+    assert told in question["not_understood"]
+    assert bank.paid == [7]
     assert desk.go(Command(resume="not_applied")) == ["paid 7"]
 
 
@@ -317,11 +172,54 @@ def test_a_human_is_asked_only_where_the_probe_cannot_tell(coordinator: Coordina
     assert desk.go(Command(resume="not_applied")) == ["paid 7"]
 
 
+def lose_all_replies(graph: Any, bank: Bank, mode: str) -> None:
+    """Run a message of two payments until each has been made; the error of one may keep the other from its start."""
+    value: Any = human()
+    while len(doubts(bank.coordinator)) < bank.losing:
+        with pytest.raises(ConnectionError):
+            play(graph, value, thread(), mode=mode, durability="sync")
+        value = None
+        wait_until(lambda: not bank.coordinator.snapshot().leases)
+
+
+@pytest.mark.parametrize("build", [hooked, wrapped])
+def test_where_one_task_makes_several_calls_that_may_be_asked_about_they_are_held(
+    coordinator: Coordinator, mode: str, build: Build
+) -> None:
+    """LangGraph gives a task its answers in order, and the calls of one ToolNode come in any: one took another's."""
+    bank = Bank(coordinator, losing=2)
+    guard = Guard(coordinator, tools=policies(pay=ToolPolicy(on_in_doubt="interrupt")))
+    model = turn(call("pay", "call-1", number=7), call("pay", "call-2", number=8))
+    graph = build(guard, model, [as_tool(bank.pay, "sync")])
+    lose_all_replies(graph, bank, mode)
+
+    state = play(graph, None, thread(), mode=mode, durability="sync")
+
+    assert "__interrupt__" not in state
+    assert ["cannot tell whose answer" in message.content for message in results(state)] == [True, True]
+    assert sorted(bank.paid) == [7, 8]
+
+
+def test_where_each_call_is_a_task_of_its_own_all_are_asked_about(coordinator: Coordinator, mode: str) -> None:
+    bank = Bank(coordinator, losing=2)
+    guard = Guard(coordinator, tools=policies(pay=ToolPolicy(on_in_doubt="interrupt")))
+    model = turn(call("pay", "call-1", number=7), call("pay", "call-2", number=8))
+    graph = ready_made(guard, model, [as_tool(bank.pay, "sync")])
+    lose_all_replies(graph, bank, mode)
+    questions = play(graph, None, thread(), mode=mode, durability="sync")["__interrupt__"]
+
+    answers = {each.id: "applied" if each.value["arguments"]["number"] == 7 else "not_applied" for each in questions}
+    play(graph, Command(resume=answers), thread(), mode=mode, durability="sync")
+
+    assert sorted(bank.paid) == [7, 8, 8]
+
+
 def test_without_a_checkpointer_nobody_could_answer_and_the_call_is_held(coordinator: Coordinator, face: str) -> None:
     bank = Bank(coordinator)
     refusal = use(bank.tool(face, on_in_doubt="interrupt"), face, number=7)
     assert isinstance(refusal, ToolMessage) and refusal.status == "error"
     assert "must not be repeated" in refusal.content
+    assert "(nobody was asked: the graph has no checkpointer)" in refusal.content
 
 
 # --- failures that prove nothing --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from langchain_core.tools import tool
 from clawproof_langgraph import (
     AgentKilled,
     CallInProgress,
+    ConfigurationError,
     Coordinator,
     FingerprintMismatch,
     Guard,
@@ -209,11 +210,51 @@ def test_an_operator_resolves_a_call_in_doubt(coordinator: Coordinator, face: st
         use(copy, face, order=7)
     assert "clawproof resolve order/7" in use(copy, face, order=7).content
 
-    coordinator.resolve("order/7", outcome, result="placed by hand", by="ops")
+    coordinator.resolve("order/7", outcome, result="placed by hand" if outcome == "applied" else None, by="ops")
 
     expected = {"applied": ("placed by hand", 1), "not_applied": ("placed", 2)}[outcome]
     assert (use(copy, face, order=7).content, len(ran)) == expected
     assert coordinator.snapshot().in_doubt == ()
+
+
+def test_what_is_resolved_without_a_result_is_told_to_have_succeeded(coordinator: Coordinator, face: str) -> None:
+    def place(order: int) -> str:
+        """Place an order, of which the reply is lost."""
+        raise ConnectionError("reply lost")
+
+    copy = guarded(coordinator, as_tool(place, face), ToolPolicy(key="order/{order}"))
+    with pytest.raises(ConnectionError):
+        use(copy, face, order=7)
+
+    coordinator.resolve("order/7", "applied")
+
+    told = use(copy, face, order=7)
+    assert told.status == "success"
+    assert "succeeded; what it returned cannot be shown" in told.content
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"outcome": "not_applied", "result": "x"}, "contradict each other"),
+        ({"outcome": "applied", "by": 3}, "by=3 is no text"),
+        ({"outcome": "applied", "key": None}, "key=None is no text"),
+    ],
+)
+def test_a_resolution_that_makes_no_sense_changes_nothing(
+    coordinator: Coordinator, wrong: dict[str, Any], told: str
+) -> None:
+    def place() -> str:
+        """Place an order, of which the reply is lost."""
+        raise ConnectionError("reply lost")
+
+    with pytest.raises(ConnectionError):
+        use(guarded(coordinator, as_tool(place, "sync"), ToolPolicy(key="order")))
+
+    with pytest.raises(ConfigurationError, match=told):
+        coordinator.resolve(**{"key": "order", **wrong})
+
+    assert len(coordinator.snapshot().in_doubt) == 1
 
 
 def test_a_policy_may_let_a_call_in_doubt_run_again(coordinator: Coordinator, face: str) -> None:

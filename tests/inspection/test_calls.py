@@ -188,6 +188,38 @@ def test_a_call_that_was_run_again_is_no_longer_in_doubt(scene: Scene) -> None:
     assert entries["heir"].attempts == 2
 
 
+def looked_into(scene: Scene) -> Granted:
+    doubtful(scene)
+    return scene.grant(call("heir", "a", key="k", rerun_within=60.0))
+
+
+def test_a_call_that_was_looked_into_in_vain_was_not_run_and_the_doubt_stays_as_it_was(scene: Scene) -> None:
+    looked_into(scene)
+    scene.backend.withdraw(Withdraw("heir"))
+
+    entries = {entry.id: entry for entry in scene.calls_now()}
+
+    assert outcomes(scene.calls_now()) == {"dead": Outcome.IN_DOUBT, "heir": Outcome.RELEASED}
+    assert (entries["heir"].attempts, entries["dead"].attempts) == (1, 1)
+
+
+def test_a_call_whose_effect_was_found_is_resolved_and_whoever_looked_was_answered(scene: Scene) -> None:
+    lease = looked_into(scene)
+    scene.backend.settle(replace(settled(lease), attempt=1, by="probe"))
+
+    entries = {entry.id: entry for entry in scene.calls_now()}
+
+    assert outcomes(scene.calls_now()) == {"dead": Outcome.RESOLVED, "heir": Outcome.REPLAYED}
+    assert (entries["dead"].reason, entries["dead"].by, entries["heir"].attempts) == ("applied", "probe", 1)
+
+
+def test_a_call_of_which_nothing_was_found_is_resolved_before_it_is_run_again(scene: Scene) -> None:
+    lease = looked_into(scene)
+    scene.backend.record(Resolve("k", applied=False, by="probe", owner="heir"))
+    scene.settle(lease)
+    assert outcomes(scene.calls_now()) == {"dead": Outcome.RESOLVED, "heir": Outcome.DONE}
+
+
 def test_the_word_of_the_operator_is_for_the_last_call_in_doubt(scene: Scene) -> None:
     doubtful(scene)
     scene.settle(scene.grant(call("heir", "a", key="k", rerun_within=60.0)), State.IN_DOUBT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import OrderedDict, namedtuple
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from clawproof_langgraph import codec
 from clawproof_langgraph.codec import LIMIT, NotStorable, dumps, loads
@@ -114,7 +114,7 @@ def test_another_version_is_refused_with_the_remedy(data: bytes) -> None:
 
 
 DAMAGED = [
-    "", "{", "[1,", "nul", '{"$":"os.system","v":"x"}', '{"$":"bytes"}', '{"$":["bytes"],"v":""}', '{"$":null,"v":1}',
+    "", "{", "[1,", "nul", '{"$":"bytes"}', '{"$":["bytes"],"v":""}', '{"$":null,"v":1}',
     '{"$":"bytes","v":"a"}', '{"$":"bytes","v":5}', '{"$":"date","v":"x"}', '{"$":"date","v":5}',
     '{"$":"datetime","v":[]}', '{"$":"time","v":"25:00"}', '{"$":"timedelta","v":1e300}', '{"$":"timedelta","v":"x"}',
     '{"$":"decimal","v":"x"}', '{"$":"decimal","v":{}}', '{"$":"uuid","v":"x"}', '{"$":"uuid","v":5}',
@@ -127,6 +127,11 @@ DAMAGED = [
 def test_damaged_bytes_are_refused_and_build_nothing(text: str) -> None:
     with pytest.raises(NotStorable, match="damaged"):
         loads(b"1" + text.encode())
+
+
+def test_what_was_never_on_the_list_is_refused_and_builds_nothing() -> None:
+    with pytest.raises(NotStorable, match=r"os\.system, which is not on the list"):
+        loads(b'1{"$":"os.system","v":"x"}')
 
 
 def test_bytes_that_are_no_text_are_refused() -> None:
@@ -207,7 +212,7 @@ def test_types_that_are_not_named_are_refused_with_the_remedy() -> None:
 def test_what_is_stored_of_a_type_that_is_not_named_any_more_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     stored = dumps(Line(articleNumber="a"))
     monkeypatch.setattr(codec, "_decoders", {})
-    with pytest.raises(NotStorable, match="damaged"):
+    with pytest.raises(NotStorable, match=r"Line, which is not on the list.*results=\[Line\]"):
         loads(stored)
 
 
@@ -225,6 +230,46 @@ def test_a_subclass_of_a_named_type_is_another_type() -> None:
 
     with pytest.raises(NotStorable, match="Special"):
         dumps(Special(articleNumber="a"))
+
+
+@dataclass
+class Seeded:
+    number: int
+    seed: InitVar[int]
+
+
+@dataclass
+class Growing:
+    number: int
+
+    def __post_init__(self) -> None:
+        self.number += 1
+
+
+@dataclass(init=False)
+class OfText:
+    number: int
+
+    def __init__(self, text: str) -> None:
+        self.number = int(text)
+
+
+class Doubling(BaseModel):
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def double(cls, number: int) -> int:
+        return 2 * number
+
+
+@pytest.mark.parametrize("value", [Seeded(1, 2), Growing(1), OfText("1"), Doubling(number=1)], ids=repr)
+def test_what_would_not_come_back_as_it_was_is_not_stored(monkeypatch: pytest.MonkeyPatch, value: object) -> None:
+    monkeypatch.setattr(codec, "_encoders", dict(codec._encoders))
+    monkeypatch.setattr(codec, "_decoders", dict(codec._decoders))
+    codec.allow(type(value))
+    with pytest.raises(NotStorable, match=f"{type(value).__name__} does not come back as it was"):
+        dumps([value])
 
 
 @pytest.mark.parametrize("kind", [int, object, Point, Line(articleNumber="a"), "Line"])

@@ -63,6 +63,10 @@ def test_all_mistakes_are_told_at_once() -> None:
         ({"key": "order/{"}, 'without its "}"'),
         ({"key": ""}, "needs a name"),
         ({"effect": "read", "key": "x/{y}"}, 'effect="read".*remove `key`'),
+        ({"effect": "read", "probe": repr}, "never in doubt; remove `probe`"),
+        ({"effect": "read", "on_in_doubt": "interrupt"}, "never in doubt; remove `on_in_doubt`"),
+        ({"probe": lambda: None}, "must take one argument, the call"),
+        ({"probe": lambda call, key: None}, "must take one argument, the call"),
         ({"not_applied_on": [str]}, "ToolPolicy.not_applied_on"),
     ],
     ids=lambda value: str(value)[:30],
@@ -210,8 +214,26 @@ def test_the_wait_limit_is_half_as_long_again_as_the_ttl_unless_said(fields: dic
 )
 def test_a_call_in_doubt_runs_again_as_its_effect_allows(effect: str, by_default: float) -> None:
     assert ToolPolicy(effect=effect).rerun_within() == by_default
+
+
+@pytest.mark.parametrize("effect", ["idempotent", "keyed", "transactional", "delegate", "once"])
+def test_a_policy_may_say_otherwise(effect: str) -> None:
     assert ToolPolicy(effect=effect, on_in_doubt="hold").rerun_within() == 0.0
     assert ToolPolicy(effect=effect, on_in_doubt="rerun").rerun_within() == FOREVER
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        lambda call: None,
+        lambda call, bank="b": None,
+        lambda *args: None,
+        type("P", (), {"__call__": lambda self, call: None})(),
+        max,
+    ],
+)
+def test_whatever_takes_the_call_alone_is_a_probe(probe: Any) -> None:
+    assert ToolPolicy(probe=probe).when_in_doubt() == "probe"
 
 
 def test_the_window_of_a_keyed_tool_bounds_its_repetition() -> None:

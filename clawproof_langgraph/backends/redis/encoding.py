@@ -203,8 +203,12 @@ def check_resolved(reply: Sequence[bytes]) -> None:
     match [part.decode() for part in reply]:
         case ["unknown", key]:
             raise unresolvable.unknown(key)
-        case ["settled", key, state]:
-            raise unresolvable.settled(key, state)
+        case ["in_no_doubt", key, state]:
+            raise unresolvable.in_no_doubt(key, state)
+        case ["done_otherwise", key]:
+            raise unresolvable.done_otherwise(key)
+        case ["lease_ended", key]:
+            raise unresolvable.lease_ended(key)
 
 
 def events_of(entry: tuple[bytes, Mapping[bytes, bytes]]) -> list[Event]:

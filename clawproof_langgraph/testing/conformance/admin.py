@@ -132,6 +132,17 @@ class Resolving(Suite):
         store.record(Resolve("k", applied=applied, result=b"r"))
         store.record(Resolve("k", applied=applied, result=b"r"))
 
+    def test_to_say_so_again_with_another_result_is_refused(self, store: Face) -> None:
+        """It is not the same, and whoever says it would take it to be stored."""
+        doubt_first(store)
+        store.record(Resolve("k", applied=True, result=b"r"))
+
+        with pytest.raises(ConfigurationError, match="another result"):
+            store.record(Resolve("k", applied=True, result=b"s"))
+        store.record(Resolve("k", applied=True))  # and to say less is not to say something else
+
+        assert store.begin(call("b", key="k")) == Replay("k", b"r")
+
     def test_an_unknown_key_is_refused(self, store: Face) -> None:
         with pytest.raises(ConfigurationError, match="nobody-knows"):
             store.record(Resolve("nobody-knows", applied=True))

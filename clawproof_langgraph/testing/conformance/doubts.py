@@ -220,6 +220,20 @@ class FindingOut(Suite):
         with pytest.raises(ConfigurationError, match="it is running"):
             store.record(Resolve("k", applied=False, by="ops"))
 
+    def test_who_has_lost_the_lease_may_not_say_so_of_what_others_have_done_since(
+        self, store: Face, clock: ManualClock
+    ) -> None:
+        doubt_first(store)
+        store.granted(call("b", key="k", ttl=10.0, rerun_within=FOREVER))
+        clock.advance(11)
+        third = store.granted(call("c", key="k", rerun_within=FOREVER))
+        store.settle(settled(third, State.IN_DOUBT))
+
+        with pytest.raises(ConfigurationError, match="lease"):
+            store.record(Resolve("k", applied=False, by="probe", owner="b"))
+
+        assert store.begin(call("d", key="k")) == Held("k", "reserve", third.fence)
+
     def test_what_was_found_out_under_a_lease_is_done_without_a_run(self, store: Face) -> None:
         doubt_first(store)
         lease = store.granted(call("b", key="k", rerun_within=FOREVER))
