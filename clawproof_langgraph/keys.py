@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -35,7 +34,8 @@ def digest(*parts: str) -> str:
 
 def sealed(secret: bytes, hashed: str) -> str:
     """Hash once more, with a secret: what can be guessed, such as arguments, cannot be told from it by trying."""
-    return hmac.digest(secret, hashed.encode(), "sha256").hex()[:_SIZE]
+    # Keyed BLAKE2: `hmac.digest` lets other threads run meanwhile, and takes 60 µs to get its turn again.
+    return hashlib.blake2b(hashed.encode(), key=secret, digest_size=_SIZE // 2).hexdigest()
 
 
 def fingerprint(values: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from clawproof_langgraph.graph.probing import alook, look
 from clawproof_langgraph.graph.subgraphs import numbered_apart
 from clawproof_langgraph.policy import ToolPolicy
 from clawproof_langgraph.runtime.budget import RetryBudget
-from clawproof_langgraph.runtime.context import CallContext, running
+from clawproof_langgraph.runtime.context import CallContext, current_call, running
 from clawproof_langgraph.runtime.lease import Lease
 
 
@@ -68,6 +68,8 @@ class ToolBody:
         self._human: Human | None = None
         self._budget, self._retried = budget or RetryBudget("tool"), False
         self._code, self._acode = run, arun
+        outer = current_call()
+        self._nested = outer is not None and outer.task == site.task
         self.blocking = arun is None
 
     def run(self, lease: Lease, attempt: int) -> Returned | Raised:
@@ -75,7 +77,7 @@ class ToolBody:
         assert self._code is not None
         call = self._context(lease, attempt)
         try:
-            with running(call, lease, self._coordinator), self._numbered(lease):
+            with running(call, lease, self._coordinator), self._numbered_apart(lease):
                 value = self._code()
         except BaseException as error:  # noqa: BLE001 - judged here, settled by the program, raised again by the guard
             return self._raised(error, call)
@@ -87,7 +89,7 @@ class ToolBody:
         call = self._context(lease, attempt)
         cancelling = _CancelOnLoss(lease)
         try:
-            with running(call, lease, self._coordinator), self._numbered(lease):
+            with running(call, lease, self._coordinator), self._numbered_apart(lease):
                 value = await self._acode()
         except BaseException as error:  # noqa: BLE001 - as above
             by_us = cancelling.end() and isinstance(error, asyncio.CancelledError)
@@ -131,12 +133,12 @@ class ToolBody:
         self._human = self._human or Human(self._traits.name, self._arguments)
         return self._human
 
+    def _numbered_apart(self, lease: Lease) -> AbstractContextManager[None]:
+        return numbered_apart(self._site, lease.key, nested=self._nested)
+
     def _context(self, lease: Lease, attempt: int) -> CallContext:
         name, task = self._traits.name, self._site.task
         return CallContext(lease, attempt=attempt, tool=name, arguments=self._arguments, task=task)
-
-    def _numbered(self, lease: Lease) -> AbstractContextManager[None]:
-        return numbered_apart(self._site, self._traits.name, lease.key)
 
     def _returned(self, value: Any) -> Returned:
         judged = outcomes.returned(value, mcp=self._traits.mcp)
@@ -146,7 +148,9 @@ class ToolBody:
 
     def _raised(self, error: BaseException, call: CallContext) -> Raised:
         begun = call.effect_begun or not self._traits.marks_effect
-        return outcomes.raised(error, mcp=self._traits.mcp, policy=self._traits.policy, effect_begun=begun)
+        inside = call.was_raised_inside(error)
+        traits = self._traits
+        return outcomes.raised(error, mcp=traits.mcp, policy=traits.policy, effect_begun=begun, inside=inside)
 
 
 class _CancelOnLoss:

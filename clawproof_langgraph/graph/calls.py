@@ -224,7 +224,7 @@ class GuardedCalls:
             case Returned():
                 return ended.value
             case Raised():
-                raise self._noted(ended)
+                raise self._told_to_outer(self._noted(ended))
             case Replay():
                 return self._replay(ended, tool_call_id)
             case Held() if self._policy.on_in_doubt == "interrupt":
@@ -255,9 +255,15 @@ class GuardedCalls:
             )
         return outcome.error
 
+    def _told_to_outer(self, error: BaseException) -> BaseException:
+        if (outer := current_call()) is not None:
+            outer.raised_inside(error)
+        return error
+
     def _replay(self, replay: Replay, tool_call_id: str | None) -> Any:
         if replay.rejected:
-            raise Rejected(self._load(replay) if replay.result else f'"{self._tool}" was refused for good.')
+            text = self._load(replay) if replay.result else f'"{self._tool}" was refused for good.'
+            raise self._told_to_outer(Rejected(text))
         if replay.result is None:
             return self._stub(replay.key, tool_call_id)
         value = results.readdress(self._load(replay), tool_call_id)

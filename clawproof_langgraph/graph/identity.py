@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ class CallSite:
         counted: whether it takes counting to tell it from equal calls of its task.
         agent: the agent's name.
         emitted: whether `message` is an AIMessage, and not only a task.
+        place: its place among the calls of its message, in words that are the same in other turns; empty if not seen.
         siblings: the id of an AIMessage that has the call, and whose other calls are none of its repetitions.
         company: the tools of the other calls that the same task makes.
         steps: the checkpoint of each graph around the call, outermost first, and which of its tasks the call is in.
@@ -45,6 +47,7 @@ class CallSite:
     counted: bool = True
     agent: str = ""
     emitted: bool = False
+    place: str = ""
     siblings: str = ""
     company: tuple[str, ...] = ()
     steps: tuple[tuple[str, str], ...] = ()
@@ -95,6 +98,7 @@ def _site(
         counted=counted,
         agent=_agent_of(config, emitters, configurable),
         emitted=bool(ids),
+        place=_place_among(emitters or beside, tool_call_id),
         siblings=ids or _ids(beside),
         company=_company([*emitters, *beside], tool_call_id, config),
         steps=_steps(configurable),
@@ -174,7 +178,7 @@ def lineage_of(site: CallSite, number: int | None, outer: CallContext | None) ->
 
 
 def _short(text: str) -> str:
-    return digest(text)[:16]
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 class _Executions:
@@ -185,8 +189,14 @@ class _Executions:
 
     def __init__(self) -> None:
         self._counts: WeakKeyDictionary[object, Counter[tuple[int, str]]] = WeakKeyDictionary()
-        self._kept: WeakKeyDictionary[object, dict[str, int]] = WeakKeyDictionary()
+        self._drawn: WeakKeyDictionary[object, dict[str, int]] = WeakKeyDictionary()
         self._lock = threading.Lock()
+
+    def once(self, site: CallSite, name: str, draw: Callable[[], int]) -> int:
+        """Draw a number for an execution, and give the same one in all of its attempts."""
+        with self._lock:
+            drawn = self._drawn.setdefault(site.execution, {})
+            return drawn[name] if name in drawn else drawn.setdefault(name, draw())
 
     def count(self, site: CallSite, name: str) -> int | None:
         """Count a call within an attempt of an execution, from 0; None where there is nothing to tie the count to."""
@@ -197,14 +207,6 @@ class _Executions:
                 return None
             counts[site.attempt, name] += 1
             return counts[site.attempt, name] - 1
-
-    def keep(self, site: CallSite, name: str, draw: Callable[[], int]) -> int:
-        """Give the number that was drawn first under a name, the same in all attempts of an execution."""
-        with self._lock:
-            kept = self._kept.setdefault(site.execution, {})
-            if name not in kept:
-                kept[name] = draw()
-            return kept[name]
 
 
 executions = _Executions()
@@ -240,6 +242,15 @@ def _place(same: Sequence[ToolCall], tool_call: Mapping[str, Any], config: Mappi
         return f"#{path}", False
     itself = [at for at, call in enumerate(same) if call is tool_call]
     return (f"#{itself[0]}", True) if itself else ("#", False)
+
+
+def _place_among(emitters: Sequence[AIMessage], tool_call_id: str | None) -> str:
+    """Say which of the calls of its tool a call is; nothing where its id is not enough to tell."""
+    if len(emitters) != 1 or len(_of_id(emitters[0], tool_call_id)) != 1:
+        return ""
+    [call] = _of_id(emitters[0], tool_call_id)
+    same = [each["id"] for each in emitters[0].tool_calls if each["name"] == call["name"]]
+    return f"{call['name']} {same.index(tool_call_id)}"
 
 
 def _path_sent(config: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -64,12 +64,20 @@ def _tells_of_error(value: Any) -> bool:
     return all(isinstance(message, ToolMessage) and message.status == "error" for message in messages)
 
 
-def raised(error: BaseException, *, mcp: bool, policy: ToolPolicy, effect_begun: bool) -> Raised:
-    """Judge what a tool raised."""
-    ending = _ending_of(error, mcp=mcp, policy=policy)
+def raised(error: BaseException, *, mcp: bool, policy: ToolPolicy, effect_begun: bool, inside: bool = False) -> Raised:
+    """Judge what a tool raised.
+
+    Args:
+        error: what it raised.
+        mcp: whether the tool calls an MCP server.
+        policy: the tool's.
+        effect_begun: whether its effect may have begun.
+        inside: whether it is the error of a guarded call inside this one. Before that, others may have taken effect.
+    """
+    ending = _ending_of(error, mcp=mcp, policy=policy, inside=inside)
     retryable = _retryable(error, ending, policy)
     asked = _retry_after(error) if retryable else None
-    begun = effect_begun and not (ending is Ending.UNKNOWN and _has_done_nothing(error, policy))
+    begun = effect_begun and (inside or not (ending is Ending.UNKNOWN and _has_done_nothing(error, policy)))
     return Raised(error, ending, retryable, begun, _stored(error, ending), asked)
 
 
@@ -87,15 +95,15 @@ def _was_refused(error: BaseException) -> bool:
         return False
 
 
-def _ending_of(error: BaseException, *, mcp: bool, policy: ToolPolicy) -> Ending:
+def _ending_of(error: BaseException, *, mcp: bool, policy: ToolPolicy, inside: bool) -> Ending:
     match error:
         case ParentCommand():
             return Ending.HANDED_OFF
         case GraphBubbleUp():
             return Ending.SUSPENDED
-        case NotApplied():
+        case NotApplied() if not inside:
             return Ending.NOT_APPLIED
-        case Rejected():
+        case Rejected() if not inside:
             return Ending.REJECTED
         case asyncio.CancelledError() | KeyboardInterrupt() | SystemExit() | GeneratorExit():
             return Ending.CANCELLED
@@ -103,10 +111,8 @@ def _ending_of(error: BaseException, *, mcp: bool, policy: ToolPolicy) -> Ending
             return Ending.SUSPENDED
         case _ if policy.not_applied_on and isinstance(error, policy.not_applied_on):
             return Ending.NOT_APPLIED
-        case ToolException():
-            return (
-                Ending.UNKNOWN if mcp else Ending.REFUSED
-            )  # from behind the server, it may have come after the effect
+        case ToolException():  # from behind a server or another call, it may have come after the effect
+            return Ending.UNKNOWN if mcp or inside else Ending.REFUSED
         case _:
             return Ending.UNKNOWN
 

@@ -5,9 +5,10 @@ calls in one task, that order is another one as soon as a call is answered witho
 the graph of one call would go on from the checkpoints of another, and leave its own work undone. So the graphs of a
 guarded call are numbered from a number of its own, and from the same one in each attempt that a RetryPolicy makes.
 
-Where a task is for one call only, as with `create_agent`, nothing can get ahead of it, and its graphs have the numbers
-that LangGraph draws. The first of them has none in its namespace then, and only such a one is found by those who look
-for sub-agents in the stream, as `run.subagents` does.
+That number is the same in every turn, because a graph compiled with `checkpointer=True` finds its memory by it. A call
+that has its task to itself, as each call of an agent made by `create_agent`, keeps the numbers that LangGraph gives.
+The first of them has none in its namespace, and only such a graph is found by those who look for sub-agents in the
+stream, as `run.subagents` does.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum, auto
 from typing import Any, Final, cast
 
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.prebuilt import ToolRuntime
 
 from clawproof_langgraph.graph.identity import CallSite, executions
-from clawproof_langgraph.graph.surroundings import only_call_of
+from clawproof_langgraph.graph.surroundings import in_tool_node, is_alone
 from clawproof_langgraph.keys import digest
 
 _log = logging.getLogger("clawproof_langgraph")
@@ -33,10 +35,16 @@ _DIGITS: Final = 12
 
 
 @contextmanager
-def numbered_apart(site: CallSite, tool: str, key: str) -> Iterator[None]:
-    """Number the graphs that run in this context from here on by the call that runs them."""
+def numbered_apart(site: CallSite, key: str, *, nested: bool = False) -> Iterator[None]:
+    """Number the graphs that run in this context from here on by the call that runs them.
+
+    Args:
+        site: where the call comes from.
+        key: its idempotency key.
+        nested: whether the code of another guarded call makes it, in the same task.
+    """
     config = var_child_runnable_config.get()
-    numbered = _with_scratchpad(config, _numbering(_scratchpad_of(config), site, tool, key)) if key else None
+    numbered = _with_scratchpad(config, _numbering(_scratchpad_of(config), site, key, nested)) if key else None
     if numbered is None:
         yield
         return
@@ -64,34 +72,44 @@ def in_force(arguments: Mapping[str, Any], config: Any) -> dict[str, Any]:
     return given
 
 
-def _numbering(scratchpad: Any, site: CallSite, tool: str, key: str) -> Any:
+def _numbering(scratchpad: Any, site: CallSite, key: str, nested: bool) -> Any:
     # An internal of LangGraph's: where it has changed, the graphs keep the numbers that LangGraph gives them.
     if not (dataclasses.is_dataclass(scratchpad) and hasattr(scratchpad, "subgraph_counter")):
         return None
-    counter = _counter(site, tool, key, scratchpad.subgraph_counter)
+    counter = _counter(site, key, nested, scratchpad.subgraph_counter)
     return dataclasses.replace(cast("Any", scratchpad), subgraph_counter=counter)
 
 
-def _counter(site: CallSite, tool: str, key: str, langgraphs: Callable[[], int]) -> Callable[[], int]:
-    first, name = int(digest("subgraphs", key)[:_DIGITS], 16) + 1, f"subgraphs of {key}"
-
+def _counter(site: CallSite, key: str, nested: bool, langgraphs: Callable[[], int]) -> Callable[[], int]:
     def number() -> int:
-        counted = executions.count(site, name)
+        counted = executions.count(site, f"subgraphs of {key}")
         if counted is None:
             return langgraphs()
-        return executions.keep(site, f"{name} {counted}", langgraphs) if _is_alone(site, tool) else first + counted
+        company = _Company.NESTED if nested else _company_of(site)
+        if company is _Company.NONE:
+            return executions.once(site, f"subgraph {counted} of {key}", langgraphs)
+        place = site.place if company is _Company.SIBLINGS else ""
+        return int(digest("subgraphs", place or key)[:_DIGITS], 16) + 1 + counted
 
     return number
 
 
-def _is_alone(site: CallSite, tool: str) -> bool:
-    """Tell whether a task is for this call and no other; not for one that its tool makes in turn."""
+class _Company(Enum):
+    """Who else may start graphs in the task of a call."""
+
+    NONE = auto()
+    SIBLINGS = auto()  # other calls of its message
+    NESTED = auto()  # whatever the code does that makes the call
+
+
+def _company_of(site: CallSite) -> _Company:
     try:
-        call = only_call_of(site.configurable)
+        if not in_tool_node(site.configurable):
+            return _Company.NESTED
+        return _Company.NONE if is_alone(site.configurable) else _Company.SIBLINGS
     except Exception:  # noqa: BLE001 - LangGraph is built in another way than expected: a number of its own does no harm
-        _log.debug("the calls of a task cannot be read", exc_info=True)
-        return False
-    return call is not None and bool(site.tool_call_id) and (site.tool_call_id, tool) == (call["id"], call["name"])
+        _log.debug("the task of a call cannot be read", exc_info=True)
+        return _Company.NESTED
 
 
 def _scratchpad_of(config: Any) -> Any:

@@ -90,6 +90,29 @@ def lags_behind(configurable: Configurable) -> str:
     return "" if isinstance(loop.checkpointer, InMemorySaver) else str(loop.durability)
 
 
+def in_tool_node(configurable: Configurable) -> bool:
+    """Tell whether the running node is a ToolNode, which runs the calls of one message."""
+    loop, task = _running_task(configurable)
+    return isinstance(getattr(loop.nodes.get(task.name), "bound", None), ToolNode) if task else False
+
+
+def is_alone(configurable: Configurable) -> bool:
+    """Tell whether the running task was sent a single call, so that no other one runs in it."""
+    _, task = _running_task(configurable)
+    value = getattr(task, "input", None)
+    # As `create_agent` sends it, and as `create_react_agent` does.
+    return len(value) == 1 if isinstance(value, list) else _is_call_with_context(value)
+
+
+def _is_call_with_context(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("__type") == "tool_call_with_context"
+
+
+def _running_task(configurable: Configurable) -> tuple[Any, Any]:
+    loop = loop_of(configurable)
+    return loop, getattr(loop, "tasks", {}).get(configurable.get("__pregel_task_id"))
+
+
 def on_server(configurable: Configurable) -> bool:
     """Tell whether LangGraph Server runs the graph."""
     return getattr(configurable.get("__pregel_runtime"), "server_info", None) is not None
@@ -98,17 +121,6 @@ def on_server(configurable: Configurable) -> bool:
 def in_server_process() -> bool:
     """Tell whether this process is one of LangGraph Server."""
     return _SERVER in sys.modules
-
-
-def only_call_of(configurable: Configurable) -> Mapping[str, Any] | None:
-    """Give the tool call that the running task is for; None unless a ToolNode runs it, and no other in this task."""
-    loop = loop_of(configurable)
-    if loop is None:
-        return None
-    task = loop.tasks[configurable["__pregel_task_id"]]
-    node = getattr(loop.nodes.get(task.name), "bound", None)
-    calls = node._parse_input(task.input)[0] if isinstance(node, ToolNode) else []
-    return calls[0] if len(calls) == 1 else None
 
 
 # --- places -----------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ class CallContext:
         self.attempt, self.tool, self.arguments, self.task = attempt, tool, arguments, task
         self.effect_begun = False
         self._inner: dict[str, dict[Hashable, int]] = {}
+        self._raised_inside: list[BaseException] = []
         self._lock = threading.Lock()
 
     @property
@@ -96,6 +97,14 @@ class CallContext:
         """
         self.check()
         self.effect_begun = True
+
+    def raised_inside(self, error: BaseException) -> None:
+        """Note that a guarded call inside this one ended with an error: what it proves, it proves of that call."""
+        self._raised_inside.append(error)
+
+    def was_raised_inside(self, error: BaseException) -> bool:
+        """Tell whether an error is that of a guarded call inside this one."""
+        return any(error is each for each in self._raised_inside)
 
     @property
     def lineage(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
 from clawproof_langgraph import Coordinator, Guard, ToolPolicy, codec
@@ -48,6 +49,19 @@ def test_a_model_that_the_coordinator_was_told_of_is_given_back(tmp_path: Path, 
     with Coordinator.from_url(url, results=[Receipt]) as coordinator:
         assert plain(placing(coordinator, face), face) == Receipt(number=7)
         assert [event.type for event in coordinator.events(types=["call.replayed"])] == ["call.replayed"]
+
+
+def test_the_text_of_a_message_is_given_back(coordinator: Coordinator, face: str) -> None:
+    """What a tool with an agent inside gives, as a rule."""
+
+    def answer(number: int) -> str:
+        """Answer with what an agent has said last."""
+        return AIMessage(f"done {number}").text
+
+    tool = Guard(coordinator, tools={"answer": KEY}).wrap_tool(as_tool(answer, face))
+
+    assert [plain(tool, face) for _ in range(2)] == ["done 7", "done 7"]
+    assert len(coordinator.events(types=["call.replayed"])) == 1
 
 
 def test_one_that_it_was_not_told_of_is_not_stored_and_the_call_is_still_not_repeated(

@@ -1,7 +1,6 @@
-"""The graphs that a guarded tool runs stand in the stream where they stand without the guard."""
+"""The numbers of the graphs that a guarded tool runs, by which they are found in the stream and in the checkpoints."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,17 +18,11 @@ from tests.langgraph.scripted import ScriptedModel, agent_loop, call, says, thre
 
 from .stage import human, turn
 
-Build = Callable[[Guard | None, ScriptedModel, list[BaseTool]], Any]
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def in_a_loop(guard: Guard | None, model: ScriptedModel, tools: list[BaseTool]) -> Any:
     return agent_loop(model, guard.tool_node(tools) if guard else ToolNode(tools), checkpointer=InMemorySaver())
-
-
-def wrapped(guard: Guard | None, model: ScriptedModel, tools: list[BaseTool]) -> Any:
-    node = ToolNode(guard.wrap_tools(tools) if guard else tools)
-    return agent_loop(model, node, checkpointer=InMemorySaver())
 
 
 def ready_made(guard: Guard | None, model: ScriptedModel, tools: list[BaseTool]) -> Any:
@@ -60,15 +53,7 @@ def namespaces(graph: Any) -> set[tuple[str, ...]]:
     return {tuple(_ID.sub("id", segment) for segment in namespace) for namespace, _ in parts}
 
 
-@pytest.mark.parametrize("build", [in_a_loop, wrapped, ready_made])
-def test_the_graphs_of_a_task_with_one_call_have_their_usual_namespaces(coordinator: Coordinator, build: Build) -> None:
-    def run(guard: Guard | None) -> set[tuple[str, ...]]:
-        return namespaces(build(guard, turn(call("delegate")), [delegate_to(helper())]))
-
-    assert run(guard_of(coordinator)) == run(None) == {(), ("tools:id",), ("tools:id", "1")}
-
-
-def test_so_have_those_of_an_agent_that_sends_each_call_to_a_task_of_its_own(coordinator: Coordinator) -> None:
+def test_the_graphs_of_a_call_with_a_task_of_its_own_have_their_usual_namespaces(coordinator: Coordinator) -> None:
     def run(guard: Guard | None) -> set[tuple[str, ...]]:
         calls = [call("delegate", "1", part=1), call("delegate", "2", part=2)]
         return namespaces(ready_made(guard, turn(*calls), [delegate_to(helper())]))
@@ -149,8 +134,8 @@ def test_where_langgraph_is_built_otherwise_a_call_has_a_number_of_its_own(
     def gone(configurable: Any) -> Any:
         raise AttributeError("tasks")
 
-    monkeypatch.setattr(subgraphs, "only_call_of", gone)
+    monkeypatch.setattr(subgraphs, "is_alone", gone)
 
-    found = namespaces(in_a_loop(guard_of(coordinator), turn(call("delegate")), [delegate_to(helper())]))
+    found = namespaces(ready_made(guard_of(coordinator), turn(call("delegate")), [delegate_to(helper())]))
 
     assert ("tools:id",) not in found and len(found) == 1 + 2

@@ -172,6 +172,30 @@ def test_a_sub_agent_without_any_checkpointer_starts_over_after_an_interrupt() -
     assert [len(messages) for messages in inner_model.seen] == [1, 1, 3]
 
 
+def test_a_stateful_sub_agent_that_had_not_begun_its_turn_is_left_out_when_the_run_goes_on() -> None:
+    """LangGraph takes the end of its turn before for the end of this one."""
+    model = ScriptedModel(replies=[says(text="first"), says(text="second")])
+    inner = create_agent(model, [], checkpointer=True)
+    failing = [False, True, False]
+
+    @tool
+    def delegate() -> str:
+        """Ask another agent, if the connection holds."""
+        if failing.pop(0):
+            raise ConnectionError("not reached")
+        return inner.invoke(human())["messages"][-1].content
+
+    replies = [says(call("delegate")), says(text="done")] * 2
+    outer = create_agent(ScriptedModel(replies=replies), [delegate], checkpointer=InMemorySaver())
+    outer.invoke(human(), thread())
+    with pytest.raises(ConnectionError):
+        outer.invoke(human(), thread())
+    state = outer.invoke(None, thread())
+
+    assert [message.content for message in state["messages"] if message.type == "tool"] == ["first", "first"]
+    assert len(model.seen) == 1
+
+
 def test_create_agent_sends_one_task_per_call() -> None:
     probe = Probe()
     model = ScriptedModel(replies=[says(call("probe", "call-1"), call("probe", "call-2")), says(text="done")])

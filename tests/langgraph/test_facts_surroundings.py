@@ -15,7 +15,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_config
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
-from langgraph.prebuilt import ToolNode
+from langgraph.prebuilt import ToolNode, create_react_agent
 from langgraph.pregel._loop import PregelLoop
 from langgraph.types import RetryPolicy, Send
 
@@ -213,6 +213,28 @@ def test_a_run_of_langgraph_server_tells_so(configurable: dict[str, Any], told: 
     graph.invoke({"messages": []}, {"configurable": configurable})
 
     assert [info is not None for info in seen] == [told]
+
+
+@pytest.mark.filterwarnings("ignore::langgraph.warnings.LangGraphDeprecatedSinceV10")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("make", [create_agent, create_react_agent])
+def test_an_agent_sends_each_call_to_a_task_of_its_own_whose_input_tells_so(mode: str, make: Any) -> None:
+    seen: list[Any] = []
+
+    @tool
+    def look() -> str:
+        """Look."""
+        configurable = get_config()["configurable"]
+        seen.append(loop_of(configurable).tasks[configurable["__pregel_task_id"]].input)
+        return "seen"
+
+    model = ScriptedModel(replies=[says(call("look", "1"), call("look", "2")), says(text="done")])
+    play(make(model, [look]), {"messages": [HumanMessage("go")]}, mode=mode)
+
+    assert len(seen) == 2
+    for value in seen:
+        is_list = isinstance(value, list) and len(value) == 1
+        assert is_list or value["__type"] == "tool_call_with_context"
 
 
 def test_a_tool_retry_middleware_knows_the_names_of_its_tools() -> None:
