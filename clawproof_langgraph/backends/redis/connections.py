@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
@@ -64,7 +64,9 @@ class Connections:
     def start_anew(self) -> None:
         """Forget all connections: in a forked child they are the parent's."""
         self._commands, self._renewals = _Lazy(self.server), _Lazy(self.server)
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = weakref.WeakKeyDictionary()
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Client, AsyncIterator[None]]] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def run(self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None) -> Any:
         """Run a script; `again` gives its arguments where it may have been run already."""
@@ -80,9 +82,7 @@ class Connections:
         self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None
     ) -> Any:
         """Do what `run` does, on an event loop."""
-        return await self._apatiently(
-            lambda arguments: _aevaluate(self._of_loop(), script, keys, arguments), first, again
-        )
+        return await self._apatiently(lambda arguments: self._aevaluate(script, keys, arguments), first, again)
 
     def command(self, *arguments: Argument) -> Any:
         """Send one command that may be carried out twice."""
@@ -90,7 +90,17 @@ class Connections:
 
     async def acommand(self, *arguments: Argument) -> Any:
         """Do what `command` does, on an event loop."""
-        return await self._apatiently(lambda arguments: self._of_loop().execute_command(*arguments), arguments)
+        return await self._apatiently(self._asend, arguments)
+
+    async def _asend(self, arguments: Sequence[Argument]) -> Any:
+        return await (await self._of_loop()).execute_command(*arguments)
+
+    async def _aevaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        execute = (await self._of_loop()).execute_command
+        try:
+            return await execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await execute("EVAL", script.text, len(keys), *keys, *arguments)
 
     def _patiently(
         self, send: Callable[[Sequence[Argument]], Any], arguments: Sequence[Argument], again: Again | None = None
@@ -135,12 +145,16 @@ class Connections:
         found: bytes = self.command("GET", key)
         return found
 
-    def _of_loop(self) -> Client:
+    async def _of_loop(self) -> Client:
         loop = asyncio.get_running_loop()
-        client = self._loops.get(loop)
-        if client is None:
-            client = self._loops[loop] = self.server.aclient()
-        return client
+        found = self._loops.get(loop)
+        if found is None:
+            client = self.server.aclient()
+            living = _as_long_as_its_loop(client)
+            self._loops[loop] = client, living
+            await anext(living)
+            return client
+        return found[0]
 
     def _check_open(self) -> None:
         if self._closed:
@@ -160,11 +174,12 @@ def _evaluate(client: Client, script: Script, keys: Sequence[str], arguments: Se
         return client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
 
 
-async def _aevaluate(client: Client, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+async def _as_long_as_its_loop(client: Client) -> AsyncIterator[None]:
+    """Close a client with its event loop, which ends its async generators before it is closed itself."""
     try:
-        return await client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
-    except NoScriptError:
-        return await client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
+        yield
+    finally:
+        await client.aclose()
 
 
 def _pauses() -> Iterator[float | None]:

@@ -72,4 +72,5 @@ for _, each in ipairs(all('u')) do
   end
 end
 for _, record in pairs(coming) do show_doubt(record) end
+write_changes()
 return {shown, waiting, doubts, killed}

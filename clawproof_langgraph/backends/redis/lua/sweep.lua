@@ -7,7 +7,7 @@
 local limit, keep_results, keep_events = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local max_events = tonumber(ARGV[7])
 
--- Of what has ended by its clock, and of what ends later than it can.
+-- Of what has ended by its clock, and of what ends later than it can, since the clock was set back.
 local function ended(kind, longest)
   local found = {}
   local function look(from, to)

@@ -7,9 +7,26 @@
 
 local leases = {}
 
--- Tells whether a lease has expired. An end that is further away than it can be was written under another clock.
-local function is_over(lease)
-  return not (ticks < lease.expires and lease.expires <= ticks + max(lease.ask.ttl, CLAIM_WITHIN) + 1)
+local function is_over(lease) return ticks >= lease.expires end
+
+local function put_lease(lease)
+  local owner = lease.ask.owner
+  leases[owner] = lease
+  write('l' .. owner, format(
+    '%.0f %.17g %.17g %.17g %d %d %d\n', lease.fence, lease.expires, lease.since, lease.seen, lease.claimed and 1 or 0,
+    lease.attempt, lease.suspected and 1 or 0
+  ) .. lease.ask.kept)
+  call('ZADD', ENDS, lease.expires, 'l' .. owner)
+end
+
+-- A server whose clock was set back has leases that end later than they can. Their holders may well live, so nobody gets
+-- what they hold; but they have no more than their time from now on.
+local function anchored(lease)
+  if lease.expires > ticks + max(lease.ask.ttl, CLAIM_WITHIN) + 1 then
+    lease.expires = ticks + lease.ask.ttl
+    put_lease(lease)
+  end
+  return lease
 end
 
 local function lease_of(owner)
@@ -27,19 +44,9 @@ local function lease_of(owner)
         ask = ask,
       }
     end
-    leases[owner] = lease
+    leases[owner] = lease and anchored(lease)
   end
-  return lease
-end
-
-local function put_lease(lease)
-  local owner = lease.ask.owner
-  leases[owner] = lease
-  write('l' .. owner, format(
-    '%.0f %.17g %.17g %.17g %d %d %d\n', lease.fence, lease.expires, lease.since, lease.seen, lease.claimed and 1 or 0,
-    lease.attempt, lease.suspected and 1 or 0
-  ) .. lease.ask.kept)
-  call('ZADD', ENDS, lease.expires, 'l' .. owner)
+  return leases[owner]
 end
 
 local function row_of(name)
