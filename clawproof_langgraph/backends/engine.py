@@ -9,9 +9,10 @@ sweep     handed over and expired -> nothing happened;  claimed and expired -> i
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import assert_never
 
 from clawproof_langgraph import events
+from clawproof_langgraph.backends import unresolvable
 from clawproof_langgraph.backends.granting import (
     Obstacle,
     end_dead_run,
@@ -37,7 +38,6 @@ from clawproof_langgraph.backends.records import (
 )
 from clawproof_langgraph.backends.store import LAST_PLACE, LeaseRow, Transaction, WaiterRow
 from clawproof_langgraph.backends.wants import names_of, shown
-from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.model import (
     Asked,
     Begin,
@@ -68,15 +68,6 @@ _LIFE_POLL = 0.5
 """Seconds after which a waiter looks whether a holder that may be dead has shown life."""
 _OWN_POLL = 0.05
 """The same for a holder of its own session, which was asked to renew."""
-
-
-_TOLD: Final = {
-    State.DONE: "done, which is final",
-    State.REJECTED: "rejected, which is final",
-    State.FAILED: "not applied, and a repetition runs",
-    State.SUSPENDED: "suspended, and goes on when it is asked for again",
-}
-"""How it is with a call that is not in doubt, for who wanted to resolve it."""
 
 
 # --- begin ------------------------------------------------------------------------------------------------------
@@ -262,22 +253,17 @@ def _resolve(tx: Transaction, fact: Resolve) -> None:
     end_dead_run(tx, fact.key)
     row = tx.record(fact.key)
     if row is None:
-        raise ConfigurationError(
-            f'No call is recorded under key "{fact.key}"; `clawproof locks` lists the calls in doubt with their keys.'
-        )
+        raise unresolvable.unknown(fact.key)
     state = State.DONE if fact.applied else State.FAILED
     if row.state is state and not row.touched:
         if fact.applied and fact.result not in (None, row.result):
-            raise ConfigurationError(
-                f'The call under key "{fact.key}" is done already, with another result or none; nothing was changed.'
-            )
+            raise unresolvable.done_otherwise(fact.key)
         return
     if fact.owner and not _looks_into(tx, fact):  # what is in doubt by now may be an execution that it did not look at
-        raise ConfigurationError(f'The lease under which the call of key "{fact.key}" was looked into has ended.')
+        raise unresolvable.lease_ended(fact.key)
     is_running_elsewhere = is_running(tx, fact.key) and not fact.owner
     if not row.touched or is_running_elsewhere or (fact.fence and fact.fence != row.fence):
-        state_now = "running, or was run again" if row.touched else _TOLD[row.state]
-        raise ConfigurationError(f'The call under key "{fact.key}" is not in doubt: it is {state_now}.')
+        raise unresolvable.in_no_doubt(fact.key, "" if row.touched else row.state)
     # Without its owner, a late settle can no longer overrule what was resolved.
     known = row._replace(state=state, result=fact.result, owner="", touched=False, updated_at=tx.now)
     tx.put_record(known)

@@ -6,14 +6,21 @@ import os
 import threading
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.memory import MemoryBackend
 from clawproof_langgraph.errors import ConfigurationError
 
 _MARKS: Final = ("clawproof.toml", "langgraph.json", "pyproject.toml", ".git")
-_SCHEMES: Final = "sqlite:///file.db, memory:// and memory://name"
+_SCHEMES: Final = (
+    "sqlite:///file.db, memory://, memory://name, redis://host:6379/0, rediss://, unix://, redis+sentinel:// and "
+    "redis+cluster://"
+)
+_REDIS: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+
+_OWN: Final = ("eviction",)
+"""Options of a Redis URL that are ours."""
 
 _named: dict[tuple[str, str], MemoryBackend] = {}
 _named_lock = threading.Lock()
@@ -47,6 +54,8 @@ def open_backend(url: str | None, namespace: str | None) -> Backend:
             return _open_memory(parts.netloc + parts.path, namespace)
         case "sqlite":
             return _open_sqlite(url, unquote(parts.path), parts.netloc, namespace, options)
+        case scheme if scheme in _REDIS:
+            return _open_redis(url, namespace)
         case _:
             raise ConfigurationError(f'The store URL "{_shown(parts)}" is not known; there are {_SCHEMES}.')
 
@@ -72,6 +81,28 @@ def _open_sqlite(url: str, path: str, host: str, namespace: str, options: dict[s
     if unknown := set(options) - {"synchronous"}:
         raise ConfigurationError(f'The URL "{url}" has the unknown option {", ".join(unknown)}; there is synchronous.')
     return SqliteBackend(path.removeprefix("/"), namespace, options.get("synchronous", "full"))
+
+
+def _open_redis(url: str, namespace: str) -> Backend:
+    try:
+        from clawproof_langgraph.backends.redis import RedisBackend
+    except ModuleNotFoundError as exc:
+        if exc.name != "redis":
+            raise
+        raise ConfigurationError(
+            'A store on Redis or Valkey takes redis-py: pip install "clawproof-langgraph[redis]".'
+        ) from exc
+    url, options = _without_own_options(url)
+    return RedisBackend(url, namespace, eviction=options.get("eviction", "refuse"))
+
+
+def _without_own_options(url: str) -> tuple[str, dict[str, str]]:
+    """Take our own options out of a URL; what is left is for redis-py."""
+    parts = urlsplit(url)
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    own = {name: value for name, value in given if name in _OWN}
+    left = urlencode([(name, value) for name, value in given if name not in _OWN])
+    return urlunsplit(parts._replace(query=left)), own
 
 
 def default_file() -> Path:

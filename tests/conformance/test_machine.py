@@ -5,9 +5,11 @@ A failure prints the shortest sequence of commands that Hypothesis found, and a 
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,11 +17,13 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.memory import MemoryBackend
+from clawproof_langgraph.backends.redis import RedisBackend
 from clawproof_langgraph.backends.sqlite import SqliteBackend
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.faces import AsyncFace, Face, SyncFace
 from clawproof_langgraph.testing.machine import granting_machine
 from clawproof_langgraph.testing.safety import safety_machine
+from tests.servers import Server
 
 # A slow machine is no failure, and neither is a rule that is seldom in force.
 PATIENT = settings(stateful_step_count=50, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
@@ -41,10 +45,32 @@ class SqliteInFolder(SqliteBackend):
         self._folder.cleanup()
 
 
+class RedisInNamespace(RedisBackend):
+    """A backend in a namespace of its own on the worker's server."""
+
+    server: ClassVar[Server]
+    _numbers = itertools.count()
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(self.server.url, f"machine-{next(self._numbers)}", clock=clock)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def server(redis_server: Server) -> None:
+    RedisInNamespace.server = redis_server
+
+
 BACKENDS = pytest.mark.parametrize(
     ("make_backend", "face", "examples"),
-    [(memory, SyncFace, 300), (memory, AsyncFace, 50), (SqliteInFolder, SyncFace, 80), (SqliteInFolder, AsyncFace, 20)],
-    ids=["memory", "memory async", "sqlite", "sqlite async"],
+    [
+        (memory, SyncFace, 300),
+        (memory, AsyncFace, 50),
+        (SqliteInFolder, SyncFace, 80),
+        (SqliteInFolder, AsyncFace, 20),
+        (RedisInNamespace, SyncFace, 80),
+        (RedisInNamespace, AsyncFace, 20),
+    ],
+    ids=["memory", "memory async", "sqlite", "sqlite async", "redis", "redis async"],
 )
 MakeBackend = Callable[[ManualClock], Backend]
 

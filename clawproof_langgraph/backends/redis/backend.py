@@ -1,0 +1,220 @@
+"""The Redis backend: each command is one script, sent by this thread or by this event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import Any, Final
+
+from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
+from clawproof_langgraph.backends.clocks import Clock
+from clawproof_langgraph.backends.forks import start_anew_in_children
+from clawproof_langgraph.backends.redis import encoding
+from clawproof_langgraph.backends.redis.bells import RedisBells
+from clawproof_langgraph.backends.redis.checks import check
+from clawproof_langgraph.backends.redis.connections import Again, Connections
+from clawproof_langgraph.backends.redis.encoding import Argument
+from clawproof_langgraph.backends.redis.keys import keys_of
+from clawproof_langgraph.backends.redis.scripts import script
+from clawproof_langgraph.backends.redis.servers import Server
+from clawproof_langgraph.errors import ConfigurationError
+from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.model import (
+    Begin,
+    BeginReply,
+    Fact,
+    Granted,
+    Renew,
+    Renewed,
+    Resolve,
+    Settle,
+    SettleReply,
+    Snapshot,
+    Sweep,
+    Swept,
+    Withdraw,
+)
+
+_PAGE: Final = 500
+"""Entries of the log that are read at a time."""
+_REMEMBERED: Final = 10_000
+"""The most requests that are remembered until they settle, so that their end need not be told what they were."""
+
+
+class RedisBackend(Backend):
+    """Coordinates the machines that share a Redis or Valkey server.
+
+    Args:
+        url: where the server is.
+        namespace: nothing is shared between namespaces.
+        eviction: `refuse` a server that drops keys when it is short of memory, or `allow` it.
+        clock: what the store goes by; None for the server's own clock.
+
+    Raises:
+        ConfigurationError: the URL, or the server behind it, cannot be used.
+        BackendUnavailable: the server cannot be reached.
+    """
+
+    def __init__(
+        self, url: str, namespace: str = "default", *, eviction: str = "refuse", clock: Clock | None = None
+    ) -> None:
+        if eviction not in ("refuse", "allow"):
+            raise ConfigurationError(f'eviction="{eviction}" is not known; use "refuse" or "allow".')
+        self._keys, self._clock = keys_of(namespace), clock
+        self._granted: dict[str, Begin] = {}
+        self._connections = Connections(Server(url))
+        self.name = self._connections.server.name
+        self._bells = RedisBells(self._connections, self._keys.bells)
+        self._connections.once(lambda client: check(client, self.name, eviction=eviction))
+        self._secret = self._connections.made_once(self._keys.secret, secrets.token_bytes(32))
+        start_anew_in_children(self)
+
+    def start_anew(self) -> None:
+        """Open connections of its own in a forked child."""
+        self._connections.start_anew()
+        self._bells = RedisBells(self._connections, self._keys.bells)
+
+    @property
+    def secret(self) -> bytes:
+        return self._secret
+
+    # --- commands -----------------------------------------------------------------------------------------------
+
+    def begin(self, ask: Begin) -> BeginReply:
+        return self._begun(ask, self._run("begin", _asked(ask), lambda: self._again(ask)))
+
+    def settle(self, end: Settle) -> SettleReply:
+        return SettleReply(self._run("settle", self._ended(end), lambda: self._ended_again(end)).decode())
+
+    def renew(self, beat: Renew) -> Renewed:
+        return encoding.renewed(self._run_beside("renew", encoding.of_renew(beat)))
+
+    def withdraw(self, leave: Withdraw) -> None:
+        self._run("withdraw", encoding.of_withdraw(leave))
+
+    def sweep(self, terms: Sweep) -> Swept:
+        return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms)))
+
+    def record(self, fact: Fact) -> None:
+        reply = self._run(*encoding.of_fact(fact))
+        if isinstance(fact, Resolve):
+            encoding.check_resolved(reply)
+
+    def events(self, wanted: EventFilter) -> list[Event]:
+        found: list[Event] = []
+        after = wanted.after
+        while page := self._connections.command("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE):
+            after = _gather(page, wanted, found)
+            if len(page) < _PAGE or len(found) >= wanted.limit:
+                break
+        return found[: wanted.limit]
+
+    def snapshot(self) -> Snapshot:
+        return encoding.snapshot_of(self._run("snapshot", []))
+
+    async def abegin(self, ask: Begin) -> BeginReply:
+        return self._begun(ask, await self._arun("begin", _asked(ask), lambda: self._again(ask)))
+
+    async def asettle(self, end: Settle) -> SettleReply:
+        reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end))
+        return SettleReply(reply.decode())
+
+    async def awithdraw(self, leave: Withdraw) -> None:
+        await self._arun("withdraw", encoding.of_withdraw(leave))
+
+    async def arecord(self, fact: Fact) -> None:
+        reply = await self._arun(*encoding.of_fact(fact))
+        if isinstance(fact, Resolve):
+            encoding.check_resolved(reply)
+
+    async def aevents(self, wanted: EventFilter) -> list[Event]:
+        found: list[Event] = []
+        after = wanted.after
+        while page := await self._connections.acommand("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE):
+            after = _gather(page, wanted, found)
+            if len(page) < _PAGE or len(found) >= wanted.limit:
+                break
+        return found[: wanted.limit]
+
+    async def asnapshot(self) -> Snapshot:
+        return encoding.snapshot_of(await self._arun("snapshot", []))
+
+    def _run(self, name: str, arguments: Sequence[Argument], again: Again | None = None) -> Any:
+        return self._connections.run(script(name), self._keys.scripts, [*self._times(), *arguments], again)
+
+    def _run_beside(self, name: str, arguments: Sequence[Argument]) -> Any:
+        """Run what the heartbeat asks for, on a connection of its own."""
+        return self._connections.run_beside(script(name), self._keys.scripts, [*self._times(), *arguments])
+
+    async def _arun(self, name: str, arguments: Sequence[Argument], again: Again | None = None) -> Any:
+        sent = self._connections.arun(script(name), self._keys.scripts, [*self._times(), *arguments], again)
+        return await _carried_through(sent)
+
+    def _begun(self, ask: Begin, reply: Any) -> BeginReply:
+        answer = encoding.begun(ask, reply)
+        if isinstance(answer, Granted) and answer.key == ask.key and not answer.attempt:
+            self._granted[ask.owner] = ask
+            if len(self._granted) > _REMEMBERED:
+                del self._granted[next(iter(self._granted))]
+        return answer
+
+    def _ended(self, end: Settle) -> list[Argument]:
+        return encoding.of_settle(end, self._granted.pop(end.owner, None))
+
+    def _ended_again(self, end: Settle) -> list[Argument]:
+        return [*self._times(), *encoding.of_settle(end, repeated=True)]
+
+    def _again(self, ask: Begin) -> list[Argument]:
+        """Repeat a request of which the reply was lost: it may have been granted, or be in the queue."""
+        return [*self._times(), *encoding.of_begin(ask._replace(repeated=True))]
+
+    def _times(self) -> tuple[Argument, ...]:
+        times = ("", "") if self._clock is None else (self._clock.time(), self._clock.ticks())
+        return (*times, self._keys.bells)
+
+    # --- bells --------------------------------------------------------------------------------------------------
+
+    def take_bell(self) -> Bell:
+        return self._bells.of_threads
+
+    def give_bell(self, bell: Bell) -> None:
+        pass
+
+    def loop_bell(self) -> AsyncBell:
+        return self._bells.of_loop()
+
+    def ring(self, address: str, owner: str) -> None:
+        self._bells.ring(address, owner)
+
+    def close(self) -> None:
+        self._bells.close()
+        self._connections.close()
+
+
+def _asked(ask: Begin) -> list[Argument]:
+    return encoding.of_begin(ask) if ask.repeated else encoding.of_first_begin(ask)
+
+
+def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int:
+    """Read the events of a page that are wanted, and tell how far it reaches."""
+    for entry in page:
+        found += [event for event in encoding.events_of(entry) if event.cursor > wanted.after and wanted.admits(event)]
+    return int(page[-1][0].partition(b"-")[0])
+
+
+async def _carried_through(sent: Any) -> Any:
+    """Wait for a command that is over when its caller goes on, even one that is cancelled.
+
+    A withdrawal that overtook its begin would leave a grant behind.
+    """
+    task = asyncio.ensure_future(sent)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:  # cancelled again: the command still takes but a moment
+                continue
+        raise

@@ -1,0 +1,192 @@
+"""Sending commands: to a client of this process or of the running event loop, again after a failure that passes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Any, Final
+
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+
+from clawproof_langgraph.backends.redis.encoding import Argument
+from clawproof_langgraph.backends.redis.faults import is_passing, mapped
+from clawproof_langgraph.backends.redis.scripts import Script
+from clawproof_langgraph.backends.redis.servers import Client, Server
+from clawproof_langgraph.errors import BackendUnavailable
+
+FAULTS: Final = (RedisError, RedisClusterException, OSError)
+"""What redis-py raises."""
+PATIENCE: Final = 10.0
+"""Seconds for which a command is sent again, such as while a replica takes over."""
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.5
+
+Again = Callable[[], Sequence[Argument]]
+"""Makes the arguments of a command that is sent again; the first time is none of its business."""
+
+
+class _Lazy:
+    """A client that is made when it is needed first: that of a Cluster asks for its nodes at once, and may fail."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._made: Client = None
+        self._lock = threading.Lock()
+
+    def client(self) -> Client:
+        if self._made is None:
+            with self._lock:
+                if self._made is None:
+                    self._made = self._server.client()
+        return self._made
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+
+class Connections:
+    """The connections of a backend in this process.
+
+    Args:
+        server: where they lead.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._closed = False
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget all connections: in a forked child they are the parent's."""
+        self._commands, self._renewals = _Lazy(self.server), _Lazy(self.server)
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Client, AsyncIterator[None]]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def run(self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None) -> Any:
+        """Run a script; `again` gives its arguments where it may have been run already."""
+        return self._patiently(
+            lambda arguments: _evaluate(self._commands.client(), script, keys, arguments), first, again
+        )
+
+    def run_beside(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Run a script on a connection that the commands of busy threads do not use."""
+        return self._patiently(lambda arguments: _evaluate(self._renewals.client(), script, keys, arguments), arguments)
+
+    async def arun(
+        self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None
+    ) -> Any:
+        """Do what `run` does, on an event loop."""
+        return await self._apatiently(lambda arguments: self._aevaluate(script, keys, arguments), first, again)
+
+    def command(self, *arguments: Argument) -> Any:
+        """Send one command that may be carried out twice."""
+        return self._patiently(lambda arguments: self._commands.client().execute_command(*arguments), arguments)
+
+    async def acommand(self, *arguments: Argument) -> Any:
+        """Do what `command` does, on an event loop."""
+        return await self._apatiently(self._asend, arguments)
+
+    async def _asend(self, arguments: Sequence[Argument]) -> Any:
+        return await (await self._of_loop()).execute_command(*arguments)
+
+    async def _aevaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        execute = (await self._of_loop()).execute_command
+        try:
+            return await execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await execute("EVAL", script.text, len(keys), *keys, *arguments)
+
+    def _patiently(
+        self, send: Callable[[Sequence[Argument]], Any], arguments: Sequence[Argument], again: Again | None = None
+    ) -> Any:
+        pauses = _pauses()
+        while True:
+            self._check_open()
+            try:
+                return send(arguments)
+            except FAULTS as exc:
+                pause = next(pauses) if is_passing(exc) else None
+                if pause is None:
+                    raise mapped(exc, self.server.name) from exc
+            time.sleep(pause)
+            arguments = again() if again else arguments
+
+    async def _apatiently(
+        self,
+        send: Callable[[Sequence[Argument]], Awaitable[Any]],
+        arguments: Sequence[Argument],
+        again: Again | None = None,
+    ) -> Any:
+        pauses = _pauses()
+        while True:
+            self._check_open()
+            try:
+                return await send(arguments)
+            except FAULTS as exc:
+                pause = next(pauses) if is_passing(exc) else None
+                if pause is None:
+                    raise mapped(exc, self.server.name) from exc
+            await asyncio.sleep(pause)
+            arguments = again() if again else arguments
+
+    def once(self, ask: Callable[[Client], None]) -> None:
+        """Ask something of the server that may be asked twice."""
+        self._patiently(lambda _: ask(self._commands.client()), ())
+
+    def made_once(self, key: str, value: bytes) -> bytes:
+        """Write a key that does not exist, and read what it holds."""
+        self.command("SET", key, value, "NX")
+        found: bytes = self.command("GET", key)
+        return found
+
+    async def _of_loop(self) -> Client:
+        loop = asyncio.get_running_loop()
+        found = self._loops.get(loop)
+        if found is None:
+            client = self.server.aclient()
+            living = _as_long_as_its_loop(client)
+            self._loops[loop] = client, living
+            await anext(living)
+            return client
+        return found[0]
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BackendUnavailable.after_close(self.server.name)
+
+    def close(self) -> None:
+        """Close them all."""
+        self._closed = True
+        self._commands.close()
+        self._renewals.close()
+
+
+def _evaluate(client: Client, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+    try:
+        return client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+    except NoScriptError:  # a new server, or one that has forgotten it
+        return client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
+
+
+async def _as_long_as_its_loop(client: Client) -> AsyncIterator[None]:
+    """Close a client with its event loop, which ends its async generators before it is closed itself."""
+    try:
+        yield
+    finally:
+        await client.aclose()
+
+
+def _pauses() -> Iterator[float | None]:
+    """Give the seconds to wait before each further attempt, and None once it is in vain."""
+    end, pause = time.monotonic() + PATIENCE, _FIRST_PAUSE
+    yield 0.0  # a connection that was idle may be gone, though the server is not
+    while time.monotonic() + pause < end:
+        yield random.uniform(pause / 2, pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    yield None

@@ -1,0 +1,40 @@
+"""The names of a namespace's keys, all in one hash slot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clawproof_langgraph.errors import ConfigurationError
+
+_KINDS = ("state", "index", "ends", "ages", "log")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of a namespace.
+
+    Args:
+        scripts: those that each script gets, in its order.
+        log: the stream.
+        secret: what its fingerprints are keyed with.
+        bells: what the names of bells begin with.
+    """
+
+    scripts: tuple[str, ...]
+    log: str
+    secret: str
+    bells: str
+
+
+def keys_of(namespace: str) -> Keys:
+    """Name the keys of a namespace.
+
+    Raises:
+        ConfigurationError: it holds braces, which say what decides about the hash slot of a key.
+    """
+    if "{" in namespace or "}" in namespace:
+        raise ConfigurationError(
+            f'The namespace "{namespace}" has braces, which Redis takes for a hash tag; name it without them.'
+        )
+    prefix = f"clawproof:{{{namespace}}}:"
+    return Keys(tuple([prefix + kind for kind in _KINDS]), prefix + "log", prefix + "secret", prefix + "bell:")

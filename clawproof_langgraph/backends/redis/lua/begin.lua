@@ -1,0 +1,112 @@
+-- Grants, queues or answers a request.
+--
+-- parts: step begin_free state log requests leases queue records judging granting
+-- ARGV   from 4 on: a request (requests.lua); if it wants all its resources alone, then what `begin_free` needs: agent,
+--        thread, owner, key and resources as JSON, the tool as JSON, ttl, whether it has locks (1 or 0), key, and the fields of
+--        the state that stand in its way if there are any
+-- reply  granted, owner, fence, key, attempt, in_doubt, asked
+--        queued, resource, agent, owner, tool, look_again, on_key, alive, own
+--        replay, key, result, rejected, asked
+--        held, key, tool, fence, asked
+--        killed, agent, reason, by, at
+--        mismatch, key, tool
+
+local POLL = 3        -- seconds after which a waiter behind other waiters asks again, should every bell be lost
+local LIFE_POLL = 0.5 -- seconds after which a waiter looks whether a holder that may be dead has shown life
+local OWN_POLL = 0.05 -- the same for a holder of its own session, which was asked to renew
+
+local function queued(ask, obstacle, arrived)
+  local holder = obstacle.holder
+  local other = (holder or obstacle.waiter).ask
+  local name, on_key, on_scope = obstacle.name, is_key(obstacle.name), is_scope(obstacle.name)
+  local shown = on_scope and other.tool .. ' with the same arguments' or on_key and sub(name, 5) or name
+  local look_again, alive, own = POLL, 0, 0
+  if holder then
+    look_again = max(holder.expires - ticks, 0)
+    if on_scope or (on_key and ask.ancestors ~= '') then
+      -- Whether this one lives decides what is to be done, so it is looked at again soon.
+      alive, own = holder.seen > arrived and 1 or 0, other.session == ask.session and 1 or 0
+      look_again = min(look_again, own == 1 and OWN_POLL or LIFE_POLL)
+    end
+  end
+  return {'queued', shown, other.agent, other.owner, other.tool, precisely(look_again), on_key and 1 or 0, alive, own}
+end
+
+local function leave(handed, waiter)
+  if handed then release(handed) end
+  if waiter then leave_queue(waiter) end
+end
+
+local function same(one, other)
+  return table.concat(one, '\n') == table.concat(other, '\n')
+end
+
+local function wait(ask, wants, waiter)
+  if not waiter then
+    enqueue(ask, wants)
+  elseif not same(waiter.wants, wants) then
+    leave_queue(waiter)
+    enqueue(ask, wants)
+  else
+    show_life(ask.session)
+  end
+end
+
+local function claim(ask, wants, record, handed)
+  for _, want in ipairs(wants) do -- readers are handed over in steps of a bounded size; each claim starts the next
+    if is_shared(want) then freed[#freed + 1] = name_of(want) end
+  end
+  return grant(ask, wants, record, handed)
+end
+
+local function take_turn(asked, handed)
+  local waiter = asked.repeated and not handed and waiter_of(asked.owner)
+  local arrived = waiter and waiter.arrived or ticks
+  -- A grant that was claimed too late, or turns out to be for another key, is given up. Its owner may still take what is
+  -- free before those who wait, and has to queue up again for what is not.
+  local place = waiter and waiter.place or handed and BEFORE_ORDINARY or LAST_PLACE
+  while true do
+    local answer, ask, wants, record = judge(asked)
+    if answer then
+      leave(handed, waiter)
+      return answer
+    end
+    asked = ask
+    if handed and same(handed.wants, wants) and not is_over(handed) then return claim(ask, wants, record, handed) end
+    if handed then
+      release(handed)
+      handed = nil
+    end
+    local obstacle = first_conflict(ask, wants, place, arrived)
+    if not obstacle then
+      leave(nil, waiter)
+      return grant(ask, wants, record)
+    end
+    if not end_if_dead(obstacle) then
+      wait(ask, wants, waiter)
+      return queued(ask, obstacle, arrived)
+    end
+  end
+end
+
+local ask = request_from(4)
+local wanted = {'c'}
+for _, want in ipairs(all_wants(ask)) do wanted[#wanted + 1] = 'r' .. name_of(want) end
+if ask.agent ~= '' then wanted[#wanted + 1] = 'k' .. ask.agent end
+if ask.scope ~= '' then wanted[#wanted + 1] = 'u' .. ask.scope end
+if ask.key ~= '' then wanted[#wanted + 1] = 'd' .. ask.key end
+if ask.repeated then
+  wanted[#wanted + 1] = 'l' .. ask.owner
+  wanted[#wanted + 1] = 'w' .. ask.owner
+end
+read_ahead(wanted)
+
+local lease = ask.repeated and lease_of(ask.owner)
+if lease and lease.claimed then -- the reply to an earlier begin was lost; its TTL counts from this one
+  lease.expires, lease.seen = ticks + ask.ttl, ticks
+  put_lease(lease)
+  return finish(granted(ask, lease, lease.attempt > 0 and record_of(lease.ask.key)))
+end
+local reply = take_turn(ask, lease)
+hand_on()
+return finish(reply)

@@ -1,0 +1,45 @@
+-- The log: a stream with one entry for each step, whose id is the cursor of the step's last event. Its fields are the
+-- events in order: how far before that cursor each is, and a JSON array of type, agent, thread, call, key, resources (a
+-- line for each), fence, date and data.
+--
+-- A fence is the cursor of the event that tells of its grant: beyond all before, and not before the date in µs.
+--
+-- c  the cursor of the newest event, and how many events are kept
+
+local cursor, kept_events
+local appended = {}
+
+local function read_clock()
+  if cursor then return end
+  local last, count = string.match(read('c') or '0 0', '(%d+) (%d+)')
+  cursor, kept_events = tonumber(last), tonumber(count)
+end
+
+local function write_clock()
+  write('c', exactly(cursor) .. ' ' .. exactly(kept_events))
+end
+
+local function next_cursor()
+  read_clock()
+  return max(cursor + 1, floor(now * 1000000))
+end
+
+-- about: agent, thread, owner, key.  data: a JSON object without its braces.
+local function tell(kind, about, names, fence, data)
+  cursor = next_cursor()
+  local first = text({kind, about.agent or '', about.thread or '', about.owner or '', about.key or '', names})
+  local entry = sub(first, 1, -2) .. ',"' .. exactly(fence) .. '","' .. precisely(now) .. '",{' .. (data or '') .. '}]'
+  appended[#appended + 1] = {cursor, entry}
+end
+
+local function write_log()
+  if #appended == 0 then return end
+  local entry = {}
+  for _, each in ipairs(appended) do
+    entry[#entry + 1] = exactly(cursor - each[1])
+    entry[#entry + 1] = each[2]
+  end
+  call('XADD', LOG, exactly(cursor) .. '-0', unpack(entry))
+  kept_events = kept_events + #appended
+  write_clock()
+end

@@ -1,0 +1,36 @@
+"""The commands as Lua scripts: each is a file, with the parts that its header names put before it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+_FOLDER: Final = files(__package__) / "lua"
+_PARTS: Final = "-- parts: "
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A command as the server runs it.
+
+    Args:
+        text: the whole script.
+        sha: the name under which the server keeps it.
+    """
+
+    text: str
+    sha: str
+
+
+@cache
+def script(name: str) -> Script:
+    """Put the script of a command together."""
+    command = (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
+    header = next(line for line in command.splitlines() if line.startswith(_PARTS))
+    parts = [(_FOLDER / "parts" / f"{part}.lua").read_text(encoding="utf-8") for part in header[len(_PARTS) :].split()]
+    text = "\n".join([*parts, command])
+    # The server's name for a script is the SHA-1 of its text; nothing rests on its strength.
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
