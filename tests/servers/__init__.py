@@ -44,6 +44,10 @@ class Server:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    def restart(self, *options: str) -> None:
+        """Start it again on the same port and files, after it was killed."""
+        self.process = _run(self.port, self.folder.name, *options)
+
     def stop(self) -> None:
         """Stop it, and delete its files."""
         self.process.kill()
@@ -54,11 +58,10 @@ class Server:
 def start_server(*options: str, password: str | None = None, cluster: bool = False) -> Server:
     """Start a server that answers."""
     folder, port = tempfile.TemporaryDirectory(), free_port()
-    command = [server_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder.name, "--save", ""]
     bus = free_port() if cluster else 0
     if cluster:
-        command += ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+        options = (*options, "--cluster-enabled", "yes", "--cluster-port", str(bus))
+    process = _run(port, folder.name, *options)
     client = redis.Redis(port=port, password=password)
 
     def answers() -> bool:
@@ -71,3 +74,8 @@ def start_server(*options: str, password: str | None = None, cluster: bool = Fal
     wait_until(answers)
     client.close()
     return Server(port, process, folder, bus)
+
+
+def _run(port: int, folder: str, *options: str) -> subprocess.Popen[bytes]:
+    command = [server_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", *options]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
