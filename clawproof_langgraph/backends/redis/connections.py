@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
@@ -41,7 +42,7 @@ class _Lazy:
         if self._made is None:
             with self._lock:
                 if self._made is None:
-                    self._made = self._server.client()
+                    self._made = self._server.sender()
         return self._made
 
     def close(self) -> None:
@@ -137,7 +138,12 @@ class Connections:
 
     def once(self, ask: Callable[[Client], None]) -> None:
         """Ask something of the server that may be asked twice."""
-        self._patiently(lambda _: ask(self._commands.client()), ())
+
+        def asked(_: Sequence[Argument]) -> None:
+            with contextlib.closing(self.server.client()) as client:
+                ask(client)
+
+        self._patiently(asked, ())
 
     def made_once(self, key: str, value: bytes) -> bytes:
         """Write a key that does not exist, and read what it holds."""
@@ -149,7 +155,7 @@ class Connections:
         loop = asyncio.get_running_loop()
         found = self._loops.get(loop)
         if found is None:
-            client = self.server.aclient()
+            client = self.server.asender()
             living = _as_long_as_its_loop(client)
             self._loops[loop] = client, living
             await anext(living)

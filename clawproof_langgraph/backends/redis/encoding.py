@@ -211,11 +211,13 @@ def check_resolved(reply: Sequence[bytes]) -> None:
             raise unresolvable.lease_ended(key)
 
 
-def events_of(entry: tuple[bytes, Mapping[bytes, bytes]]) -> list[Event]:
+def events_of(entry: Sequence[Any]) -> list[Event]:
     """Read the events of one entry of the log."""
     name, parts = entry
     last, found = int(name.partition(b"-")[0]), []
-    for before, text in parts.items():
+    # The client of a Cluster makes a dict of them.
+    pairs = parts.items() if isinstance(parts, dict) else zip(parts[::2], parts[1::2], strict=True)
+    for before, text in pairs:
         kind, agent, thread, call, key, names, fence, date, data = json.loads(text)
         resources = tuple(names.split("\n")) if names else ()
         cursor = last - int(before)
