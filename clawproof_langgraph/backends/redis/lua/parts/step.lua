@@ -35,3 +35,8 @@ if not now then
   now = time[1] + time[2] / 1000000
   ticks = now
 end
+
+local function exactly(number) return format('%.0f', number) end
+local function precisely(number) return format('%.17g', number) end
+local function seconds(number) return format('%.6f', number) end
+local function text(value) return cjson.encode(value) end
