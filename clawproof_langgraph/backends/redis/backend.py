@@ -193,7 +193,7 @@ class RedisBackend(Backend):
 
 
 def _asked(ask: Begin) -> list[Argument]:
-    return encoding.of_begin(ask) if ask.repeated else encoding.of_first_begin(ask)
+    return encoding.of_fast_begin(ask)
 
 
 def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int:

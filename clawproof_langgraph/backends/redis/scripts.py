@@ -10,7 +10,7 @@ from typing import Final
 
 _FOLDER: Final = files(__package__) / "lua"
 _PARTS: Final = "-- parts: "
-_OPEN: Final = ("step", "begin_free", "settle_free")
+_OPEN: Final = ("step", "begin_fast", "settle_fast")
 """The parts that are no tables of functions: what all others stand on, and what may answer before them."""
 
 

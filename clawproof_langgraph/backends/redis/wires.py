@@ -41,7 +41,10 @@ class Wires:
         except IndexError:
             connection = self._pool.get_connection()
         try:
-            connection.send_command(*command)
+            if _pack is None:
+                connection.send_command(*command)
+            else:
+                connection.send_packed_command([_pack(command)])
             reply = connection.read_response()
         except ResponseError as exc:
             if isinstance(exc, ReadOnlyError):  # a master that has become a replica

@@ -1,9 +1,10 @@
 -- Grants, queues or answers a request.
 --
--- parts: step begin_free fields log requests leases queue records judging granting
--- ARGV   from 4 on: a request (requests.lua); if it wants all its resources alone, then what `begin_free` needs: agent,
---        thread, owner, key and resources as JSON, the tool as JSON, ttl, whether it has locks (1 or 0), key, and the fields of
---        the state that stand in its way if there are any
+-- parts: step begin_fast fields log requests leases queue records judging granting
+-- ARGV   from 4 on: a request (requests.lua); if it wants all its resources alone, then what `begin_fast` needs: agent,
+--        thread, owner, key and resources as JSON, the tool as JSON, ttl, whether it has locks (1 or 0), session, key,
+--        whether it is nested (1 or 0), how many resources it has, and the fields of the state where they would be found,
+--        and where something would be known of its scope, key and agent
 -- reply  granted, owner, fence, key, attempt, in_doubt, asked
 --        queued, resource, agent, owner, tool, look_again, on_key, alive, own
 --        replay, key, result, rejected, asked

@@ -1,6 +1,6 @@
 -- Ends a lease, records how the call came out, and hands its resources on.
 --
--- parts: step settle_free fields log requests leases queue records judging granting outcomes
+-- parts: step settle_fast fields log requests leases queue records judging granting outcomes
 -- ARGV   from 4 on: an outcome (outcomes.lua)
 -- reply  settled, late (the lease had ended) or gone (and somebody else knows better)
 

@@ -80,7 +80,7 @@ end
 -- Ends the run of a call whose lease has expired: nobody may overrule what it leaves behind without knowing it.
 function granting.end_dead_run(key)
   if key == '' then return end
-  local row = leases.row(requests.KEY .. key)
+  local row = leases.row(KEY .. key)
   for i = 3, #row do
     local lease = leases.of(row[i])
     if lease and leases.is_over(lease) then granting.expire(lease) end

@@ -21,7 +21,7 @@ end
 
 -- Tells whether the call of a key is being run, for the first time or again.
 function judging.is_running(key)
-  local row = leases.row(requests.KEY .. key)
+  local row = leases.row(KEY .. key)
   for i = 3, #row do
     local lease = leases.of(row[i])
     if lease and lease.claimed and not leases.is_over(lease) then return true end

@@ -1,7 +1,7 @@
 -- How a call came out, as `settle` carries it, and what becomes of its record.
 
 -- ARGV from `at`: owner, fence, state (empty for a plain lock), key, has_result (1 or 0), result, touched, is_open,
--- attempt, error, by, facts (a JSON object without its braces, after a comma if there are any), repeated (1 or 0), what `settle_free` needs
+-- attempt, error, by, facts (a JSON object without its braces, after a comma if there are any), repeated (1 or 0), what `settle_fast` needs
 -- (agent, thread, owner, key and resources as JSON, empty if not known; the second line of the record; the tool as JSON;
 -- whether it has locks; how many fields of the state it holds; those), and of each domain event its type and its data
 function outcomes.from_arguments(at)

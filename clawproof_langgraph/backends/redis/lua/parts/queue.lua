@@ -3,9 +3,7 @@
 --
 -- w<owner>  place and arrived, separated by a space; in a second line what is kept of the request
 
-local NESTED, ORDINARY = '0', '1'
 queue.BEFORE_ORDINARY, queue.LAST_PLACE = ORDINARY, '2'
-local LIFE_STEP = 0.25
 
 function queue.of(owner)
   local kept = fields.read('w' .. owner)

@@ -5,11 +5,8 @@
 -- key, scope, fingerprint, ancestors (outermost first, separated by spaces), bell, expected, lineage, wants (texts: x or s
 -- for the mode, and the resource).
 
-local SCOPE = '\244\143\191\190'
-requests.KEY = '\244\143\191\191'
-
 function requests.is_scope(name) return sub(name, 1, 4) == SCOPE end
-function requests.is_key(name) return sub(name, 1, 4) == requests.KEY end
+function requests.is_key(name) return sub(name, 1, 4) == KEY end
 
 function requests.name_of(want) return sub(want, 2) end
 function requests.is_shared(want) return sub(want, 1, 1) == 's' end
@@ -19,7 +16,7 @@ function requests.all_wants(ask)
   local wants = {}
   for i, want in ipairs(ask.wants) do wants[i] = want end
   if ask.scope ~= '' then wants[#wants + 1] = 'x' .. SCOPE .. ask.scope end
-  if ask.key ~= '' then wants[#wants + 1] = 'x' .. requests.KEY .. ask.key end
+  if ask.key ~= '' then wants[#wants + 1] = 'x' .. KEY .. ask.key end
   return wants
 end
 
