@@ -77,7 +77,7 @@ def of_fast_begin(ask: Begin) -> list[Argument]:
     known = [kind + name for kind, name in (("u", ask.scope), ("d", ask.key), ("k", ask.agent)) if name]
     tool = to_json(ask.tool) if ask.tool else b""
     has_locks, is_nested = int(bool(ask.wants)), int(bool(ask.ancestors))
-    facts = [_about(ask), tool, ask.ttl, has_locks, ask.session, ask.key, is_nested, len(rows)]
+    facts: list[Argument] = [_about(ask), tool, ask.ttl, has_locks, ask.session, ask.key, is_nested, len(rows)]
     return [*arguments, *facts, *rows, *known]
 
 
