@@ -55,19 +55,33 @@ end
 
 local KEPT = {in_doubt = true, suspended = true}
 
+-- The keys of the records that were not changed for so long, as far as they were noted.
+local function old_ages()
+  local old, wanted = {}, {}
+  for i, each in ipairs(call('LRANGE', AGES, 0, limit - 1)) do
+    local date, key = string.match(each, '^(%S+) (.*)$')
+    if tonumber(date) > now - keep_results then break end
+    old[i], wanted[i] = {date = tonumber(date), key = key}, 'd' .. key
+  end
+  if #old > 0 then
+    call('LPOP', AGES, #old)
+    fields.read_ahead(wanted)
+  end
+  return old
+end
+
 -- A call that turned out to be another is known as long as that one is. What is kept is looked at again after as long.
 local function sweep_records()
-  local old, count = call('ZRANGEBYSCORE', AGES, '-inf', now - keep_results, 'LIMIT', 0, limit), 0
-  local wanted = {}
-  for i, key in ipairs(old) do wanted[i] = 'd' .. key end
-  if #wanted > 0 then fields.read_ahead(wanted) end
-  for _, key in ipairs(old) do
-    local record = records.of(key)
-    if KEPT[record.state] or (record.same_as ~= '' and fields.read('d' .. record.same_as)) then
-      call('ZADD', AGES, now, key)
-    else
-      records.drop(record)
-      count = count + 1
+  local old, count = old_ages(), 0
+  for _, each in ipairs(old) do
+    local record = records.of(each.key)
+    if record and record.updated_at <= each.date then -- else it is gone, or was changed later
+      if KEPT[record.state] or (record.same_as ~= '' and fields.read('d' .. record.same_as)) then
+        records.note_age(each.key, now)
+      else
+        records.drop(record)
+        count = count + 1
+      end
     end
   end
   return count, #old

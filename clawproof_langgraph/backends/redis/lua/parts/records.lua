@@ -38,6 +38,9 @@ local function forget_unsettled(record)
   if call('ZREM', INDEX, unsettled_member(record)) == 1 then count_unsettled(record.scope, -1) end
 end
 
+-- Notes when a record was changed. What was noted of it before stays, and is passed over when its time has come.
+function records.note_age(key, date) call('RPUSH', AGES, precisely(date) .. ' ' .. key) end
+
 -- earlier: what is replaced, false for nothing
 function records.put(record, earlier)
   local row = {
@@ -49,14 +52,13 @@ function records.put(record, earlier)
     record.doubted_before and 1 or 0, record.touched and 1 or 0, record.result and 1 or 0
   )
   fields.write('d' .. record.key, head .. text(row) .. '\n' .. (record.result or ''))
-  call('ZADD', AGES, record.updated_at, record.key)
+  records.note_age(record.key, record.updated_at)
   if earlier and earlier.touched then forget_unsettled(earlier) end
   if record.touched then index_unsettled(record) end
 end
 
 function records.drop(record)
   fields.write('d' .. record.key, false)
-  call('ZREM', AGES, record.key)
   if record.touched then forget_unsettled(record) end
 end
 

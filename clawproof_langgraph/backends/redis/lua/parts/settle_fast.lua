@@ -109,7 +109,7 @@ if ARGV[17] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' an
       set[#set + 1] = 'd' .. key
       set[#set + 1] = 'done ' .. fence .. ' ' .. ARGV[12] .. ' ' .. precisely(fence / 1000000) .. ' ' .. date .. ' 0 0 ' .. ARGV[8]
         .. '\n' .. ARGV[18] .. '\n' .. ARGV[9]
-      call('ZADD', AGES, date, key)
+      call('RPUSH', AGES, date .. ' ' .. key)
     end
     call('HSET', STATE, unpack(set))
     return 'settled'

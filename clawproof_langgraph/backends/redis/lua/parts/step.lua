@@ -19,7 +19,7 @@
 --                    u<scope> <first_at> <key>        calls that may have had their effect
 --                    k<agent>                         agents that are stopped
 --   3 ends   zset    l<owner>, s<session> by the time at which they end
---   4 ages   zset    key by the time at which its record was last changed
+--   4 ages   list    when a record was changed, a space, and its key, as it happened (records.lua)
 --   5 log    stream  one entry for each step that has events (log.lua)
 -- None of them expires: a lease that went away with its time would leave no doubt behind. What is over is swept.
 --
