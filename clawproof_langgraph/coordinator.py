@@ -203,20 +203,31 @@ class Coordinator:
     # --- the admin face -----------------------------------------------------------------------------------------
 
     def kill(self, agent: str, *, reason: str = "", by: str = "") -> None:
-        """Stop an agent: its tools are refused from now on, and `check()` in a running one raises AgentKilled."""
-        self._backend.record(Kill(_agent(agent), reason, by))
+        """Stop an agent: its tools are refused from now on, and `check()` in a running one raises AgentKilled.
+
+        Running calls are told at once where the store can push, else at their next heartbeat.
+        """
+        name = _agent(agent)
+        self._backend.record(Kill(name, reason, by))
+        self._heartbeat.hear(name)
 
     async def akill(self, agent: str, *, reason: str = "", by: str = "") -> None:
         """Do what `kill` does, from an event loop."""
-        await self._backend.arecord(Kill(_agent(agent), reason, by))
+        name = _agent(agent)
+        await self._backend.arecord(Kill(name, reason, by))
+        self._heartbeat.hear(name)
 
     def revive(self, agent: str, *, by: str = "") -> None:
-        """Let a stopped agent go on."""
-        self._backend.record(Revive(_agent(agent), by))
+        """Let a stopped agent go on; `check()` in a call that still runs passes again."""
+        name = _agent(agent)
+        self._backend.record(Revive(name, by))
+        self._heartbeat.hear(name)
 
     async def arevive(self, agent: str, *, by: str = "") -> None:
         """Do what `revive` does, from an event loop."""
-        await self._backend.arecord(Revive(_agent(agent), by))
+        name = _agent(agent)
+        await self._backend.arecord(Revive(name, by))
+        self._heartbeat.hear(name)
 
     def killed(self) -> tuple[Killed, ...]:
         """List the stopped agents."""

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
-from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
+from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell, Hear, Listening
 from clawproof_langgraph.backends.clocks import Clock
 from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.redis import encoding
@@ -16,6 +16,7 @@ from clawproof_langgraph.backends.redis.checks import check
 from clawproof_langgraph.backends.redis.connections import Again, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.keys import keys_of
+from clawproof_langgraph.backends.redis.listening import StopsListener
 from clawproof_langgraph.backends.redis.scripts import script
 from clawproof_langgraph.backends.redis.servers import Server
 from clawproof_langgraph.errors import ConfigurationError
@@ -66,6 +67,7 @@ class RedisBackend(Backend):
         self._connections = Connections(Server(url))
         self.name = self._connections.server.name
         self._bells = RedisBells(self._connections, self._keys.bells)
+        self._listeners: list[StopsListener] = []
         self._connections.once(lambda client: check(client, self.name, eviction=eviction))
         self._secret = self._connections.made_once(self._keys.secret, secrets.token_bytes(32))
         start_anew_in_children(self)
@@ -74,6 +76,7 @@ class RedisBackend(Backend):
         """Open connections of its own in a forked child."""
         self._connections.start_anew()
         self._bells = RedisBells(self._connections, self._keys.bells)
+        self._listeners = []
 
     @property
     def secret(self) -> bytes:
@@ -97,7 +100,8 @@ class RedisBackend(Backend):
         return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms)))
 
     def record(self, fact: Fact) -> None:
-        reply = self._run(*encoding.of_fact(fact))
+        name, arguments = encoding.of_fact(fact)
+        reply = self._connections.run(script(name), self._keys.facts, [*self._times(), *arguments])
         if isinstance(fact, Resolve):
             encoding.check_resolved(reply)
 
@@ -124,7 +128,9 @@ class RedisBackend(Backend):
         await self._arun("withdraw", encoding.of_withdraw(leave))
 
     async def arecord(self, fact: Fact) -> None:
-        reply = await self._arun(*encoding.of_fact(fact))
+        name, arguments = encoding.of_fact(fact)
+        sent = self._connections.arun(script(name), self._keys.facts, [*self._times(), *arguments])
+        reply = await _carried_through(sent)
         if isinstance(fact, Resolve):
             encoding.check_resolved(reply)
 
@@ -187,7 +193,14 @@ class RedisBackend(Backend):
     def ring(self, address: str, owner: str) -> None:
         self._bells.ring(address, owner)
 
+    def listen(self, session: str, hear: Hear) -> Listening:
+        listener = StopsListener(self._connections.server, self._keys.stops, hear)
+        self._listeners.append(listener)
+        return listener
+
     def close(self) -> None:
+        while self._listeners:
+            self._listeners.pop().close()
         self._bells.close()
         self._connections.close()
 

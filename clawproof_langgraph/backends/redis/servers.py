@@ -61,11 +61,12 @@ class Server:
 
     def client(self, *, waits: bool = False) -> Client:
         """Open a client for threads; `waits` says that it waits for replies as long as the server does."""
-        return self._open({**_common(waits=waits), "retry": Retry(NoBackoff(), 0)})
+        return self._open({**_common(None if waits else _TIMEOUT), "retry": Retry(NoBackoff(), 0)})
 
-    def aclient(self, *, waits: bool = False) -> Client:
-        """Open a client for the running event loop."""
-        return self._aopen({**_common(waits=waits), "retry": redis.asyncio.retry.Retry(NoBackoff(), 0)})
+    def aclient(self, *, waits: bool = False, block: float = 0.0) -> Client:
+        """Open a client for the running event loop; `block` is how many seconds its commands wait at the server."""
+        timeout = None if waits else _TIMEOUT + block
+        return self._aopen({**_common(timeout), "retry": redis.asyncio.retry.Retry(NoBackoff(), 0)})
 
     # --- kinds --------------------------------------------------------------------------------------------------
 
@@ -93,9 +94,9 @@ class Server:
         return redis.asyncio.RedisCluster(startup_nodes=nodes, **self._options, **common)
 
 
-def _common(*, waits: bool) -> dict[str, Any]:
+def _common(timeout: float | None) -> dict[str, Any]:
     # redis-py's own retries would carry a command out twice; ours are known by their owner.
-    return {"socket_timeout": None if waits else _TIMEOUT, "socket_connect_timeout": _TIMEOUT}
+    return {"socket_timeout": timeout, "socket_connect_timeout": _TIMEOUT}
 
 
 def _addresses_of(parts: SplitResult) -> list[tuple[str, int]]:
