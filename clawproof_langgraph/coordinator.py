@@ -96,20 +96,26 @@ class Coordinator:
         start_anew_in_children(self)
 
     @classmethod
-    def from_url(cls, url: str | None = None, *, namespace: str | None = None, **options: Any) -> Self:
+    def from_url(
+        cls, url: str | None = None, *, namespace: str | None = None, replicas: int | None = None, **options: Any
+    ) -> Self:
         """Open the store that a URL names.
 
         Args:
             url: `sqlite:///clawproof.db` (add `?synchronous=normal` for speed at the price of the last moments before
-                a power failure), `memory://`, or `memory://name` to share it by name in this process. The default is
+                a power failure), `memory://`, or `memory://name` to share it by name in this process; `redis://host`,
+                `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://` for many machines. The default is
                 `CLAWPROOF_URL`, else `.clawproof/state.db` in the project's folder.
             namespace: nothing is shared between namespaces; the default is `CLAWPROOF_NAMESPACE`, else `default`.
+            replicas: how many replicas of a Redis or Valkey server must have a grant or an outcome before it counts,
+                so that a failover does not lose it; also `?replicas=1` in the URL. The default is none.
             options: as for the class.
 
         Raises:
-            ConfigurationError: the URL is not known, or its file cannot be used.
+            ConfigurationError: the URL is not known, its file or server cannot be used, or it has no replicas.
+            BackendUnavailable: the server cannot be reached.
         """
-        return cls(open_backend(url, namespace), **options)
+        return cls(open_backend(url, namespace, replicas), **options)
 
     def start_anew(self) -> None:
         """Be somebody else in a forked child: the leases and threads of the parent are not its own."""

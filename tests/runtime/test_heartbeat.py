@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from clawproof_langgraph import AgentKilled, Coordinator, LeaseLost
-from clawproof_langgraph.backends.base import Listening
+from clawproof_langgraph.backends.base import Deaf, Listening
 from clawproof_langgraph.errors import ClawproofWarning
 from clawproof_langgraph.model import Granted, Kill, Settle, Sweep, Withdraw
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
@@ -179,6 +179,17 @@ def _is_stopped(lease: Lease) -> bool:
     except AgentKilled:
         return True
     return False
+
+
+def test_a_stop_by_ones_own_coordinator_needs_no_store_that_pushes(
+    coordinator: Coordinator, store: FlakyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "listen", lambda session, hear: Deaf())
+    with coordinator.lock("a", agent="orders", ttl=300) as lease:
+        coordinator.kill("orders")
+        wait_until(lambda: _is_stopped(lease), within=2)
+        coordinator.revive("orders")
+        wait_until(lambda: not _is_stopped(lease), within=2)
 
 
 def test_a_stop_of_an_agent_that_holds_nothing_here_is_not_looked_at(

@@ -85,7 +85,7 @@ class RedisBackend(Backend):
     # --- commands -----------------------------------------------------------------------------------------------
 
     def begin(self, ask: Begin) -> BeginReply:
-        return self._begun(ask, self._run("begin", _asked(ask), lambda: self._again(ask)))
+        return self._begun(ask, self._run("begin", asked(ask), lambda: self._again(ask)))
 
     def settle(self, end: Settle) -> SettleReply:
         return SettleReply(self._run("settle", self._ended(end), lambda: self._ended_again(end)).decode())
@@ -118,7 +118,7 @@ class RedisBackend(Backend):
         return encoding.snapshot_of(self._run("snapshot", []))
 
     async def abegin(self, ask: Begin) -> BeginReply:
-        return self._begun(ask, await self._arun("begin", _asked(ask), lambda: self._again(ask)))
+        return self._begun(ask, await self._arun("begin", asked(ask), lambda: self._again(ask)))
 
     async def asettle(self, end: Settle) -> SettleReply:
         reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end))
@@ -130,7 +130,7 @@ class RedisBackend(Backend):
     async def arecord(self, fact: Fact) -> None:
         name, arguments = encoding.of_fact(fact)
         sent = self._connections.arun(script(name), self._keys.facts, [*self._times(), *arguments])
-        reply = await _carried_through(sent)
+        reply = await carried_through(sent)
         if isinstance(fact, Resolve):
             encoding.check_resolved(reply)
 
@@ -155,7 +155,7 @@ class RedisBackend(Backend):
 
     async def _arun(self, name: str, arguments: Sequence[Argument], again: Again | None = None) -> Any:
         sent = self._connections.arun(script(name), self._keys.scripts, [*self._times(), *arguments], again)
-        return await _carried_through(sent)
+        return await carried_through(sent)
 
     def _begun(self, ask: Begin, reply: Any) -> BeginReply:
         answer = encoding.begun(ask, reply)
@@ -205,7 +205,8 @@ class RedisBackend(Backend):
         self._connections.close()
 
 
-def _asked(ask: Begin) -> list[Argument]:
+def asked(ask: Begin) -> list[Argument]:
+    """Write a request, in its shorter form where it comes again."""
     return encoding.of_begin(ask) if ask.repeated else encoding.of_first_begin(ask)
 
 
@@ -216,7 +217,7 @@ def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int
     return int(page[-1][0].partition(b"-")[0])
 
 
-async def _carried_through(sent: Any) -> Any:
+async def carried_through(sent: Any) -> Any:
     """Wait for a command that is over when its caller goes on, even one that is cancelled.
 
     A withdrawal that overtook its begin would leave a grant behind.

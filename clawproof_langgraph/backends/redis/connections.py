@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from math import inf
 from typing import Any, Final
 
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
@@ -24,6 +25,10 @@ PATIENCE: Final = 10.0
 """Seconds for which a command is sent again, such as while a replica takes over."""
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
+
+Address = tuple[str, int]
+_LoopClients = dict[Address | None, tuple[Client, AsyncIterator[None]]]
+"""The clients of an event loop, by the server of a Cluster to which each leads; None: to whichever serves a key."""
 
 Again = Callable[[], Sequence[Argument]]
 """Makes the arguments of a command that is sent again; the first time is none of its business."""
@@ -64,48 +69,55 @@ class Connections:
     def start_anew(self) -> None:
         """Forget all connections: in a forked child they are the parent's."""
         self._commands, self._renewals = _Lazy(self.server), _Lazy(self.server)
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Client, AsyncIterator[None]]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
 
     def run(self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None) -> Any:
         """Run a script; `again` gives its arguments where it may have been run already."""
-        return self._patiently(
+        return self.patiently(
             lambda arguments: _evaluate(self._commands.client(), script, keys, arguments), first, again
         )
 
     def run_beside(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run a script on a connection that the commands of busy threads do not use."""
-        return self._patiently(lambda arguments: _evaluate(self._renewals.client(), script, keys, arguments), arguments)
+        return self.patiently(lambda arguments: _evaluate(self._renewals.client(), script, keys, arguments), arguments)
 
     async def arun(
         self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None
     ) -> Any:
         """Do what `run` does, on an event loop."""
-        return await self._apatiently(lambda arguments: self._aevaluate(script, keys, arguments), first, again)
+        return await self.apatiently(lambda arguments: self._aevaluate(script, keys, arguments), first, again)
 
     def command(self, *arguments: Argument) -> Any:
         """Send one command that may be carried out twice."""
-        return self._patiently(lambda arguments: self._commands.client().execute_command(*arguments), arguments)
+        return self.patiently(lambda arguments: self._commands.client().execute_command(*arguments), arguments)
 
     async def acommand(self, *arguments: Argument) -> Any:
         """Do what `command` does, on an event loop."""
-        return await self._apatiently(self._asend, arguments)
+        return await self.apatiently(self._asend, arguments)
 
     async def _asend(self, arguments: Sequence[Argument]) -> Any:
-        return await (await self._of_loop()).execute_command(*arguments)
+        return await (await self.aclient()).execute_command(*arguments)
 
     async def _aevaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        execute = (await self._of_loop()).execute_command
+        execute = (await self.aclient()).execute_command
         try:
             return await execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
             return await execute("EVAL", script.text, len(keys), *keys, *arguments)
 
-    def _patiently(
-        self, send: Callable[[Sequence[Argument]], Any], arguments: Sequence[Argument], again: Again | None = None
+    def patiently(
+        self,
+        send: Callable[[Sequence[Argument]], Any],
+        arguments: Sequence[Argument],
+        again: Again | None = None,
+        patience: float = inf,
     ) -> Any:
-        pauses = _pauses()
+        """Send a command until it succeeds, or fails for good, for at most so many seconds.
+
+        Raises:
+            BackendUnavailable, ConfigurationError: what is wrong.
+        """
+        pauses = _pauses(patience)
         while True:
             self._check_open()
             try:
@@ -117,13 +129,15 @@ class Connections:
             time.sleep(pause)
             arguments = again() if again else arguments
 
-    async def _apatiently(
+    async def apatiently(
         self,
         send: Callable[[Sequence[Argument]], Awaitable[Any]],
         arguments: Sequence[Argument],
         again: Again | None = None,
+        patience: float = inf,
     ) -> Any:
-        pauses = _pauses()
+        """Do what `patiently` does, on an event loop."""
+        pauses = _pauses(patience)
         while True:
             self._check_open()
             try:
@@ -137,7 +151,7 @@ class Connections:
 
     def once(self, ask: Callable[[Client], None]) -> None:
         """Ask something of the server that may be asked twice."""
-        self._patiently(lambda _: ask(self._commands.client()), ())
+        self.patiently(lambda _: ask(self._commands.client()), ())
 
     def made_once(self, key: str, value: bytes) -> bytes:
         """Write a key that does not exist, and read what it holds."""
@@ -145,13 +159,18 @@ class Connections:
         found: bytes = self.command("GET", key)
         return found
 
-    async def _of_loop(self) -> Client:
-        loop = asyncio.get_running_loop()
-        found = self._loops.get(loop)
+    def client(self) -> Client:
+        """Give the client of all threads."""
+        return self._commands.client()
+
+    async def aclient(self, address: Address | None = None) -> Client:
+        """Give a client of the running event loop; `address` names one server of a Cluster."""
+        clients = self._loops.setdefault(asyncio.get_running_loop(), {})
+        found = clients.get(address)
         if found is None:
-            client = self.server.aclient()
+            client = self.server.anode(*address) if address else self.server.aclient()
             living = _as_long_as_its_loop(client)
-            self._loops[loop] = client, living
+            clients[address] = client, living
             await anext(living)
             return client
         return found[0]
@@ -182,9 +201,9 @@ async def _as_long_as_its_loop(client: Client) -> AsyncIterator[None]:
         await client.aclose()
 
 
-def _pauses() -> Iterator[float | None]:
+def _pauses(patience: float) -> Iterator[float | None]:
     """Give the seconds to wait before each further attempt, and None once it is in vain."""
-    end, pause = time.monotonic() + PATIENCE, _FIRST_PAUSE
+    end, pause = time.monotonic() + min(patience, PATIENCE), _FIRST_PAUSE
     yield 0.0  # a connection that was idle may be gone, though the server is not
     while time.monotonic() + pause < end:
         yield random.uniform(pause / 2, pause)

@@ -19,6 +19,7 @@ class Keys:
         log: the stream.
         stops: the stream that tells of agents that were stopped or let go on.
         secret: what its fingerprints are keyed with.
+        mark: what is written so that a connection can wait for replicas.
         bells: what the names of bells begin with.
     """
 
@@ -27,6 +28,7 @@ class Keys:
     log: str
     stops: str
     secret: str
+    mark: str
     bells: str
 
 
@@ -43,4 +45,4 @@ def keys_of(namespace: str) -> Keys:
     prefix = f"clawproof:{{{namespace}}}:"
     scripts = tuple([prefix + kind for kind in _KINDS])
     stops = prefix + "stops"
-    return Keys(scripts, (*scripts, stops), prefix + "log", stops, prefix + "secret", prefix + "bell:")
+    return Keys(scripts, (*scripts, stops), prefix + "log", stops, prefix + "secret", prefix + "mark", prefix + "bell:")

@@ -68,6 +68,16 @@ class Server:
         timeout = None if waits else _TIMEOUT + block
         return self._aopen({**_common(timeout), "retry": redis.asyncio.retry.Retry(NoBackoff(), 0)})
 
+    @property
+    def is_cluster(self) -> bool:
+        """Whether the namespace lives on one of several primaries."""
+        return self._parts.scheme == "redis+cluster"
+
+    def anode(self, host: str, port: int) -> Client:
+        """Open a client for the running event loop that leads to one server of a Cluster."""
+        retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+        return redis.asyncio.Redis(host=host, port=port, retry=retry, **self._options, **_common(_TIMEOUT))
+
     # --- kinds --------------------------------------------------------------------------------------------------
 
     def _plain(self, common: dict[str, Any]) -> Client:
