@@ -42,6 +42,10 @@ _PAGE: Final = 500
 _REMEMBERED: Final = 10_000
 """The most requests that are remembered until they settle, so that their end need not be told what they were."""
 
+# Listeners that a fork has copied. Parent and child share what their event loops wait on, so a child that tidied them
+# up would deafen its parent.
+_inherited: list[object] = []
+
 
 class RedisBackend(Backend):
     """Coordinates the machines that share a Redis or Valkey server.
@@ -76,6 +80,7 @@ class RedisBackend(Backend):
         """Open connections of its own in a forked child."""
         self._connections.start_anew()
         self._bells = RedisBells(self._connections, self._keys.bells)
+        _inherited.append(self._listeners)
         self._listeners = []
 
     @property
