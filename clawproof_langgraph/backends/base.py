@@ -159,7 +159,7 @@ class Backend(ABC):
             hear: what to call, until the listening is closed.
 
         Raises:
-            RuntimeError: the system gives no thread.
+            RuntimeError, OSError: the system gives no thread, or opens no more files.
         """
         return Deaf()
 

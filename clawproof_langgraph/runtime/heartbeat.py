@@ -112,7 +112,7 @@ class Heartbeat:
                 return
             try:
                 self._listening = self._backend.listen(self._session, self.hear)
-            except RuntimeError as exc:  # the system gives no thread; the heartbeat goes on, and hears it later
+            except (RuntimeError, OSError) as exc:  # the heartbeat goes on, and the next lease tries again
                 _log.warning("an agent that is stopped is told at the next heartbeat, not at once: %s", exc)
 
     def _be_awake_by(self, due: float) -> None:

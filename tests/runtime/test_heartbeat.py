@@ -202,11 +202,12 @@ def test_a_stop_of_an_agent_that_holds_nothing_here_is_not_looked_at(
     assert len(store.renewals) <= 2  # one, and one more where the two words of the second stop came apart
 
 
-def test_a_system_that_gives_no_thread_to_listen_costs_no_lease(
-    coordinator: Coordinator, store: FlakyStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("why", [RuntimeError("can't start new thread"), OSError("Too many open files")])
+def test_a_system_on_which_nobody_can_listen_costs_no_lease(
+    coordinator: Coordinator, store: FlakyStore, monkeypatch: pytest.MonkeyPatch, why: Exception
 ) -> None:
     def no_more(session: str, hear: object) -> Listening:
-        raise RuntimeError("can't start new thread")
+        raise why
 
     monkeypatch.setattr(store, "listen", no_more)
     with coordinator.lock("a", agent="orders", ttl=TTL) as lease:

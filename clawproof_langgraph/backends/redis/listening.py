@@ -39,7 +39,7 @@ class StopsListener:
         hear: told the name of each agent.
 
     Raises:
-        RuntimeError: the system gives no thread.
+        RuntimeError, OSError: the system gives no thread, or opens no more files.
     """
 
     def __init__(self, server: Server, key: str, hear: Hear) -> None:
