@@ -211,8 +211,8 @@ class RedisBackend(Backend):
 
 
 def asked(ask: Begin) -> list[Argument]:
-    """Write a request, in its shorter form where it comes again."""
-    return encoding.of_begin(ask) if ask.repeated else encoding.of_first_begin(ask)
+    """Write a request."""
+    return encoding.of_fast_begin(ask)
 
 
 def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
 from math import inf
 from typing import Any, Final
 
@@ -26,9 +27,8 @@ PATIENCE: Final = 10.0
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
 
-Address = tuple[str, int]
-_LoopClients = dict[Address | None, tuple[Client, AsyncIterator[None]]]
-"""The clients of an event loop, by the server of a Cluster to which each leads; None: to whichever serves a key."""
+_LoopClients = dict[Hashable, tuple[Client, AsyncIterator[None]]]
+"""The clients of an event loop, by what each is for."""
 
 Again = Callable[[], Sequence[Argument]]
 """Makes the arguments of a command that is sent again; the first time is none of its business."""
@@ -37,8 +37,8 @@ Again = Callable[[], Sequence[Argument]]
 class _Lazy:
     """A client that is made when it is needed first: that of a Cluster asks for its nodes at once, and may fail."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, make: Callable[[], Client]) -> None:
+        self._make = make
         self._made: Client = None
         self._lock = threading.Lock()
 
@@ -46,7 +46,7 @@ class _Lazy:
         if self._made is None:
             with self._lock:
                 if self._made is None:
-                    self._made = self._server.client()
+                    self._made = self._make()
         return self._made
 
     def close(self) -> None:
@@ -68,7 +68,8 @@ class Connections:
 
     def start_anew(self) -> None:
         """Forget all connections: in a forked child they are the parent's."""
-        self._commands, self._renewals = _Lazy(self.server), _Lazy(self.server)
+        self._commands, self._renewals = _Lazy(self.server.sender), _Lazy(self.server.sender)
+        self._whole = _Lazy(self.server.client)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
 
     def run(self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None) -> Any:
@@ -96,10 +97,10 @@ class Connections:
         return await self.apatiently(self._asend, arguments)
 
     async def _asend(self, arguments: Sequence[Argument]) -> Any:
-        return await (await self.aclient()).execute_command(*arguments)
+        return await (await self._sender()).execute_command(*arguments)
 
     async def _aevaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        execute = (await self.aclient()).execute_command
+        execute = (await self._sender()).execute_command
         try:
             return await execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
@@ -151,7 +152,12 @@ class Connections:
 
     def once(self, ask: Callable[[Client], None]) -> None:
         """Ask something of the server that may be asked twice."""
-        self.patiently(lambda _: ask(self._commands.client()), ())
+
+        def asked(_: Sequence[Argument]) -> None:
+            with contextlib.closing(self.server.client()) as client:
+                ask(client)
+
+        self.patiently(asked, ())
 
     def made_once(self, key: str, value: bytes) -> bytes:
         """Write a key that does not exist, and read what it holds."""
@@ -159,21 +165,24 @@ class Connections:
         found: bytes = self.command("GET", key)
         return found
 
-    def client(self) -> Client:
-        """Give the client of all threads."""
-        return self._commands.client()
+    def whole_client(self) -> Client:
+        """Give a client of all threads that can do more than send one command after another."""
+        return self._whole.client()
 
-    async def aclient(self, address: Address | None = None) -> Client:
-        """Give a client of the running event loop; `address` names one server of a Cluster."""
+    async def of_loop(self, which: Hashable, make: Callable[[], Client]) -> Client:
+        """Give a client of the running event loop, made where there is none by that name."""
         clients = self._loops.setdefault(asyncio.get_running_loop(), {})
-        found = clients.get(address)
+        found = clients.get(which)
         if found is None:
-            client = self.server.anode(*address) if address else self.server.aclient()
+            client = make()
             living = _as_long_as_its_loop(client)
-            clients[address] = client, living
+            clients[which] = client, living
             await anext(living)
             return client
         return found[0]
+
+    async def _sender(self) -> Client:
+        return await self.of_loop("sender", self.server.asender)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -182,8 +191,8 @@ class Connections:
     def close(self) -> None:
         """Close them all."""
         self._closed = True
-        self._commands.close()
-        self._renewals.close()
+        for each in (self._commands, self._renewals, self._whole):
+            each.close()
 
 
 def _evaluate(client: Client, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
 from redis.exceptions import AskError, NoScriptError, TryAgainError
@@ -49,7 +50,7 @@ class ReplicatedRedisBackend(RedisBackend):
         self._unsure: dict[str, None] = {}
 
     def begin(self, ask: Begin) -> BeginReply:
-        within = _within(ask)
+        within = self._within(ask.ttl)
         reply = self._connections.patiently(
             lambda arguments: self._waiting.run(script("begin"), arguments, within, _is_granted),
             [*self._times(), *asked(ask)],
@@ -59,7 +60,7 @@ class ReplicatedRedisBackend(RedisBackend):
         return self._begun(ask, reply)
 
     async def abegin(self, ask: Begin) -> BeginReply:
-        within = _within(ask)
+        within = self._within(ask.ttl)
         reply = self._connections.apatiently(
             lambda arguments: self._waiting.arun(script("begin"), arguments, within, _is_granted),
             [*self._times(), *asked(ask)],
@@ -69,9 +70,10 @@ class ReplicatedRedisBackend(RedisBackend):
         return self._begun(ask, await carried_through(reply))
 
     def settle(self, end: Settle) -> SettleReply:
+        within = self._within()
         try:
             reply = self._connections.patiently(
-                lambda arguments: self._waiting.run(script("settle"), arguments, WITHIN, _always),
+                lambda arguments: self._waiting.run(script("settle"), arguments, within, _always),
                 self._first_end(end),
                 lambda: self._ended_again(end),
             )
@@ -81,8 +83,9 @@ class ReplicatedRedisBackend(RedisBackend):
         return SettleReply(reply.decode())
 
     async def asettle(self, end: Settle) -> SettleReply:
+        within = self._within()
         reply = self._connections.apatiently(
-            lambda arguments: self._waiting.arun(script("settle"), arguments, WITHIN, _always),
+            lambda arguments: self._waiting.arun(script("settle"), arguments, within, _always),
             self._first_end(end),
             lambda: self._ended_again(end),
         )
@@ -91,6 +94,11 @@ class ReplicatedRedisBackend(RedisBackend):
         except BackendUnavailable:
             self._remember(end)
             raise
+
+    def _within(self, ttl: float = inf) -> float:
+        # A lease that ended while its replicas were waited for would leave the doubt of a call that never ran, and a
+        # connection that is given up before the server answers would not tell how many replicas there were.
+        return min(WITHIN, ttl / 4, self._connections.server.timeout / 2)
 
     def _first_end(self, end: Settle) -> list[Argument]:
         if end.owner in self._unsure:
@@ -111,11 +119,6 @@ def _is_granted(reply: Any) -> bool:
 
 def _always(reply: Any) -> bool:
     return True
-
-
-def _within(ask: Begin) -> float:
-    # A lease that ended while its replicas were waited for would leave the doubt of a call that never ran.
-    return min(WITHIN, ask.ttl / 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ class _WaitingConnections:
     # --- on the connection to the primary of the namespace -------------------------------------------------------
 
     def _send(self, commands: Sequence[Command]) -> list[Any]:
-        client = self.connections.client()
+        client = self.connections.whole_client()
         if not self.connections.server.is_cluster:
             return _sent(client, commands)
         try:
@@ -191,13 +194,17 @@ class _WaitingConnections:
             raise
 
     async def _asend(self, commands: Sequence[Command]) -> list[Any]:
-        client = await self.connections.aclient()
-        if not self.connections.server.is_cluster:
+        server = self.connections.server
+        client = await self.connections.of_loop("whole", server.aclient)
+        if not server.is_cluster:
             return await _asent(client, commands)
         await client.initialize()
         try:
             node = client.get_node_from_key(self.keys.mark)
-            return _not_moved(await _asent(await self.connections.aclient((node.host, int(node.port))), commands))
+            address = node.host, int(node.port)
+            return _not_moved(
+                await _asent(await self.connections.of_loop(address, lambda: server.anode(*address)), commands)
+            )
         except FAULTS:
             with contextlib.suppress(*FAULTS):
                 await client.execute_command("EXISTS", self.keys.mark)

@@ -4,7 +4,7 @@
 --                        minute after the last word: whoever could not listen for so long has renewed its leases since,
 --                        and was told the same.
 
-local function announce(agent)
-  call('XADD', KEYS[6], 'MAXLEN', 1000, exactly(cursor) .. '-0', 'agent', agent)
+function stops.announce(agent)
+  call('XADD', KEYS[6], 'MAXLEN', 1000, exactly(log.read_clock()) .. '-0', 'agent', agent)
   call('EXPIRE', KEYS[6], 60)
 end
