@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
-from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
+from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell, Hear, Listening
 from clawproof_langgraph.backends.clocks import Clock
 from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.redis import encoding
@@ -16,6 +16,7 @@ from clawproof_langgraph.backends.redis.checks import check
 from clawproof_langgraph.backends.redis.connections import Again, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.keys import keys_of
+from clawproof_langgraph.backends.redis.listening import StopsListener
 from clawproof_langgraph.backends.redis.scripts import script
 from clawproof_langgraph.backends.redis.servers import Server
 from clawproof_langgraph.errors import ConfigurationError
@@ -40,6 +41,10 @@ _PAGE: Final = 500
 """Entries of the log that are read at a time."""
 _REMEMBERED: Final = 10_000
 """The most requests that are remembered until they settle, so that their end need not be told what they were."""
+
+# Listeners that a fork has copied. Parent and child share what their event loops wait on, so a child that tidied them
+# up would deafen its parent.
+_inherited: list[object] = []
 
 
 class RedisBackend(Backend):
@@ -66,6 +71,7 @@ class RedisBackend(Backend):
         self._connections = Connections(Server(url))
         self.name = self._connections.server.name
         self._bells = RedisBells(self._connections, self._keys.bells)
+        self._listeners: list[StopsListener] = []
         self._connections.once(lambda client: check(client, self.name, eviction=eviction))
         self._secret = self._connections.made_once(self._keys.secret, secrets.token_bytes(32))
         start_anew_in_children(self)
@@ -74,6 +80,8 @@ class RedisBackend(Backend):
         """Open connections of its own in a forked child."""
         self._connections.start_anew()
         self._bells = RedisBells(self._connections, self._keys.bells)
+        _inherited.append(self._listeners)
+        self._listeners = []
 
     @property
     def secret(self) -> bytes:
@@ -82,7 +90,7 @@ class RedisBackend(Backend):
     # --- commands -----------------------------------------------------------------------------------------------
 
     def begin(self, ask: Begin) -> BeginReply:
-        return self._begun(ask, self._run("begin", _asked(ask), lambda: self._again(ask)))
+        return self._begun(ask, self._run("begin", asked(ask), lambda: self._again(ask)))
 
     def settle(self, end: Settle) -> SettleReply:
         return SettleReply(self._run("settle", self._ended(end), lambda: self._ended_again(end)).decode())
@@ -97,7 +105,8 @@ class RedisBackend(Backend):
         return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms)))
 
     def record(self, fact: Fact) -> None:
-        reply = self._run(*encoding.of_fact(fact))
+        name, arguments = encoding.of_fact(fact)
+        reply = self._connections.run(script(name), self._keys.facts, [*self._times(), *arguments])
         if isinstance(fact, Resolve):
             encoding.check_resolved(reply)
 
@@ -114,7 +123,7 @@ class RedisBackend(Backend):
         return encoding.snapshot_of(self._run("snapshot", []))
 
     async def abegin(self, ask: Begin) -> BeginReply:
-        return self._begun(ask, await self._arun("begin", _asked(ask), lambda: self._again(ask)))
+        return self._begun(ask, await self._arun("begin", asked(ask), lambda: self._again(ask)))
 
     async def asettle(self, end: Settle) -> SettleReply:
         reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end))
@@ -124,7 +133,9 @@ class RedisBackend(Backend):
         await self._arun("withdraw", encoding.of_withdraw(leave))
 
     async def arecord(self, fact: Fact) -> None:
-        reply = await self._arun(*encoding.of_fact(fact))
+        name, arguments = encoding.of_fact(fact)
+        sent = self._connections.arun(script(name), self._keys.facts, [*self._times(), *arguments])
+        reply = await carried_through(sent)
         if isinstance(fact, Resolve):
             encoding.check_resolved(reply)
 
@@ -149,7 +160,7 @@ class RedisBackend(Backend):
 
     async def _arun(self, name: str, arguments: Sequence[Argument], again: Again | None = None) -> Any:
         sent = self._connections.arun(script(name), self._keys.scripts, [*self._times(), *arguments], again)
-        return await _carried_through(sent)
+        return await carried_through(sent)
 
     def _begun(self, ask: Begin, reply: Any) -> BeginReply:
         answer = encoding.begun(ask, reply)
@@ -187,12 +198,20 @@ class RedisBackend(Backend):
     def ring(self, address: str, owner: str) -> None:
         self._bells.ring(address, owner)
 
+    def listen(self, session: str, hear: Hear) -> Listening:
+        listener = StopsListener(self._connections.server, self._keys.stops, hear)
+        self._listeners.append(listener)
+        return listener
+
     def close(self) -> None:
+        while self._listeners:
+            self._listeners.pop().close()
         self._bells.close()
         self._connections.close()
 
 
-def _asked(ask: Begin) -> list[Argument]:
+def asked(ask: Begin) -> list[Argument]:
+    """Write a request."""
     return encoding.of_fast_begin(ask)
 
 
@@ -203,7 +222,7 @@ def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int
     return int(page[-1][0].partition(b"-")[0])
 
 
-async def _carried_through(sent: Any) -> Any:
+async def carried_through(sent: Any) -> Any:
     """Wait for a command that is over when its caller goes on, even one that is cancelled.
 
     A withdrawal that overtook its begin would leave a grant behind.

@@ -42,7 +42,7 @@ class Server:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.name = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
-        self._is_cluster = parts.scheme == "redis+cluster"
+        self.is_cluster = parts.scheme == "redis+cluster"
         self._open, self._aopen = {
             "redis+sentinel": (self._sentinel, self._asentinel),
             "redis+cluster": (self._cluster, self._acluster),
@@ -66,21 +66,27 @@ class Server:
         # redis-py's own retries would carry a command out twice; ours are known by their owner.
         return self._open({**self._common(waits=waits), "retry": Retry(NoBackoff(), 0)})
 
-    def aclient(self, *, waits: bool = False) -> Client:
-        """Open a client for the running event loop."""
-        return self._aopen({**self._common(waits=waits), "retry": redis.asyncio.retry.Retry(NoBackoff(), 0)})
+    def aclient(self, *, waits: bool = False, block: float = 0.0) -> Client:
+        """Open a client for the running event loop; `block` is how many seconds its commands wait at the server."""
+        retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+        return self._aopen({**self._common(waits=waits, block=block), "retry": retry})
+
+    def anode(self, host: str, port: int) -> Client:
+        """Open a client for the running event loop that leads to one server of a Cluster."""
+        retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+        return redis.asyncio.Redis(host=host, port=port, retry=retry, **self._options, **self._common())
 
     def sender(self) -> Client:
         """Open what threads send commands with."""
         client = self.client()
-        return client if self._is_cluster else Wires(client)
+        return client if self.is_cluster else Wires(client)
 
     def asender(self) -> Client:
         """Open what the calls of the running event loop send commands with."""
-        return self.aclient() if self._is_cluster else AsyncWires(self.aclient(waits=True), self.timeout)
+        return self.aclient() if self.is_cluster else AsyncWires(self.aclient(waits=True), self.timeout)
 
-    def _common(self, *, waits: bool) -> dict[str, Any]:
-        return {"socket_timeout": None if waits else self.timeout, "socket_connect_timeout": self.timeout}
+    def _common(self, *, waits: bool = False, block: float = 0.0) -> dict[str, Any]:
+        return {"socket_timeout": None if waits else self.timeout + block, "socket_connect_timeout": self.timeout}
 
     # --- kinds --------------------------------------------------------------------------------------------------
 
