@@ -15,7 +15,7 @@ import redis.sentinel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from clawproof_langgraph.backends.redis.wires import AsyncWires, Wires
+from clawproof_langgraph.backends.redis.wires import AsyncWire, Wires
 from clawproof_langgraph.errors import ConfigurationError
 
 SCHEMES: Final = (
@@ -83,7 +83,7 @@ class Server:
 
     def asender(self) -> Client:
         """Open what the calls of the running event loop send commands with."""
-        return self.aclient() if self.is_cluster else AsyncWires(self.aclient(waits=True), self.timeout)
+        return self.aclient() if self.is_cluster else AsyncWire(self.aclient(waits=True), self.timeout)
 
     def _common(self, *, waits: bool = False, block: float = 0.0) -> dict[str, Any]:
         return {"socket_timeout": None if waits else self.timeout + block, "socket_connect_timeout": self.timeout}
