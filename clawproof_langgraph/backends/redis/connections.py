@@ -22,9 +22,12 @@ FAULTS: Final = (RedisError, RedisClusterException, OSError)
 """What redis-py raises."""
 PATIENCE: Final = 10.0
 """Seconds for which a command is sent again, such as while a replica takes over."""
+LONGEST_WAIT: Final = 5.0
+"""Seconds for which the server may wait for the log to go on."""
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
 
+_OfLoops = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Client, AsyncIterator[None]]]
 Again = Callable[[], Sequence[Argument]]
 """Makes the arguments of a command that is sent again; the first time is none of its business."""
 
@@ -32,8 +35,8 @@ Again = Callable[[], Sequence[Argument]]
 class _Lazy:
     """A client that is made when it is needed first: that of a Cluster asks for its nodes at once, and may fail."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, server: Server, *, within: float = 0.0) -> None:
+        self._server, self._within = server, within
         self._made: Client = None
         self._lock = threading.Lock()
 
@@ -41,7 +44,7 @@ class _Lazy:
         if self._made is None:
             with self._lock:
                 if self._made is None:
-                    self._made = self._server.client()
+                    self._made = self._server.client(within=self._within)
         return self._made
 
     def close(self) -> None:
@@ -64,9 +67,9 @@ class Connections:
     def start_anew(self) -> None:
         """Forget all connections: in a forked child they are the parent's."""
         self._commands, self._renewals = _Lazy(self.server), _Lazy(self.server)
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Client, AsyncIterator[None]]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._listeners = _Lazy(self.server, within=LONGEST_WAIT)
+        self._loops: _OfLoops = weakref.WeakKeyDictionary()
+        self._listening_loops: _OfLoops = weakref.WeakKeyDictionary()
 
     def run(self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None) -> Any:
         """Run a script; `again` gives its arguments where it may have been run already."""
@@ -92,11 +95,36 @@ class Connections:
         """Do what `command` does, on an event loop."""
         return await self._apatiently(self._asend, arguments)
 
+    def listen(self, *arguments: Argument) -> bool:
+        """Send a command for which the server waits up to LONGEST_WAIT seconds; tell whether to look, or try again."""
+        self._check_open()
+        try:
+            return bool(self._listeners.client().execute_command(*arguments))
+        except FAULTS as exc:
+            self._check_passing(exc)
+        time.sleep(_FIRST_PAUSE)
+        return True
+
+    async def alisten(self, *arguments: Argument) -> bool:
+        """Do what `listen` does, on an event loop."""
+        self._check_open()
+        try:
+            client = await self._of_loop(self._listening_loops, within=LONGEST_WAIT)
+            return bool(await client.execute_command(*arguments))
+        except FAULTS as exc:
+            self._check_passing(exc)
+        await asyncio.sleep(_FIRST_PAUSE)
+        return True
+
+    def _check_passing(self, error: Exception) -> None:
+        if not is_passing(error):
+            raise mapped(error, self.server.name) from error
+
     async def _asend(self, arguments: Sequence[Argument]) -> Any:
-        return await (await self._of_loop()).execute_command(*arguments)
+        return await (await self._of_loop(self._loops)).execute_command(*arguments)
 
     async def _aevaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        execute = (await self._of_loop()).execute_command
+        execute = (await self._of_loop(self._loops)).execute_command
         try:
             return await execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
@@ -145,13 +173,13 @@ class Connections:
         found: bytes = self.command("GET", key)
         return found
 
-    async def _of_loop(self) -> Client:
+    async def _of_loop(self, clients: _OfLoops, *, within: float = 0.0) -> Client:
         loop = asyncio.get_running_loop()
-        found = self._loops.get(loop)
+        found = clients.get(loop)
         if found is None:
-            client = self.server.aclient()
+            client = self.server.aclient(within=within)
             living = _as_long_as_its_loop(client)
-            self._loops[loop] = client, living
+            clients[loop] = client, living
             await anext(living)
             return client
         return found[0]
@@ -165,6 +193,7 @@ class Connections:
         self._closed = True
         self._commands.close()
         self._renewals.close()
+        self._listeners.close()
 
 
 def _evaluate(client: Client, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:

@@ -59,13 +59,19 @@ class Server:
                 f'The store URL "{self.name}" cannot be read ({exc}); there are {SCHEMES}.'
             ) from exc
 
-    def client(self, *, waits: bool = False) -> Client:
-        """Open a client for threads; `waits` says that it waits for replies as long as the server does."""
-        return self._open({**_common(waits=waits), "retry": Retry(NoBackoff(), 0)})
+    def client(self, *, waits: bool = False, within: float = 0.0) -> Client:
+        """Open a client for threads.
 
-    def aclient(self, *, waits: bool = False) -> Client:
+        Args:
+            waits: whether it waits for replies as long as the server does.
+            within: seconds that the server may wait itself before it replies.
+        """
+        return self._open({**_common(waits=waits, within=within), "retry": Retry(NoBackoff(), 0)})
+
+    def aclient(self, *, waits: bool = False, within: float = 0.0) -> Client:
         """Open a client for the running event loop."""
-        return self._aopen({**_common(waits=waits), "retry": redis.asyncio.retry.Retry(NoBackoff(), 0)})
+        retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+        return self._aopen({**_common(waits=waits, within=within), "retry": retry})
 
     # --- kinds --------------------------------------------------------------------------------------------------
 
@@ -93,9 +99,9 @@ class Server:
         return redis.asyncio.RedisCluster(startup_nodes=nodes, **self._options, **common)
 
 
-def _common(*, waits: bool) -> dict[str, Any]:
+def _common(*, waits: bool, within: float) -> dict[str, Any]:
     # redis-py's own retries would carry a command out twice; ours are known by their owner.
-    return {"socket_timeout": None if waits else _TIMEOUT, "socket_connect_timeout": _TIMEOUT}
+    return {"socket_timeout": None if waits else _TIMEOUT + within, "socket_connect_timeout": _TIMEOUT}
 
 
 def _addresses_of(parts: SplitResult) -> list[tuple[str, int]]:
