@@ -110,7 +110,7 @@ class Connections:
         self._check_open()
         try:
             client = await self._of_loop(self._listening_loops, within=LONGEST_WAIT)
-            return bool(await client.execute_command(*arguments))
+            return bool(await _or_cancelled(client.execute_command(*arguments)))
         except FAULTS as exc:
             self._check_passing(exc)
         await asyncio.sleep(_FIRST_PAUSE)
@@ -194,6 +194,19 @@ class Connections:
         self._commands.close()
         self._renewals.close()
         self._listeners.close()
+
+
+async def _or_cancelled(command: Awaitable[Any]) -> Any:
+    """Wait for a command, but not when cancelled, even where redis-py does not notice that.
+
+    It sends with wait_for, which may swallow a cancellation in Python 3.11.
+    """
+    task = asyncio.ensure_future(command)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
 
 
 def _evaluate(client: Client, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
