@@ -12,6 +12,7 @@ from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.events import BUILT_IN, EventFilter
 from clawproof_langgraph.model import Note, Start, Subscribe, Unsubscribe
+from clawproof_langgraph.runtime.heartbeat import Heartbeat
 from clawproof_langgraph.subscription import Subscription
 from clawproof_langgraph.templates import agent_name, canonical
 
@@ -20,6 +21,8 @@ Beginning = Literal["now", "earliest"] | int
 
 class EventLog:
     """The part of a coordinator that writes domain events, and hands the log on."""
+
+    _heartbeat: Heartbeat
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -43,13 +46,17 @@ class EventLog:
                 written.
             BackendUnavailable: the store cannot be used.
         """
-        return self._backend.record(self._publication(type, resource, data, agent))
+        cursor = self._backend.record(self._publication(type, resource, data, agent))
+        self._heartbeat.sweep_later()
+        return cursor
 
     async def apublish(
         self, type: str, *, resource: str = "", data: Mapping[str, Any] | None = None, agent: str = ""
     ) -> int:
         """Do what `publish` does, from an event loop."""
-        return await self._backend.arecord(self._publication(type, resource, data, agent))
+        cursor = await self._backend.arecord(self._publication(type, resource, data, agent))
+        self._heartbeat.sweep_later()
+        return cursor
 
     def _publication(self, type: str, resource: str, data: Mapping[str, Any] | None, agent: str) -> Note:
         resources = (canonical(resource),) if resource != "" else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
 from collections import Counter
@@ -335,3 +336,17 @@ async def test_a_name_is_forgotten_from_an_event_loop(coordinator: Coordinator) 
     await (await coordinator.asubscribe("view")).aclose()
     await coordinator.aunsubscribe("view")
     assert await coordinator.aevents() == []
+
+
+def test_a_forked_child_does_not_read_for_its_parent(coordinator: Coordinator) -> None:
+    events = coordinator.subscribe("view", timeout=0)
+    fill(coordinator, 1)
+    if not (child := os.fork()):
+        try:
+            events.poll()
+        except ConfigurationError:
+            events.close()
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert numbers(list(events)) == [0]

@@ -161,6 +161,12 @@ class Subscribing(Suite):
         with pytest.raises(ConfigurationError):
             store.subscribe("view", owner="another")
 
+    def test_a_clock_that_starts_anew_keeps_no_name(self, store: Face, clock: ManualClock) -> None:
+        """As after a boot, or on a server whose date is set back."""
+        store.subscribe("view")
+        clock.advance(-DAY)
+        store.subscribe("view", owner="another")
+
     def test_a_position_never_goes_back(self, store: Face) -> None:
         cursor = store.record(Subscribe("view", "a"))
         store.record(Advance("view", "a", cursor + 10))
@@ -187,6 +193,7 @@ class Subscribing(Suite):
     def test_listening_ends_with_its_time(self, store: Face) -> None:
         [cursor] = publish(store, "A")
         assert not store.listen(cursor, 0.05)
+        assert not store.listen(cursor, 0)
 
     def test_listening_ends_at_once_where_there_is_something(self, store: Face) -> None:
         [cursor] = publish(store, "A")
