@@ -58,7 +58,7 @@ class _Save:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listen:
+class _Follow:
     """Wait until the log goes on."""
 
     after: int
@@ -72,7 +72,7 @@ class _Sleep:
     seconds: float
 
 
-_Step = _Read | _Save | _Listen | _Sleep
+_Step = _Read | _Save | _Follow | _Sleep
 _Program = Generator[_Step, Any, T]
 
 
@@ -139,7 +139,7 @@ class Subscription:
             yield _Sleep(min(_GATHER, left))
             return True
         patience = _IDLE if self._read > self._saved else _SAVE_EVERY
-        if not left or not (yield _Listen(self._reached, min(patience, left))):
+        if not left or not (yield _Follow(self._reached, min(patience, left))):
             yield from self._save()
         return left > 0
 
@@ -257,8 +257,8 @@ class Subscription:
                 return self._backend.page(wanted)
             case _Save(fact):
                 return self._backend.record(fact)
-            case _Listen(after, timeout):
-                return self._backend.listen(after, timeout)
+            case _Follow(after, timeout):
+                return self._backend.follow(after, timeout)
             case _Sleep(pause):
                 return time.sleep(pause)
             case _:
@@ -320,8 +320,8 @@ class Subscription:
                 return await self._backend.apage(wanted)
             case _Save(fact):
                 return await self._backend.arecord(fact)
-            case _Listen(after, timeout):
-                return await self._backend.alisten(after, timeout)
+            case _Follow(after, timeout):
+                return await self._backend.afollow(after, timeout)
             case _Sleep(pause):
                 return await asyncio.sleep(pause)
             case _:

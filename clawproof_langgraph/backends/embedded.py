@@ -79,7 +79,7 @@ class EmbeddedBackend(Backend):
     def page(self, wanted: EventFilter) -> Page:
         return self._read(_page, wanted)
 
-    def listen(self, after: int, timeout: float) -> bool:
+    def follow(self, after: int, timeout: float) -> bool:
         pauses = _pauses(timeout)
         while self._read(_last_cursor, None) <= after:
             if (pause := next(pauses)) is None:
@@ -105,7 +105,7 @@ class EmbeddedBackend(Backend):
     async def apage(self, wanted: EventFilter) -> Page:
         return await self._aread(_page, wanted)
 
-    async def alisten(self, after: int, timeout: float) -> bool:
+    async def afollow(self, after: int, timeout: float) -> bool:
         pauses = _pauses(timeout)
         while await self._aread(_last_cursor, None) <= after:
             if (pause := next(pauses)) is None:

@@ -54,8 +54,8 @@ class Face(ABC):
         """Read a `page`."""
 
     @abstractmethod
-    def listen(self, after: int, timeout: float) -> bool:
-        """Send `listen`."""
+    def follow(self, after: int, timeout: float) -> bool:
+        """Send `follow`."""
 
     @abstractmethod
     def poll(self, subscription: Subscription) -> Event | None:
@@ -136,8 +136,8 @@ class SyncFace(Face):
     def page(self, wanted: EventFilter) -> Page:
         return self.backend.page(wanted)
 
-    def listen(self, after: int, timeout: float) -> bool:
-        return self.backend.listen(after, timeout)
+    def follow(self, after: int, timeout: float) -> bool:
+        return self.backend.follow(after, timeout)
 
     def poll(self, subscription: Subscription) -> Event | None:
         return subscription.poll()
@@ -177,8 +177,8 @@ class AsyncFace(Face):
     def page(self, wanted: EventFilter) -> Page:
         return self._runner.run(self.backend.apage(wanted))
 
-    def listen(self, after: int, timeout: float) -> bool:
-        return self._runner.run(self.backend.alisten(after, timeout))
+    def follow(self, after: int, timeout: float) -> bool:
+        return self._runner.run(self.backend.afollow(after, timeout))
 
     def poll(self, subscription: Subscription) -> Event | None:
         return self._runner.run(subscription.apoll())

@@ -128,7 +128,7 @@ class LogMachine(RuleBasedStateMachine):
         here = [event.cursor for event in self.log if event.cursor > start and wanted.admits(event)]
         assert [event.cursor for event in found] == here
         assert reached >= self._end() or not self.log
-        assert self.store.listen(start, 0.001) == (self._end() > start)
+        assert self.store.follow(start, 0.001) == (self._end() > start)
 
     # --- time and retention
 

@@ -200,29 +200,27 @@ def test_waiting_does_not_read_the_log(coordinator: Coordinator, monkeypatch: py
     assert counts["Advance"] == 0
 
 
-def test_an_acknowledgement_does_not_wait_for_the_next_event(open_store: Open) -> None:
+def told(coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch) -> list[Advance]:
+    """Note what the store is told of how far was read."""
+    facts: list[Advance] = []
+    record = coordinator._backend.record
+    monkeypatch.setattr(coordinator._backend, "record", lambda fact: (facts.append(fact), record(fact))[1])
+    return facts
+
+
+def test_an_acknowledgement_does_not_wait_for_the_next_event(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = open_store(), open_store()
     events = reader.subscribe("view")
     fill(writer, 1)
+    last, facts = writer.events()[-1].cursor, told(reader, monkeypatch)
     thread = threading.Thread(target=lambda: list(events))
     thread.start()
-    last = writer.events()[-1].cursor
     try:
-        wait_until(lambda: _stands_at(writer, "view") == last)
+        wait_until(lambda: facts and facts[-1].cursor == last)
     finally:
         events.close()
         thread.join(10)
     assert not thread.is_alive()
-
-
-def _stands_at(coordinator: Coordinator, name: str) -> int:
-    """Look where a subscription stands: an owner that is not its reader is refused, so go by what would be trimmed."""
-    backend = coordinator._backend
-    if hasattr(backend, "_run"):  # Redis
-        client = backend._connections._commands.client()
-        return int(client.hget(backend._keys.scripts[0], f"p{name}").split()[0])
-    row = backend._read(lambda tx, _: tx.subscriber(name), None)
-    return int(row.cursor)
 
 
 def test_closing_ends_an_iteration_that_waits(coordinator: Coordinator) -> None:
@@ -268,9 +266,7 @@ def test_a_reader_that_waits_keeps_its_name(open_store: Open, monkeypatch: pytes
     monkeypatch.setattr(module, "_SAVE_EVERY", 0.1)
     monkeypatch.setattr(module, "_SHOW_LIFE_EVERY", 0.1)
     reader = open_store()
-    events, signs = reader.subscribe("view"), []
-    record = reader._backend.record
-    monkeypatch.setattr(reader._backend, "record", lambda fact: (signs.append(fact), record(fact))[1])
+    events, signs = reader.subscribe("view"), told(reader, monkeypatch)
     assert events.poll(1) is None
     assert len(signs) >= 3
     assert all(isinstance(fact, Advance) and not fact.over for fact in signs)

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
-from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
+from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell, Hear, Listening
 from clawproof_langgraph.backends.clocks import Clock
 from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.redis import encoding
@@ -16,6 +16,7 @@ from clawproof_langgraph.backends.redis.checks import check
 from clawproof_langgraph.backends.redis.connections import LONGEST_WAIT, Again, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.keys import keys_of
+from clawproof_langgraph.backends.redis.listening import StopsListener
 from clawproof_langgraph.backends.redis.scripts import script
 from clawproof_langgraph.backends.redis.servers import Server
 from clawproof_langgraph.errors import ConfigurationError
@@ -37,6 +38,10 @@ from clawproof_langgraph.model import (
 
 _REMEMBERED: Final = 10_000
 """The most requests that are remembered until they settle, so that their end need not be told what they were."""
+
+# Listeners that a fork has copied. Parent and child share what their event loops wait on, so a child that tidied them
+# up would deafen its parent.
+_inherited: list[object] = []
 
 
 class RedisBackend(Backend):
@@ -63,6 +68,7 @@ class RedisBackend(Backend):
         self._connections = Connections(Server(url))
         self.name = self._connections.server.name
         self._bells = RedisBells(self._connections, self._keys.bells)
+        self._listeners: list[StopsListener] = []
         self._connections.once(lambda client: check(client, self.name, eviction=eviction))
         self._secret = self._connections.made_once(self._keys.secret, secrets.token_bytes(32))
         start_anew_in_children(self)
@@ -71,6 +77,8 @@ class RedisBackend(Backend):
         """Open connections of its own in a forked child."""
         self._connections.start_anew()
         self._bells = RedisBells(self._connections, self._keys.bells)
+        _inherited.append(self._listeners)
+        self._listeners = []
 
     @property
     def secret(self) -> bytes:
@@ -79,7 +87,7 @@ class RedisBackend(Backend):
     # --- commands -----------------------------------------------------------------------------------------------
 
     def begin(self, ask: Begin) -> BeginReply:
-        return self._begun(ask, self._run("begin", _asked(ask), lambda: self._again(ask)))
+        return self._begun(ask, self._run("begin", asked(ask), lambda: self._again(ask)))
 
     def settle(self, end: Settle) -> SettleReply:
         return SettleReply(self._run("settle", self._ended(end), lambda: self._ended_again(end)).decode())
@@ -94,20 +102,23 @@ class RedisBackend(Backend):
         return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms)))
 
     def record(self, fact: Fact) -> int:
-        return encoding.recorded(fact, self._run(*encoding.of_fact(fact), lambda: self._recorded_again(fact)))
+        name, arguments = encoding.of_fact(fact)
+        sent = [*self._times(), *arguments]
+        reply = self._connections.run(script(name), self._keys.facts, sent, lambda: self._recorded_again(fact))
+        return encoding.recorded(fact, reply)
 
     def page(self, wanted: EventFilter) -> Page:
         asked = encoding.of_page(wanted)
         return encoding.page_of(wanted, asked, self._run("page", asked))
 
-    def listen(self, after: int, timeout: float) -> bool:
-        return self._connections.listen(*self._listening(after, timeout))
+    def follow(self, after: int, timeout: float) -> bool:
+        return self._connections.follow(*self._following(after, timeout))
 
     def snapshot(self) -> Snapshot:
         return encoding.snapshot_of(self._run("snapshot", []))
 
     async def abegin(self, ask: Begin) -> BeginReply:
-        return self._begun(ask, await self._arun("begin", _asked(ask), lambda: self._again(ask)))
+        return self._begun(ask, await self._arun("begin", asked(ask), lambda: self._again(ask)))
 
     async def asettle(self, end: Settle) -> SettleReply:
         reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end))
@@ -117,15 +128,17 @@ class RedisBackend(Backend):
         await self._arun("withdraw", encoding.of_withdraw(leave))
 
     async def arecord(self, fact: Fact) -> int:
-        reply = await self._arun(*encoding.of_fact(fact), lambda: self._recorded_again(fact))
-        return encoding.recorded(fact, reply)
+        name, arguments = encoding.of_fact(fact)
+        sent = [*self._times(), *arguments]
+        reply = self._connections.arun(script(name), self._keys.facts, sent, lambda: self._recorded_again(fact))
+        return encoding.recorded(fact, await carried_through(reply))
 
     async def apage(self, wanted: EventFilter) -> Page:
         asked = encoding.of_page(wanted)
         return encoding.page_of(wanted, asked, await self._arun("page", asked))
 
-    async def alisten(self, after: int, timeout: float) -> bool:
-        return await self._connections.alisten(*self._listening(after, timeout))
+    async def afollow(self, after: int, timeout: float) -> bool:
+        return await self._connections.afollow(*self._following(after, timeout))
 
     async def asnapshot(self) -> Snapshot:
         return encoding.snapshot_of(await self._arun("snapshot", []))
@@ -139,7 +152,7 @@ class RedisBackend(Backend):
 
     async def _arun(self, name: str, arguments: Sequence[Argument], again: Again | None = None) -> Any:
         sent = self._connections.arun(script(name), self._keys.scripts, [*self._times(), *arguments], again)
-        return await _carried_through(sent)
+        return await carried_through(sent)
 
     def _begun(self, ask: Begin, reply: Any) -> BeginReply:
         answer = encoding.begun(ask, reply)
@@ -158,7 +171,7 @@ class RedisBackend(Backend):
     def _recorded_again(self, fact: Fact) -> list[Argument]:
         return [*self._times(), *encoding.of_fact(fact, repeated=True)[1]]
 
-    def _listening(self, after: int, timeout: float) -> list[Argument]:
+    def _following(self, after: int, timeout: float) -> list[Argument]:
         """Write a command that waits until the log goes on; a time of zero would be without end."""
         milliseconds = max(int(min(timeout, LONGEST_WAIT) * 1000), 1)
         return ["XREAD", "BLOCK", milliseconds, "COUNT", 1, "STREAMS", self._keys.log, after]
@@ -185,16 +198,24 @@ class RedisBackend(Backend):
     def ring(self, address: str, owner: str) -> None:
         self._bells.ring(address, owner)
 
+    def listen(self, session: str, hear: Hear) -> Listening:
+        listener = StopsListener(self._connections.server, self._keys.stops, hear)
+        self._listeners.append(listener)
+        return listener
+
     def close(self) -> None:
+        while self._listeners:
+            self._listeners.pop().close()
         self._bells.close()
         self._connections.close()
 
 
-def _asked(ask: Begin) -> list[Argument]:
-    return encoding.of_begin(ask) if ask.repeated else encoding.of_first_begin(ask)
+def asked(ask: Begin) -> list[Argument]:
+    """Write a request."""
+    return encoding.of_fast_begin(ask)
 
 
-async def _carried_through(sent: Any) -> Any:
+async def carried_through(sent: Any) -> Any:
     """Wait for a command that is over when its caller goes on, even one that is cancelled.
 
     A withdrawal that overtook its begin would leave a grant behind.

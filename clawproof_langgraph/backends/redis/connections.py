@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
+from math import inf
 from typing import Any, Final
 
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
@@ -27,7 +29,9 @@ LONGEST_WAIT: Final = 5.0
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
 
-_OfLoops = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Client, AsyncIterator[None]]]
+_LoopClients = dict[Hashable, tuple[Client, AsyncIterator[None]]]
+"""The clients of an event loop, by what each is for."""
+
 Again = Callable[[], Sequence[Argument]]
 """Makes the arguments of a command that is sent again; the first time is none of its business."""
 
@@ -35,8 +39,8 @@ Again = Callable[[], Sequence[Argument]]
 class _Lazy:
     """A client that is made when it is needed first: that of a Cluster asks for its nodes at once, and may fail."""
 
-    def __init__(self, server: Server, *, within: float = 0.0) -> None:
-        self._server, self._within = server, within
+    def __init__(self, make: Callable[[], Client]) -> None:
+        self._make = make
         self._made: Client = None
         self._lock = threading.Lock()
 
@@ -44,7 +48,7 @@ class _Lazy:
         if self._made is None:
             with self._lock:
                 if self._made is None:
-                    self._made = self._server.client(within=self._within)
+                    self._made = self._make()
         return self._made
 
     def close(self) -> None:
@@ -66,50 +70,50 @@ class Connections:
 
     def start_anew(self) -> None:
         """Forget all connections: in a forked child they are the parent's."""
-        self._commands, self._renewals = _Lazy(self.server), _Lazy(self.server)
-        self._listeners = _Lazy(self.server, within=LONGEST_WAIT)
-        self._loops: _OfLoops = weakref.WeakKeyDictionary()
-        self._listening_loops: _OfLoops = weakref.WeakKeyDictionary()
+        self._commands, self._renewals = _Lazy(self.server.sender), _Lazy(self.server.sender)
+        self._whole = _Lazy(self.server.client)
+        self._followers = _Lazy(lambda: self.server.client(block=LONGEST_WAIT))
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
 
     def run(self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None) -> Any:
         """Run a script; `again` gives its arguments where it may have been run already."""
-        return self._patiently(
+        return self.patiently(
             lambda arguments: _evaluate(self._commands.client(), script, keys, arguments), first, again
         )
 
     def run_beside(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run a script on a connection that the commands of busy threads do not use."""
-        return self._patiently(lambda arguments: _evaluate(self._renewals.client(), script, keys, arguments), arguments)
+        return self.patiently(lambda arguments: _evaluate(self._renewals.client(), script, keys, arguments), arguments)
 
     async def arun(
         self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None
     ) -> Any:
         """Do what `run` does, on an event loop."""
-        return await self._apatiently(lambda arguments: self._aevaluate(script, keys, arguments), first, again)
+        return await self.apatiently(lambda arguments: self._aevaluate(script, keys, arguments), first, again)
 
     def command(self, *arguments: Argument) -> Any:
         """Send one command that may be carried out twice."""
-        return self._patiently(lambda arguments: self._commands.client().execute_command(*arguments), arguments)
+        return self.patiently(lambda arguments: self._commands.client().execute_command(*arguments), arguments)
 
     async def acommand(self, *arguments: Argument) -> Any:
         """Do what `command` does, on an event loop."""
-        return await self._apatiently(self._asend, arguments)
+        return await self.apatiently(self._asend, arguments)
 
-    def listen(self, *arguments: Argument) -> bool:
+    def follow(self, *arguments: Argument) -> bool:
         """Send a command for which the server waits up to LONGEST_WAIT seconds; tell whether to look, or try again."""
         self._check_open()
         try:
-            return bool(self._listeners.client().execute_command(*arguments))
+            return bool(self._followers.client().execute_command(*arguments))
         except FAULTS as exc:
             self._check_passing(exc)
         time.sleep(_FIRST_PAUSE)
         return True
 
-    async def alisten(self, *arguments: Argument) -> bool:
-        """Do what `listen` does, on an event loop."""
+    async def afollow(self, *arguments: Argument) -> bool:
+        """Do what `follow` does, on an event loop."""
         self._check_open()
         try:
-            client = await self._of_loop(self._listening_loops, within=LONGEST_WAIT)
+            client = await self.of_loop("follower", lambda: self.server.aclient(block=LONGEST_WAIT))
             return bool(await _or_cancelled(client.execute_command(*arguments)))
         except FAULTS as exc:
             self._check_passing(exc)
@@ -121,19 +125,28 @@ class Connections:
             raise mapped(error, self.server.name) from error
 
     async def _asend(self, arguments: Sequence[Argument]) -> Any:
-        return await (await self._of_loop(self._loops)).execute_command(*arguments)
+        return await (await self._sender()).execute_command(*arguments)
 
     async def _aevaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        execute = (await self._of_loop(self._loops)).execute_command
+        execute = (await self._sender()).execute_command
         try:
             return await execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
             return await execute("EVAL", script.text, len(keys), *keys, *arguments)
 
-    def _patiently(
-        self, send: Callable[[Sequence[Argument]], Any], arguments: Sequence[Argument], again: Again | None = None
+    def patiently(
+        self,
+        send: Callable[[Sequence[Argument]], Any],
+        arguments: Sequence[Argument],
+        again: Again | None = None,
+        patience: float = inf,
     ) -> Any:
-        pauses = _pauses()
+        """Send a command until it succeeds, or fails for good, for at most so many seconds.
+
+        Raises:
+            BackendUnavailable, ConfigurationError: what is wrong.
+        """
+        pauses = _pauses(patience)
         while True:
             self._check_open()
             try:
@@ -145,13 +158,15 @@ class Connections:
             time.sleep(pause)
             arguments = again() if again else arguments
 
-    async def _apatiently(
+    async def apatiently(
         self,
         send: Callable[[Sequence[Argument]], Awaitable[Any]],
         arguments: Sequence[Argument],
         again: Again | None = None,
+        patience: float = inf,
     ) -> Any:
-        pauses = _pauses()
+        """Do what `patiently` does, on an event loop."""
+        pauses = _pauses(patience)
         while True:
             self._check_open()
             try:
@@ -165,7 +180,12 @@ class Connections:
 
     def once(self, ask: Callable[[Client], None]) -> None:
         """Ask something of the server that may be asked twice."""
-        self._patiently(lambda _: ask(self._commands.client()), ())
+
+        def asked(_: Sequence[Argument]) -> None:
+            with contextlib.closing(self.server.client()) as client:
+                ask(client)
+
+        self.patiently(asked, ())
 
     def made_once(self, key: str, value: bytes) -> bytes:
         """Write a key that does not exist, and read what it holds."""
@@ -173,16 +193,24 @@ class Connections:
         found: bytes = self.command("GET", key)
         return found
 
-    async def _of_loop(self, clients: _OfLoops, *, within: float = 0.0) -> Client:
-        loop = asyncio.get_running_loop()
-        found = clients.get(loop)
+    def whole_client(self) -> Client:
+        """Give a client of all threads that can do more than send one command after another."""
+        return self._whole.client()
+
+    async def of_loop(self, which: Hashable, make: Callable[[], Client]) -> Client:
+        """Give a client of the running event loop, made where there is none by that name."""
+        clients = self._loops.setdefault(asyncio.get_running_loop(), {})
+        found = clients.get(which)
         if found is None:
-            client = self.server.aclient(within=within)
+            client = make()
             living = _as_long_as_its_loop(client)
-            clients[loop] = client, living
+            clients[which] = client, living
             await anext(living)
             return client
         return found[0]
+
+    async def _sender(self) -> Client:
+        return await self.of_loop("sender", self.server.asender)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -191,9 +219,8 @@ class Connections:
     def close(self) -> None:
         """Close them all."""
         self._closed = True
-        self._commands.close()
-        self._renewals.close()
-        self._listeners.close()
+        for each in (self._commands, self._renewals, self._whole, self._followers):
+            each.close()
 
 
 async def _or_cancelled(command: Awaitable[Any]) -> Any:
@@ -224,9 +251,9 @@ async def _as_long_as_its_loop(client: Client) -> AsyncIterator[None]:
         await client.aclose()
 
 
-def _pauses() -> Iterator[float | None]:
+def _pauses(patience: float) -> Iterator[float | None]:
     """Give the seconds to wait before each further attempt, and None once it is in vain."""
-    end, pause = time.monotonic() + PATIENCE, _FIRST_PAUSE
+    end, pause = time.monotonic() + min(patience, PATIENCE), _FIRST_PAUSE
     yield 0.0  # a connection that was idle may be gone, though the server is not
     while time.monotonic() + pause < end:
         yield random.uniform(pause / 2, pause)

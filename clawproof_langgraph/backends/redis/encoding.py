@@ -73,16 +73,18 @@ def of_begin(ask: Begin) -> list[Argument]:
     return [ask.owner, int(ask.repeated), ask.waited, rerun_within, data, ask.task, to_json(kept)]
 
 
-def of_first_begin(ask: Begin) -> list[Argument]:
-    """Write a request with what lets a script grant it without asking any rule."""
+def of_fast_begin(ask: Begin) -> list[Argument]:
+    """Write a request with what lets a script answer it without asking any rule."""
     arguments = of_begin(ask)
     wants = all_wants(ask)
     if any(mode is Mode.SHARED for _, mode in ask.wants):
         return arguments
-    fields = ["r" + resource for resource, _ in wants]
-    fields += [kind + name for kind, name in (("u", ask.scope), ("d", ask.key), ("k", ask.agent)) if name]
+    rows = ["r" + resource for resource, _ in wants]
+    known = [kind + name for kind, name in (("u", ask.scope), ("d", ask.key), ("k", ask.agent)) if name]
     tool = to_json(ask.tool) if ask.tool else b""
-    return [*arguments, _about(ask), tool, ask.ttl, int(bool(ask.wants)), ask.key, *fields]
+    has_locks, is_nested = int(bool(ask.wants)), int(bool(ask.ancestors))
+    facts: list[Argument] = [_about(ask), tool, ask.ttl, has_locks, ask.session, ask.key, is_nested, len(rows)]
+    return [*arguments, *facts, *rows, *known]
 
 
 def _about(ask: Begin) -> bytes:

@@ -15,14 +15,20 @@ class Keys:
 
     Args:
         scripts: those that each script gets, in its order.
+        facts: those that a script gets which records a fact.
         log: the stream.
+        stops: the stream that tells of agents that were stopped or let go on.
         secret: what its fingerprints are keyed with.
+        mark: what is written so that a connection can wait for replicas.
         bells: what the names of bells begin with.
     """
 
     scripts: tuple[str, ...]
+    facts: tuple[str, ...]
     log: str
+    stops: str
     secret: str
+    mark: str
     bells: str
 
 
@@ -37,4 +43,6 @@ def keys_of(namespace: str) -> Keys:
             f'The namespace "{namespace}" has braces, which Redis takes for a hash tag; name it without them.'
         )
     prefix = f"clawproof:{{{namespace}}}:"
-    return Keys(tuple([prefix + kind for kind in _KINDS]), prefix + "log", prefix + "secret", prefix + "bell:")
+    scripts = tuple([prefix + kind for kind in _KINDS])
+    stops = prefix + "stops"
+    return Keys(scripts, (*scripts, stops), prefix + "log", stops, prefix + "secret", prefix + "mark", prefix + "bell:")

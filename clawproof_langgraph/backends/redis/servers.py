@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import redis
 import redis.asyncio
@@ -15,15 +15,16 @@ import redis.sentinel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from clawproof_langgraph.backends.redis.wires import AsyncWires, Wires
 from clawproof_langgraph.errors import ConfigurationError
 
 SCHEMES: Final = (
     "redis://host:6379/0, rediss://host, unix:///path, redis+sentinel://host:26379,host:26379/service and "
     "redis+cluster://host:7000,host:7001"
 )
-_PLAIN: Final = ("redis", "rediss", "unix")
 _TIMEOUT: Final = 5.0
 """Seconds for a connection, and for a reply to a command that does not wait."""
+_PLAIN: Final = ("redis", "rediss", "unix")
 Client = Any
 """redis-py's clients have no common type; all have `execute_command`."""
 
@@ -40,18 +41,19 @@ class Server:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._parts = parts
         self.name = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+        self.is_cluster = parts.scheme == "redis+cluster"
         self._open, self._aopen = {
             "redis+sentinel": (self._sentinel, self._asentinel),
             "redis+cluster": (self._cluster, self._acluster),
         }.get(parts.scheme, (self._plain, self._aplain))
         try:
+            self._parts, self.timeout = _without_timeout(parts)
             if parts.scheme not in _PLAIN:
                 self._addresses = _addresses_of(parts)
-                self._options = _options_of(parts)
+                self._options = _options_of(self._parts)
             else:
-                redis.ConnectionPool.from_url(url)
+                redis.ConnectionPool.from_url(urlunsplit(self._parts))
             if parts.scheme == "redis+sentinel":
                 self._service, self._options["db"] = _service_of(parts)
         except ValueError as exc:
@@ -59,19 +61,37 @@ class Server:
                 f'The store URL "{self.name}" cannot be read ({exc}); there are {SCHEMES}.'
             ) from exc
 
-    def client(self, *, waits: bool = False, within: float = 0.0) -> Client:
+    def client(self, *, waits: bool = False, block: float = 0.0) -> Client:
         """Open a client for threads.
 
         Args:
             waits: whether it waits for replies as long as the server does.
-            within: seconds that the server may wait itself before it replies.
+            block: how many seconds its commands may wait at the server.
         """
-        return self._open({**_common(waits=waits, within=within), "retry": Retry(NoBackoff(), 0)})
+        # redis-py's own retries would carry a command out twice; ours are known by their owner.
+        return self._open({**self._common(waits=waits, block=block), "retry": Retry(NoBackoff(), 0)})
 
-    def aclient(self, *, waits: bool = False, within: float = 0.0) -> Client:
-        """Open a client for the running event loop."""
+    def aclient(self, *, waits: bool = False, block: float = 0.0) -> Client:
+        """Open a client for the running event loop; `block` is how many seconds its commands wait at the server."""
         retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
-        return self._aopen({**_common(waits=waits, within=within), "retry": retry})
+        return self._aopen({**self._common(waits=waits, block=block), "retry": retry})
+
+    def anode(self, host: str, port: int) -> Client:
+        """Open a client for the running event loop that leads to one server of a Cluster."""
+        retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+        return redis.asyncio.Redis(host=host, port=port, retry=retry, **self._options, **self._common())
+
+    def sender(self) -> Client:
+        """Open what threads send commands with."""
+        client = self.client()
+        return client if self.is_cluster else Wires(client)
+
+    def asender(self) -> Client:
+        """Open what the calls of the running event loop send commands with."""
+        return self.aclient() if self.is_cluster else AsyncWires(self.aclient(waits=True), self.timeout)
+
+    def _common(self, *, waits: bool = False, block: float = 0.0) -> dict[str, Any]:
+        return {"socket_timeout": None if waits else self.timeout + block, "socket_connect_timeout": self.timeout}
 
     # --- kinds --------------------------------------------------------------------------------------------------
 
@@ -99,9 +119,14 @@ class Server:
         return redis.asyncio.RedisCluster(startup_nodes=nodes, **self._options, **common)
 
 
-def _common(*, waits: bool, within: float) -> dict[str, Any]:
-    # redis-py's own retries would carry a command out twice; ours are known by their owner.
-    return {"socket_timeout": None if waits else _TIMEOUT + within, "socket_connect_timeout": _TIMEOUT}
+def _without_timeout(parts: SplitResult) -> tuple[SplitResult, float]:
+    """Take the time-out of replies out of a URL: those that wait for their turn have none."""
+    options = parse_qsl(parts.query)
+    others = urlencode([(name, value) for name, value in options if name != "socket_timeout"])
+    timeout = float(dict(options).get("socket_timeout", _TIMEOUT))
+    if not 0 < timeout < float("inf"):
+        raise ValueError("socket_timeout is a number of seconds")
+    return parts._replace(query=others), timeout
 
 
 def _addresses_of(parts: SplitResult) -> list[tuple[str, int]]:

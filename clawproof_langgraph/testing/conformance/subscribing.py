@@ -190,19 +190,19 @@ class Subscribing(Suite):
         store.record(Unsubscribe("view"))
         assert store.log() == []
 
-    def test_listening_ends_with_its_time(self, store: Face) -> None:
+    def test_following_ends_with_its_time(self, store: Face) -> None:
         [cursor] = publish(store, "A")
-        assert not store.listen(cursor, 0.05)
-        assert not store.listen(cursor, 0)
+        assert not store.follow(cursor, 0.05)
+        assert not store.follow(cursor, 0)
 
-    def test_listening_ends_at_once_where_there_is_something(self, store: Face) -> None:
+    def test_following_ends_at_once_where_there_is_something(self, store: Face) -> None:
         [cursor] = publish(store, "A")
-        assert store.listen(cursor - 1, 60)
+        assert store.follow(cursor - 1, 60)
 
-    def test_who_listens_is_woken(self, store: Face) -> None:
+    def test_who_follows_is_woken(self, store: Face) -> None:
         [cursor] = publish(store, "A")
         threading.Timer(0.1, lambda: store.backend.record(Note("B"))).start()
-        while not store.listen(cursor, 5):
+        while not store.follow(cursor, 5):
             pass
         assert types(store.events(EventFilter(after=cursor))) == ["B"]
 

@@ -1,6 +1,6 @@
 -- Appends an event that belongs to no other command.
 --
--- parts: step state log
+-- parts: step fields log
 -- ARGV   4 type, 5 agent, 6 thread, 7 call, 8 key, 9 resources (a line for each), 10 fence, 11 data (a JSON object without
 --        its braces), 12 repeated (1: it was sent before, and the reply was lost; or 0)
 -- reply  its cursor
@@ -25,9 +25,9 @@ local function told_before(entry)
   end
 end
 
-tell(ARGV[4], about, ARGV[9], tonumber(ARGV[10]), ARGV[11])
-local before = ARGV[12] == '1' and about.owner ~= '' and told_before(appended[1][2])
+local entry = log.tell(ARGV[4], about, ARGV[9], tonumber(ARGV[10]), ARGV[11])
+local before = ARGV[12] == '1' and about.owner ~= '' and told_before(entry)
 if before then return before end
-write_log()
-write_changes()
-return exactly(cursor)
+log.write()
+fields.write_changes()
+return exactly((log.read_clock()))

@@ -1,20 +1,19 @@
 -- Takes up a subscription where it stands, or makes it.
 --
--- parts: step state log subscribers
+-- parts: step fields log subscribers
 -- ARGV   4 name, 5 owner, 6 where a new one begins: now, earliest, or a cursor
 -- reply  at, cursor; taken, name
 
 local name, owner, start = ARGV[4], ARGV[5], ARGV[6]
-local subscriber = subscriber_of(name)
-if subscriber and is_taken(subscriber, owner) then return {'taken', name} end
+local subscriber = subscribers.of(name)
+if subscriber and subscribers.is_taken(subscriber, owner) then return {'taken', name} end
 local reached = subscriber and subscriber.cursor
 if not reached and start == 'now' then
-  read_clock()
-  reached = cursor
+  reached = log.read_clock()
 elseif not reached then
-  reached = start == 'earliest' and trimmed_to() or tonumber(start)
+  reached = start == 'earliest' and subscribers.trimmed_to() or tonumber(start)
 end
-put_subscriber(name, reached, owner)
+subscribers.put(name, reached, owner)
 call('ZADD', INDEX, 0, 'p' .. name)
-write_changes()
+fields.write_changes()
 return {'at', exactly(reached)}

@@ -1,9 +1,9 @@
 -- Forgets a subscription.
 --
--- parts: step state
+-- parts: step fields
 -- ARGV   4 name
 
-write('p' .. ARGV[4], false)
+fields.write('p' .. ARGV[4], false)
 call('ZREM', INDEX, 'p' .. ARGV[4])
-write_changes()
+fields.write_changes()
 return 'forgotten'

@@ -6,33 +6,44 @@
 --
 -- c  the cursor of the newest event, and how many events are kept
 
-local cursor, kept_events
+local cursor, kept
 local appended = {}
 
-local function read_clock()
-  if cursor then return end
-  local last, count = string.match(read('c') or '0 0', '(%d+) (%d+)')
-  cursor, kept_events = tonumber(last), tonumber(count)
+-- Gives the cursor of the newest event, and how many are kept.
+function log.read_clock()
+  if not cursor then
+    local last, count = string.match(fields.read('c') or '0 0', '(%d+) (%d+)')
+    cursor, kept = tonumber(last), tonumber(count)
+  end
+  return cursor, kept
 end
 
 local function write_clock()
-  write('c', exactly(cursor) .. ' ' .. exactly(kept_events))
+  fields.write('c', exactly(cursor) .. ' ' .. exactly(kept))
 end
 
-local function next_cursor()
-  read_clock()
+-- Counts events that were deleted.
+function log.forget(count)
+  log.read_clock()
+  kept = kept - count
+  write_clock()
+end
+
+function log.next_cursor()
+  log.read_clock()
   return max(cursor + 1, floor(now * 1000000))
 end
 
--- about: agent, thread, owner, key.  data: a JSON object without its braces.
-local function tell(kind, about, names, fence, data)
-  cursor = next_cursor()
+-- about: agent, thread, owner, key.  data: a JSON object without its braces.  Gives the event as it is written.
+function log.tell(kind, about, names, fence, data)
+  cursor = log.next_cursor()
   local first = text({kind, about.agent or '', about.thread or '', about.owner or '', about.key or '', names})
   local entry = sub(first, 1, -2) .. ',"' .. exactly(fence) .. '","' .. precisely(now) .. '",{' .. (data or '') .. '}]'
   appended[#appended + 1] = {cursor, entry}
+  return entry
 end
 
-local function write_log()
+function log.write()
   if #appended == 0 then return end
   local entry = {}
   for _, each in ipairs(appended) do
@@ -40,6 +51,6 @@ local function write_log()
     entry[#entry + 1] = each[2]
   end
   call('XADD', LOG, exactly(cursor) .. '-0', unpack(entry))
-  kept_events = kept_events + #appended
+  kept = kept + #appended
   write_clock()
 end

@@ -6,22 +6,22 @@
 
 local READER_LIFE = 5
 
-local function subscriber_of(name)
-  local kept = read('p' .. name)
+function subscribers.of(name)
+  local kept = fields.read('p' .. name)
   if not kept then return false end
   local reached, ends, seen, owner = string.match(kept, '^(%S+) (%S+) (%S+) (.*)$')
   return {name = name, cursor = tonumber(reached), ends = tonumber(ends), seen = tonumber(seen), owner = owner}
 end
 
-local function put_subscriber(name, reached, owner)
-  write('p' .. name, exactly(reached) .. ' ' .. precisely(ticks + READER_LIFE) .. ' ' .. precisely(now) .. ' ' .. owner)
+function subscribers.put(name, reached, owner)
+  fields.write('p' .. name, exactly(reached) .. ' ' .. precisely(ticks + READER_LIFE) .. ' ' .. precisely(now) .. ' ' .. owner)
 end
 
 -- Tells whether somebody else reads, and lives: an end further away than it can be was written by a clock that was set
 -- back since.
-local function is_taken(subscriber, owner)
+function subscribers.is_taken(subscriber, owner)
   if subscriber.owner == '' or subscriber.owner == owner then return false end
   return ticks < subscriber.ends and subscriber.ends <= ticks + READER_LIFE + 1
 end
 
-local function trimmed_to() return tonumber(read('t') or 0) end
+function subscribers.trimmed_to() return tonumber(fields.read('t') or 0) end
