@@ -119,7 +119,7 @@ local function sweep_events()
   local newest, kept = log.read_clock()
   local live, unread = live_subscribers()
   local old, count, past = min(floor((now - keep_events) * 1000000), unread), 0, nil
-  for _, entry in ipairs(call('XRANGE', LOG, '-', '(' .. exactly(newest), 'COUNT', limit)) do
+  for _, entry in ipairs(call('XRANGE', LOG, '-', exactly(max(newest - 1, 0)), 'COUNT', limit)) do
     local id, events = tonumber(string.match(entry[1], '%d+')), #entry[2] / 2
     if (id > old and kept - count <= max_events) or (count > 0 and count + events > limit) then break end
     count, past = count + events, id
