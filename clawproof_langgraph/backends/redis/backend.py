@@ -13,14 +13,14 @@ from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.redis import encoding
 from clawproof_langgraph.backends.redis.bells import RedisBells
 from clawproof_langgraph.backends.redis.checks import check
-from clawproof_langgraph.backends.redis.connections import Again, Connections
+from clawproof_langgraph.backends.redis.connections import LONGEST_WAIT, Again, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.keys import keys_of
 from clawproof_langgraph.backends.redis.listening import StopsListener
 from clawproof_langgraph.backends.redis.scripts import script
 from clawproof_langgraph.backends.redis.servers import Server
 from clawproof_langgraph.errors import ConfigurationError
-from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.events import EventFilter, Page
 from clawproof_langgraph.model import (
     Begin,
     BeginReply,
@@ -28,7 +28,6 @@ from clawproof_langgraph.model import (
     Granted,
     Renew,
     Renewed,
-    Resolve,
     Settle,
     SettleReply,
     Snapshot,
@@ -37,8 +36,6 @@ from clawproof_langgraph.model import (
     Withdraw,
 )
 
-_PAGE: Final = 500
-"""Entries of the log that are read at a time."""
 _REMEMBERED: Final = 10_000
 """The most requests that are remembered until they settle, so that their end need not be told what they were."""
 
@@ -104,20 +101,18 @@ class RedisBackend(Backend):
     def sweep(self, terms: Sweep) -> Swept:
         return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms)))
 
-    def record(self, fact: Fact) -> None:
+    def record(self, fact: Fact) -> int:
         name, arguments = encoding.of_fact(fact)
-        reply = self._connections.run(script(name), self._keys.facts, [*self._times(), *arguments])
-        if isinstance(fact, Resolve):
-            encoding.check_resolved(reply)
+        sent = [*self._times(), *arguments]
+        reply = self._connections.run(script(name), self._keys.facts, sent, lambda: self._recorded_again(fact))
+        return encoding.recorded(fact, reply)
 
-    def events(self, wanted: EventFilter) -> list[Event]:
-        found: list[Event] = []
-        after = wanted.after
-        while page := self._connections.command("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE):
-            after = _gather(page, wanted, found)
-            if len(page) < _PAGE or len(found) >= wanted.limit:
-                break
-        return found[: wanted.limit]
+    def page(self, wanted: EventFilter) -> Page:
+        asked = encoding.of_page(wanted)
+        return encoding.page_of(wanted, asked, self._run("page", asked))
+
+    def follow(self, after: int, timeout: float) -> bool:
+        return self._connections.follow(*self._following(after, timeout))
 
     def snapshot(self) -> Snapshot:
         return encoding.snapshot_of(self._run("snapshot", []))
@@ -132,21 +127,18 @@ class RedisBackend(Backend):
     async def awithdraw(self, leave: Withdraw) -> None:
         await self._arun("withdraw", encoding.of_withdraw(leave))
 
-    async def arecord(self, fact: Fact) -> None:
+    async def arecord(self, fact: Fact) -> int:
         name, arguments = encoding.of_fact(fact)
-        sent = self._connections.arun(script(name), self._keys.facts, [*self._times(), *arguments])
-        reply = await carried_through(sent)
-        if isinstance(fact, Resolve):
-            encoding.check_resolved(reply)
+        sent = [*self._times(), *arguments]
+        reply = self._connections.arun(script(name), self._keys.facts, sent, lambda: self._recorded_again(fact))
+        return encoding.recorded(fact, await carried_through(reply))
 
-    async def aevents(self, wanted: EventFilter) -> list[Event]:
-        found: list[Event] = []
-        after = wanted.after
-        while page := await self._connections.acommand("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE):
-            after = _gather(page, wanted, found)
-            if len(page) < _PAGE or len(found) >= wanted.limit:
-                break
-        return found[: wanted.limit]
+    async def apage(self, wanted: EventFilter) -> Page:
+        asked = encoding.of_page(wanted)
+        return encoding.page_of(wanted, asked, await self._arun("page", asked))
+
+    async def afollow(self, after: int, timeout: float) -> bool:
+        return await self._connections.afollow(*self._following(after, timeout))
 
     async def asnapshot(self) -> Snapshot:
         return encoding.snapshot_of(await self._arun("snapshot", []))
@@ -175,6 +167,14 @@ class RedisBackend(Backend):
 
     def _ended_again(self, end: Settle) -> list[Argument]:
         return [*self._times(), *encoding.of_settle(end, repeated=True)]
+
+    def _recorded_again(self, fact: Fact) -> list[Argument]:
+        return [*self._times(), *encoding.of_fact(fact, repeated=True)[1]]
+
+    def _following(self, after: int, timeout: float) -> list[Argument]:
+        """Write a command that waits until the log goes on; a time of zero would be without end."""
+        milliseconds = max(int(min(timeout, LONGEST_WAIT) * 1000), 1)
+        return ["XREAD", "BLOCK", milliseconds, "COUNT", 1, "STREAMS", self._keys.log, after]
 
     def _again(self, ask: Begin) -> list[Argument]:
         """Repeat a request of which the reply was lost: it may have been granted, or be in the queue."""
@@ -213,13 +213,6 @@ class RedisBackend(Backend):
 def asked(ask: Begin) -> list[Argument]:
     """Write a request."""
     return encoding.of_fast_begin(ask)
-
-
-def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int:
-    """Read the events of a page that are wanted, and tell how far it reaches."""
-    for entry in page:
-        found += [event for event in encoding.events_of(entry) if event.cursor > wanted.after and wanted.admits(event)]
-    return int(page[-1][0].partition(b"-")[0])
 
 
 async def carried_through(sent: Any) -> Any:

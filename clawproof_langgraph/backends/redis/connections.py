@@ -24,6 +24,8 @@ FAULTS: Final = (RedisError, RedisClusterException, OSError)
 """What redis-py raises."""
 PATIENCE: Final = 10.0
 """Seconds for which a command is sent again, such as while a replica takes over."""
+LONGEST_WAIT: Final = 5.0
+"""Seconds for which the server may wait for the log to go on."""
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
 
@@ -70,6 +72,7 @@ class Connections:
         """Forget all connections: in a forked child they are the parent's."""
         self._commands, self._renewals = _Lazy(self.server.sender), _Lazy(self.server.sender)
         self._whole = _Lazy(self.server.client)
+        self._followers = _Lazy(lambda: self.server.client(block=LONGEST_WAIT))
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
 
     def run(self, script: Script, keys: Sequence[str], first: Sequence[Argument], again: Again | None = None) -> Any:
@@ -95,6 +98,31 @@ class Connections:
     async def acommand(self, *arguments: Argument) -> Any:
         """Do what `command` does, on an event loop."""
         return await self.apatiently(self._asend, arguments)
+
+    def follow(self, *arguments: Argument) -> bool:
+        """Send a command for which the server waits up to LONGEST_WAIT seconds; tell whether to look, or try again."""
+        self._check_open()
+        try:
+            return bool(self._followers.client().execute_command(*arguments))
+        except FAULTS as exc:
+            self._check_passing(exc)
+        time.sleep(_FIRST_PAUSE)
+        return True
+
+    async def afollow(self, *arguments: Argument) -> bool:
+        """Do what `follow` does, on an event loop."""
+        self._check_open()
+        try:
+            client = await self.of_loop("follower", lambda: self.server.aclient(block=LONGEST_WAIT))
+            return bool(await _or_cancelled(client.execute_command(*arguments)))
+        except FAULTS as exc:
+            self._check_passing(exc)
+        await asyncio.sleep(_FIRST_PAUSE)
+        return True
+
+    def _check_passing(self, error: Exception) -> None:
+        if not is_passing(error):
+            raise mapped(error, self.server.name) from error
 
     async def _asend(self, arguments: Sequence[Argument]) -> Any:
         return await (await self._sender()).execute_command(*arguments)
@@ -191,8 +219,21 @@ class Connections:
     def close(self) -> None:
         """Close them all."""
         self._closed = True
-        for each in (self._commands, self._renewals, self._whole):
+        for each in (self._commands, self._renewals, self._whole, self._followers):
             each.close()
+
+
+async def _or_cancelled(command: Awaitable[Any]) -> Any:
+    """Wait for a command, but not when cancelled, even where redis-py does not notice that.
+
+    It sends with wait_for, which may swallow a cancellation in Python 3.11.
+    """
+    task = asyncio.ensure_future(command)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
 
 
 def _evaluate(client: Client, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:

@@ -74,8 +74,8 @@ def mapped(error: Exception, store: str) -> ClawproofError:
             )
         case NoPermissionError():
             return ConfigurationError(
-                f"The store {store} forbids a command ({error}); let its user run scripts, BLPOP and INFO on the keys "
-                '"clawproof:*".'
+                f"The store {store} forbids a command ({error}); let its user run scripts, BLPOP, XREAD and INFO on "
+                'the keys "clawproof:*".'
             )
         case RedisClusterException() if _is_no_cluster(error):
             return ConfigurationError(f"There is no Cluster at {store}; for one server write redis://host:port.")

@@ -61,10 +61,15 @@ class Server:
                 f'The store URL "{self.name}" cannot be read ({exc}); there are {SCHEMES}.'
             ) from exc
 
-    def client(self, *, waits: bool = False) -> Client:
-        """Open a client for threads; `waits` says that it waits for replies as long as the server does."""
+    def client(self, *, waits: bool = False, block: float = 0.0) -> Client:
+        """Open a client for threads.
+
+        Args:
+            waits: whether it waits for replies as long as the server does.
+            block: how many seconds its commands may wait at the server.
+        """
         # redis-py's own retries would carry a command out twice; ours are known by their owner.
-        return self._open({**self._common(waits=waits), "retry": Retry(NoBackoff(), 0)})
+        return self._open({**self._common(waits=waits, block=block), "retry": Retry(NoBackoff(), 0)})
 
     def aclient(self, *, waits: bool = False, block: float = 0.0) -> Client:
         """Open a client for the running event loop; `block` is how many seconds its commands wait at the server."""

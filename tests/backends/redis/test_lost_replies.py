@@ -8,7 +8,20 @@ from collections.abc import Iterator
 import pytest
 
 from clawproof_langgraph.backends.redis import RedisBackend
-from clawproof_langgraph.model import Kill, Renew, Resolve, Settle, SettleReply, State, Sweep, Withdraw
+from clawproof_langgraph.model import (
+    Advance,
+    Kill,
+    Note,
+    Renew,
+    Resolve,
+    Settle,
+    SettleReply,
+    State,
+    Subscribe,
+    Sweep,
+    Unsubscribe,
+    Withdraw,
+)
 from clawproof_langgraph.testing.builders import ask, call, reading, settled
 from clawproof_langgraph.testing.faces import AsyncFace, Face, SyncFace
 from tests.servers import Server
@@ -118,3 +131,32 @@ def test_the_heartbeat_and_the_operator_are_heard(store: Face, proxy: Proxy) -> 
     proxy.lose_replies()
     assert len(store.log("call.resolved")) == 1
     assert proxy.lost == 6
+
+
+def test_what_is_published_is_told_once(store: Face, proxy: Proxy) -> None:
+    for number in range(700):
+        store.record(Note("Before", call=f"s-{number}"))
+    proxy.lose_replies()
+    cursor = store.record(Note("PriceChanged", call="s-x", data={"price": 3}))
+
+    assert proxy.lost == 1
+    assert [event.cursor for event in store.log("PriceChanged")] == [cursor]
+
+
+def test_what_was_not_published_yet_is_published(store: Face, proxy: Proxy) -> None:
+    """A connection that was cut before the command was sent looks just like a reply that was lost."""
+    store.record(Note("PriceChanged", call="s-1", data={"price": 3}))
+    proxy.cut()
+    store.record(Note("PriceChanged", call="s-2", data={"price": 3}))
+    assert [event.call for event in store.log("PriceChanged")] == ["s-1", "s-2"]
+
+
+def test_subscriptions_stand_where_they_were_told(store: Face, proxy: Proxy) -> None:
+    proxy.lose_replies()
+    cursor = store.record(Subscribe("view", "a"))
+    proxy.lose_replies()
+    assert store.record(Advance("view", "a", cursor + 5)) == cursor + 5
+    proxy.lose_replies()
+    store.record(Unsubscribe("view"))
+    assert proxy.lost == 3
+    assert store.record(Subscribe("view", "b")) == cursor
