@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
@@ -13,7 +14,7 @@ from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.redis import encoding
 from clawproof_langgraph.backends.redis.bells import RedisBells
 from clawproof_langgraph.backends.redis.checks import check
-from clawproof_langgraph.backends.redis.connections import Again, Connections
+from clawproof_langgraph.backends.redis.connections import LEAST, PATIENCE, Again, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.keys import keys_of
 from clawproof_langgraph.backends.redis.scripts import script
@@ -66,8 +67,9 @@ class RedisBackend(Backend):
         self._connections = Connections(Server(url))
         self.name = self._connections.server.name
         self._bells = RedisBells(self._connections, self._keys.bells)
-        self._connections.once(lambda client: check(client, self.name, eviction=eviction))
-        self._secret = self._connections.made_once(self._keys.secret, secrets.token_bytes(32))
+        self._connections.open(
+            lambda client: check(client, self.name, eviction=eviction), self._keys.secret, secrets.token_bytes(32)
+        )
         start_anew_in_children(self)
 
     def start_anew(self) -> None:
@@ -77,27 +79,32 @@ class RedisBackend(Backend):
 
     @property
     def secret(self) -> bytes:
-        return self._secret
+        return self._connections.kept
 
     # --- commands -----------------------------------------------------------------------------------------------
 
     def begin(self, ask: Begin) -> BeginReply:
-        return self._begun(ask, self._run("begin", _asked(ask), lambda: self._again(ask)))
+        reply = self._run("begin", _asked(ask), lambda: self._again(ask), within=_left(ask))
+        return self._begun(ask, reply)
 
     def settle(self, end: Settle) -> SettleReply:
-        return SettleReply(self._run("settle", self._ended(end), lambda: self._ended_again(end)).decode())
+        reply = self._run("settle", self._ended(end), lambda: self._ended_again(end), within=end.patience)
+        return SettleReply(reply.decode())
 
     def renew(self, beat: Renew) -> Renewed:
-        return encoding.renewed(self._run_beside("renew", encoding.of_renew(beat)))
+        shortest = min([ttl for _, ttl in beat.leases], default=LEAST)
+        return encoding.renewed(self._run_beside("renew", encoding.of_renew(beat), within=shortest))
 
     def withdraw(self, leave: Withdraw) -> None:
-        self._run("withdraw", encoding.of_withdraw(leave))
+        self._run("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=LEAST)
 
     def sweep(self, terms: Sweep) -> Swept:
-        return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms)))
+        # The renewals wait for it, and there is always a next one.
+        return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms), within=LEAST))
 
     def record(self, fact: Fact) -> None:
-        reply = self._run(*encoding.of_fact(fact))
+        name, arguments = encoding.of_fact(fact)
+        reply = self._run(name, arguments, keys=self._keys_of(fact))
         if isinstance(fact, Resolve):
             encoding.check_resolved(reply)
 
@@ -114,24 +121,28 @@ class RedisBackend(Backend):
         return encoding.snapshot_of(self._run("snapshot", []))
 
     async def abegin(self, ask: Begin) -> BeginReply:
-        return self._begun(ask, await self._arun("begin", _asked(ask), lambda: self._again(ask)))
+        reply = await self._arun("begin", _asked(ask), lambda: self._again(ask), within=_left(ask))
+        return self._begun(ask, reply)
 
     async def asettle(self, end: Settle) -> SettleReply:
-        reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end))
+        reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end), within=end.patience)
         return SettleReply(reply.decode())
 
     async def awithdraw(self, leave: Withdraw) -> None:
-        await self._arun("withdraw", encoding.of_withdraw(leave))
+        await self._arun("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=LEAST)
 
     async def arecord(self, fact: Fact) -> None:
-        reply = await self._arun(*encoding.of_fact(fact))
+        name, arguments = encoding.of_fact(fact)
+        reply = await self._arun(name, arguments, keys=self._keys_of(fact))
         if isinstance(fact, Resolve):
             encoding.check_resolved(reply)
 
     async def aevents(self, wanted: EventFilter) -> list[Event]:
         found: list[Event] = []
         after = wanted.after
-        while page := await self._connections.acommand("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE):
+        while page := await _carried_through(
+            self._connections.acommand("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE)
+        ):
             after = _gather(page, wanted, found)
             if len(page) < _PAGE or len(found) >= wanted.limit:
                 break
@@ -140,16 +151,44 @@ class RedisBackend(Backend):
     async def asnapshot(self) -> Snapshot:
         return encoding.snapshot_of(await self._arun("snapshot", []))
 
-    def _run(self, name: str, arguments: Sequence[Argument], again: Again | None = None) -> Any:
-        return self._connections.run(script(name), self._keys.scripts, [*self._times(), *arguments], again)
+    def _run(
+        self,
+        name: str,
+        arguments: Sequence[Argument],
+        again: Again | None = None,
+        *,
+        within: float = PATIENCE,
+        keys: Sequence[str] = (),
+    ) -> Any:
+        times = self._times()
+        return self._connections.run(
+            script(name), keys or self._keys.scripts, [*times, *arguments], again, within=within
+        )
 
-    def _run_beside(self, name: str, arguments: Sequence[Argument]) -> Any:
+    def _run_beside(self, name: str, arguments: Sequence[Argument], *, within: float) -> Any:
         """Run what the heartbeat asks for, on a connection of its own."""
-        return self._connections.run_beside(script(name), self._keys.scripts, [*self._times(), *arguments])
+        times = self._times()
+        return self._connections.run_beside(script(name), self._keys.scripts, [*times, *arguments], within=within)
 
-    async def _arun(self, name: str, arguments: Sequence[Argument], again: Again | None = None) -> Any:
-        sent = self._connections.arun(script(name), self._keys.scripts, [*self._times(), *arguments], again)
+    async def _arun(
+        self,
+        name: str,
+        arguments: Sequence[Argument],
+        again: Again | None = None,
+        *,
+        within: float = PATIENCE,
+        keys: Sequence[str] = (),
+    ) -> Any:
+        times = self._times()
+        sent = self._connections.arun(
+            script(name), keys or self._keys.scripts, [*times, *arguments], again, within=within
+        )
         return await _carried_through(sent)
+
+    def _keys_of(self, fact: Fact) -> Sequence[str]:
+        """Name the keys for recording a fact, with one that says so if nothing else will."""
+        said = () if isinstance(fact, Resolve) else (self._keys.said + secrets.token_hex(12),)
+        return (*self._keys.scripts, *said)
 
     def _begun(self, ask: Begin, reply: Any) -> BeginReply:
         answer = encoding.begun(ask, reply)
@@ -168,6 +207,10 @@ class RedisBackend(Backend):
     def _again(self, ask: Begin) -> list[Argument]:
         """Repeat a request of which the reply was lost: it may have been granted, or be in the queue."""
         return [*self._times(), *encoding.of_begin(ask._replace(repeated=True))]
+
+    def _left_again(self, leave: Withdraw) -> list[Argument]:
+        """Repeat a withdrawal of which the reply was lost: without the request, what is gone is not told again."""
+        return [*self._times(), *encoding.of_withdraw(replace(leave, call=None))]
 
     def _times(self) -> tuple[Argument, ...]:
         times = ("", "") if self._clock is None else (self._clock.time(), self._clock.ticks())
@@ -194,6 +237,11 @@ class RedisBackend(Backend):
 
 def _asked(ask: Begin) -> list[Argument]:
     return encoding.of_begin(ask) if ask.repeated else encoding.of_first_begin(ask)
+
+
+def _left(ask: Begin) -> float:
+    """Tell how many seconds the caller has left."""
+    return ask.patience - ask.waited
 
 
 def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int:

@@ -18,12 +18,14 @@ class Keys:
         log: the stream.
         secret: what its fingerprints are keyed with.
         bells: what the names of bells begin with.
+        said: what the names of the keys begin with that tell which facts were recorded already.
     """
 
     scripts: tuple[str, ...]
     log: str
     secret: str
     bells: str
+    said: str
 
 
 def keys_of(namespace: str) -> Keys:
@@ -37,4 +39,5 @@ def keys_of(namespace: str) -> Keys:
             f'The namespace "{namespace}" has braces, which Redis takes for a hash tag; name it without them.'
         )
     prefix = f"clawproof:{{{namespace}}}:"
-    return Keys(tuple([prefix + kind for kind in _KINDS]), prefix + "log", prefix + "secret", prefix + "bell:")
+    scripts = tuple([prefix + kind for kind in _KINDS])
+    return Keys(scripts, prefix + "log", prefix + "secret", prefix + "bell:", prefix + "said:")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import redis
 import redis.asyncio
@@ -11,6 +11,7 @@ import redis.asyncio.cluster
 import redis.asyncio.retry
 import redis.asyncio.sentinel
 import redis.cluster
+import redis.connection
 import redis.sentinel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -22,8 +23,8 @@ SCHEMES: Final = (
     "redis+cluster://host:7000,host:7001"
 )
 _PLAIN: Final = ("redis", "rediss", "unix")
-_TIMEOUT: Final = 5.0
-"""Seconds for a connection, and for a reply to a command that does not wait."""
+_CONNECTED: Final = 5.0
+"""The most seconds for a connection."""
 Client = Any
 """redis-py's clients have no common type; all have `execute_command`."""
 
@@ -50,22 +51,24 @@ class Server:
             if parts.scheme not in _PLAIN:
                 self._addresses = _addresses_of(parts)
                 self._options = _options_of(parts)
+                _check_options(self._options)
             else:
-                redis.ConnectionPool.from_url(url)
+                _check_database(parts)
+                redis.ConnectionPool.from_url(url).make_connection()
             if parts.scheme == "redis+sentinel":
                 self._service, self._options["db"] = _service_of(parts)
-        except ValueError as exc:
+        except (ValueError, TypeError, redis.RedisError) as exc:
             raise ConfigurationError(
                 f'The store URL "{self.name}" cannot be read ({exc}); there are {SCHEMES}.'
             ) from exc
 
-    def client(self, *, waits: bool = False) -> Client:
-        """Open a client for threads; `waits` says that it waits for replies as long as the server does."""
-        return self._open({**_common(waits=waits), "retry": Retry(NoBackoff(), 0)})
+    def client(self, timeout: float) -> Client:
+        """Open a client for threads that gives a reply so many seconds."""
+        return self._open({**_common(timeout), "retry": Retry(NoBackoff(), 0)})
 
-    def aclient(self, *, waits: bool = False) -> Client:
+    def aclient(self, timeout: float) -> Client:
         """Open a client for the running event loop."""
-        return self._aopen({**_common(waits=waits), "retry": redis.asyncio.retry.Retry(NoBackoff(), 0)})
+        return self._aopen({**_common(timeout), "retry": redis.asyncio.retry.Retry(NoBackoff(), 0)})
 
     # --- kinds --------------------------------------------------------------------------------------------------
 
@@ -77,25 +80,27 @@ class Server:
 
     def _sentinel(self, common: dict[str, Any]) -> Client:
         kind: Any = redis.sentinel.Sentinel  # not typed
-        return kind(self._addresses, sentinel_kwargs=common).master_for(self._service, **self._options, **common)
+        options = {**common, **self._options}
+        return kind(self._addresses, sentinel_kwargs=_for_sentinels(options)).master_for(self._service, **options)
 
     def _asentinel(self, common: dict[str, Any]) -> Client:
         kind: Any = redis.asyncio.sentinel.Sentinel
-        return kind(self._addresses, sentinel_kwargs=common).master_for(self._service, **self._options, **common)
+        options = {**common, **self._options}
+        return kind(self._addresses, sentinel_kwargs=_for_sentinels(options)).master_for(self._service, **options)
 
     def _cluster(self, common: dict[str, Any]) -> Client:
         kind: Any = redis.cluster.ClusterNode
         nodes = [kind(host, port) for host, port in self._addresses]
-        return redis.RedisCluster(startup_nodes=nodes, **self._options, **common)
+        return redis.RedisCluster(startup_nodes=nodes, **{**common, **self._options})
 
     def _acluster(self, common: dict[str, Any]) -> Client:
         nodes = [redis.asyncio.cluster.ClusterNode(host, port) for host, port in self._addresses]
-        return redis.asyncio.RedisCluster(startup_nodes=nodes, **self._options, **common)
+        return redis.asyncio.RedisCluster(startup_nodes=nodes, **{**common, **self._options})
 
 
-def _common(*, waits: bool) -> dict[str, Any]:
+def _common(timeout: float) -> dict[str, Any]:
     # redis-py's own retries would carry a command out twice; ours are known by their owner.
-    return {"socket_timeout": None if waits else _TIMEOUT, "socket_connect_timeout": _TIMEOUT}
+    return {"socket_timeout": timeout, "socket_connect_timeout": min(timeout, _CONNECTED)}
 
 
 def _addresses_of(parts: SplitResult) -> list[tuple[str, int]]:
@@ -114,7 +119,7 @@ def _address_of(text: str, default: int) -> tuple[str, int]:
 def _options_of(parts: SplitResult) -> dict[str, Any]:
     """Read what `from_url` would: who connects, and how."""
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-    options: dict[str, Any] = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    options: dict[str, Any] = redis.connection.parse_url(f"redis:///?{parts.query}")  # type: ignore[no-untyped-call]
     if user:
         options["username"] = unquote(user)
     if password:
@@ -122,6 +127,24 @@ def _options_of(parts: SplitResult) -> dict[str, Any]:
     if options.get("ssl"):
         options["ssl"] = options["ssl"].lower() in ("1", "true", "yes")
     return options
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """Have redis-py make a connection that is never opened: it refuses what it does not know."""
+    others = {name: value for name, value in options.items() if name != "ssl"}
+    kind = redis.SSLConnection if options.get("ssl") else redis.Connection
+    redis.ConnectionPool(connection_class=kind, **others).make_connection()
+
+
+def _check_database(parts: SplitResult) -> None:
+    database = parts.path.strip("/")
+    if parts.scheme != "unix" and database and not database.isdecimal():  # redis-py would take the first one
+        raise ValueError(f'"{database}" is no number of a database')
+
+
+def _for_sentinels(options: dict[str, Any]) -> dict[str, Any]:
+    """Give what is true of the Sentinels, too; users and passwords are the servers' own."""
+    return {name: value for name, value in options.items() if name.startswith(("socket_", "retry", "ssl"))}
 
 
 def _service_of(parts: SplitResult) -> tuple[str, int]:

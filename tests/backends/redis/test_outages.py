@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from clawproof_langgraph import BackendUnavailable
-from clawproof_langgraph.backends.redis import RedisBackend, connections, servers
+from clawproof_langgraph.backends.redis import RedisBackend, connections
 from clawproof_langgraph.model import Granted, Queued, Replay, SettleReply
 from clawproof_langgraph.testing.builders import again, ask, call, released, settled
 from clawproof_langgraph.testing.faces import AsyncFace, Face, SyncFace
@@ -49,7 +49,8 @@ def test_connections_that_were_cut_are_made_anew(store: Face, proxy: Proxy) -> N
 def test_a_server_that_answers_no_more_is_unavailable_in_time(
     store: Face, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servers, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(connections, "REPLY", 0.2)
+    monkeypatch.setattr(connections, "LEAST", 0.2)
     monkeypatch.setattr(connections, "PATIENCE", 0.5)
     silent = RedisBackend(proxy.url, "silent")
     proxy.black_hole()

@@ -1,6 +1,6 @@
 -- Notes that a human is asked what became of a call in doubt.
 --
--- parts: step state log requests leases queue records judging
+-- parts: step once state log requests leases queue records judging
 -- ARGV   4 key, 5 task, 6 fence (0 where an answer to something else was taken in its place)
 
 local key, task, fence = ARGV[4], ARGV[5], tonumber(ARGV[6])

@@ -1,6 +1,6 @@
 -- Stops an agent.
 --
--- parts: step state log
+-- parts: step once state log
 -- ARGV   4 agent, 5 reason, 6 by
 
 local agent, reason, by = ARGV[4], ARGV[5], ARGV[6]

@@ -1,6 +1,6 @@
 -- Appends an event that belongs to no other command.
 --
--- parts: step state log
+-- parts: step once state log
 -- ARGV   4 type, 5 agent, 6 thread, 7 call, 8 key, 9 resources (a line for each), 10 fence, 11 data (a JSON object without
 --        its braces)
 

@@ -1,6 +1,6 @@
 -- Lets a stopped agent go on.
 --
--- parts: step state log
+-- parts: step once state log
 -- ARGV   4 agent, 5 by
 
 write('k' .. ARGV[4], false)

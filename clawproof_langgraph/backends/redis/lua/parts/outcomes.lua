@@ -11,6 +11,7 @@ local function outcome_from(at)
     attempt = tonumber(ARGV[at + 8]), error = ARGV[at + 9], by = ARGV[at + 10], facts = ARGV[at + 11],
     repeated = ARGV[at + 12] == '1', emits = {},
   }
+  if outcome.repeated then write_though_full() end
   for i = at + 18 + ARGV[at + 17], #ARGV, 2 do outcome.emits[#outcome.emits + 1] = {ARGV[i], ARGV[i + 1]} end
   return outcome
 end

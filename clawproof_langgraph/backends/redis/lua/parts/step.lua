@@ -29,6 +29,10 @@ local STATE, INDEX, ENDS, AGES, LOG = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5
 local call, sub, format, floor, max, min = redis.call, string.sub, string.format, math.floor, math.max, math.min
 local CLAIM_WITHIN, WAITER_LIFE = 1, 3
 
+-- Lets a step write when the memory is full: a script may go on with what has begun, and removing may always begin. What
+-- keeps, ends and frees needs that; what begins does not.
+local function write_though_full() call('ZREM', ENDS, '') end
+
 local now, ticks = tonumber(ARGV[1]), tonumber(ARGV[2])
 if not now then
   local time = call('TIME')
