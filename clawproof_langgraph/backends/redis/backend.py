@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -84,7 +85,8 @@ class RedisBackend(Backend):
     # --- commands -----------------------------------------------------------------------------------------------
 
     def begin(self, ask: Begin) -> BeginReply:
-        reply = self._run("begin", _asked(ask), lambda: self._again(ask), within=_left(ask))
+        began = time.monotonic()
+        reply = self._run("begin", _asked(ask), lambda: self._again(ask, began), within=_left(ask))
         return self._begun(ask, reply)
 
     def settle(self, end: Settle) -> SettleReply:
@@ -121,7 +123,8 @@ class RedisBackend(Backend):
         return encoding.snapshot_of(self._run("snapshot", []))
 
     async def abegin(self, ask: Begin) -> BeginReply:
-        reply = await self._arun("begin", _asked(ask), lambda: self._again(ask), within=_left(ask))
+        began = time.monotonic()
+        reply = await self._arun("begin", _asked(ask), lambda: self._again(ask, began), within=_left(ask))
         return self._begun(ask, reply)
 
     async def asettle(self, end: Settle) -> SettleReply:
@@ -204,9 +207,9 @@ class RedisBackend(Backend):
     def _ended_again(self, end: Settle) -> list[Argument]:
         return [*self._times(), *encoding.of_settle(end, repeated=True)]
 
-    def _again(self, ask: Begin) -> list[Argument]:
+    def _again(self, ask: Begin, began: float) -> list[Argument]:
         """Repeat a request of which the reply was lost: it may have been granted, or be in the queue."""
-        return [*self._times(), *encoding.of_begin(ask._replace(repeated=True))]
+        return [*self._times(), *encoding.of_begin(ask, sent=time.monotonic() - began)]
 
     def _left_again(self, leave: Withdraw) -> list[Argument]:
         """Repeat a withdrawal of which the reply was lost: without the request, what is gone is not told again."""

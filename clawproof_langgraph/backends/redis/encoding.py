@@ -54,8 +54,8 @@ def _fields(data: Mapping[str, Any]) -> bytes:
 # --- commands ---------------------------------------------------------------------------------------------------
 
 
-def of_begin(ask: Begin) -> list[Argument]:
-    """Write a request."""
+def of_begin(ask: Begin, *, sent: float | None = None) -> list[Argument]:
+    """Write a request; `sent`: seconds ago that it was sent first, where the reply was lost."""
     kept = [
         ask.session, ask.ttl, ask.agent, ask.thread, ask.tool, ask.key, ask.scope, ask.fingerprint,
         " ".join(ask.ancestors), ask.bell, ask.expected, ask.lineage,
@@ -64,7 +64,8 @@ def of_begin(ask: Begin) -> list[Argument]:
     # No call is as old as that, and a script reads no "inf".
     rerun_within = min(ask.rerun_within, 1e15)
     data = _fields(ask.data) + b"," if ask.data else b""
-    return [ask.owner, int(ask.repeated), ask.waited, rerun_within, data, ask.task, to_json(kept)]
+    repeated = int(ask.repeated) if sent is None else f"1 {sent:.6f}"
+    return [ask.owner, repeated, ask.waited, rerun_within, data, ask.task, to_json(kept)]
 
 
 def of_first_begin(ask: Begin) -> list[Argument]:

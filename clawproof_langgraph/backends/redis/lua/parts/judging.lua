@@ -14,9 +14,15 @@ local EVENT_OF = {
 
 local function is_free(state) return state == 'failed' or state == 'suspended' end
 
+-- Tells of an answer that takes the place of a grant. It leaves nothing behind but its event, by which it is known again
+-- if the reply to it was lost.
+local function tell_answer(kind, ask, data)
+  if not ask.sent or not was_told(kind, ask.owner, ask.sent) then tell(kind, ask, names_of(ask), 0, data) end
+end
+
 local function deny(ask, reason)
   local data = '"reason":' .. text(reason) .. ',"tool":' .. text(ask.tool) .. ',"waited":' .. seconds(ask.waited)
-  tell('lock.denied', ask, names_of(ask), 0, data)
+  tell_answer('lock.denied', ask, data)
 end
 
 -- Tells whether the call of a key is being run, for the first time or again.
@@ -66,7 +72,7 @@ local function judge_record(ask, record)
   end
   if record.state == 'done' or record.state == 'rejected' then
     local data = '"tool":' .. text(ask.tool) .. ',"waited":' .. seconds(ask.waited)
-    tell('call.replayed', ask, names_of(ask), 0, data)
+    tell_answer('call.replayed', ask, data)
     local rejected = record.state == 'rejected' and 1 or 0
     return {'replay', record.key, record.result, rejected, asked_in(ask.task, record)}
   end

@@ -38,11 +38,12 @@ local function request_of(owner, kept)
   }
 end
 
--- ARGV from `at`: owner, repeated (1 or 0), waited, rerun_within, data (a JSON object without its
--- braces, before a comma), task, and what is kept of it
+-- ARGV from `at`: owner, repeated (1 or 0; where the reply was lost, 1 and how many seconds ago it was sent first), waited,
+-- rerun_within, data (a JSON object without its braces, before a comma), task, and what is kept of it
 local function request_from(at)
   local ask = request_of(ARGV[at], ARGV[at + 6])
-  ask.repeated, ask.waited, ask.rerun_within = ARGV[at + 1] == '1', tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  ask.repeated, ask.sent = sub(ARGV[at + 1], 1, 1) == '1', tonumber(sub(ARGV[at + 1], 3))
+  ask.waited, ask.rerun_within = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   ask.data, ask.task = ARGV[at + 4], ARGV[at + 5]
   return ask
 end
