@@ -41,6 +41,7 @@ class Proxy:
         self._open, self._over = threading.Event(), threading.Event()
         self._open.set()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._swallowing: set[tuple[socket.socket, socket.socket]] = set()
         self.lost = 0
         self.change: Callable[[bytes], bytes] = lambda data: data
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -58,6 +59,10 @@ class Proxy:
     def black_hole(self) -> None:
         """Hold everything back until `flow`."""
         self._open.clear()
+
+    def swallow(self) -> None:
+        """Keep what is said from now on by connections that are open, as a firewall does that has forgotten them."""
+        self._swallowing.update(self._pairs)
 
     def flow(self) -> None:
         """Let through what was held back."""
@@ -95,7 +100,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
                 self._open.wait()
-                server.sendall(data)
+                if (client, server) not in self._swallowing:
+                    server.sendall(data)
         _close(client, server)
 
     def _return(self, client: socket.socket, server: socket.socket) -> None:

@@ -15,7 +15,7 @@ from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.redis import encoding
 from clawproof_langgraph.backends.redis.bells import RedisBells
 from clawproof_langgraph.backends.redis.checks import check
-from clawproof_langgraph.backends.redis.connections import LEAST, PATIENCE, Again, Connections
+from clawproof_langgraph.backends.redis.connections import PATIENCE, Again, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.keys import keys_of
 from clawproof_langgraph.backends.redis.scripts import script
@@ -94,15 +94,15 @@ class RedisBackend(Backend):
         return SettleReply(reply.decode())
 
     def renew(self, beat: Renew) -> Renewed:
-        shortest = min([ttl for _, ttl in beat.leases], default=LEAST)
+        shortest = min([ttl for _, ttl in beat.leases], default=0.0)
         return encoding.renewed(self._run_beside("renew", encoding.of_renew(beat), within=shortest))
 
     def withdraw(self, leave: Withdraw) -> None:
-        self._run("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=LEAST)
+        self._run("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=0.0)
 
     def sweep(self, terms: Sweep) -> Swept:
         # The renewals wait for it, and there is always a next one.
-        return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms), within=LEAST))
+        return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms), within=0.0))
 
     def record(self, fact: Fact) -> None:
         name, arguments = encoding.of_fact(fact)
@@ -132,7 +132,7 @@ class RedisBackend(Backend):
         return SettleReply(reply.decode())
 
     async def awithdraw(self, leave: Withdraw) -> None:
-        await self._arun("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=LEAST)
+        await self._arun("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=0.0)
 
     async def arecord(self, fact: Fact) -> None:
         name, arguments = encoding.of_fact(fact)
@@ -268,4 +268,5 @@ async def _carried_through(sent: Any) -> Any:
                 await asyncio.wait([task])
             except asyncio.CancelledError:  # cancelled again: the command still takes but a moment
                 continue
+        task.exception()  # it was cancelled: how it ended is not asked any more
         raise

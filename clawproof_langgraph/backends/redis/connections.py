@@ -30,6 +30,8 @@ LEAST: Final = 1.0
 """Seconds that a command has in any case: even who does not want to wait survives a lost connection."""
 REPLY: Final = 5.0
 """Seconds for a reply, if the caller has as many."""
+REPLY_SOON: Final = 0.5
+"""Seconds for a reply, if he has not: a connection that has died may be idle, and a new one be alive."""
 _OPENING: Final = 3.0
 """Seconds for which a server is tried that was never reached: its URL may well be wrong."""
 _FIRST_PAUSE: Final = 0.01
@@ -42,7 +44,7 @@ Send = Callable[[Client, Sequence[Argument]], T]
 
 def _timeout(within: float) -> float:
     # A reply that does not come must not take the whole time of a caller who has little of it.
-    return REPLY if within > REPLY else LEAST
+    return REPLY if within > REPLY else REPLY_SOON
 
 
 class _Clients:
@@ -310,8 +312,12 @@ def _kept_by(execute: Callable[..., Any], key: str, value: bytes) -> tuple[str, 
 
 
 def _pauses(within: float) -> Iterator[float | None]:
-    """Give the seconds to wait before each further attempt, and None once it is in vain."""
-    end, pause = time.monotonic() + min(max(within, LEAST), PATIENCE), _FIRST_PAUSE
+    """Give the seconds to wait before each further attempt, and None once it is in vain, counted from now."""
+    return _pauses_until(time.monotonic() + min(max(within, LEAST), PATIENCE))
+
+
+def _pauses_until(end: float) -> Iterator[float | None]:
+    pause = _FIRST_PAUSE
     if time.monotonic() < end:
         yield 0.0  # a connection that was idle may be gone, though the server is not
     while time.monotonic() + pause < end:

@@ -224,6 +224,7 @@ def proxy(redis_server: Server) -> Iterator[Proxy]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take a reply for lost after a moment."""
     monkeypatch.setattr(connections, "REPLY", 0.1)
+    monkeypatch.setattr(connections, "REPLY_SOON", 0.1)
 
 
 def seen(url: str, kind: type[Face], situation: Callable[[Face], Command], disturb: Callable[[], object]) -> Seen:
@@ -261,7 +262,9 @@ def test_a_lost_reply_changes_nothing(
 
 
 @pytest.mark.parametrize("kind", [SyncFace, AsyncFace], ids=["sync", "async"])
-@pytest.mark.parametrize("situation", [granted, claimed, settled_and_handed_on], ids=lambda situation: situation.__name__)
+@pytest.mark.parametrize(
+    "situation", [granted, claimed, settled_and_handed_on], ids=lambda situation: situation.__name__
+)
 def test_nor_do_several_in_a_row(proxy: Proxy, situation: Callable[[Face], Command], kind: type[Face]) -> None:
     expected = seen(proxy.url, kind, situation, lambda: None)
     assert seen(proxy.url, kind, situation, lambda: proxy.lose_replies(5)) == expected

@@ -50,7 +50,7 @@ def test_a_server_that_answers_no_more_is_unavailable_in_time(
     store: Face, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "REPLY", 0.2)
-    monkeypatch.setattr(connections, "LEAST", 0.2)
+    monkeypatch.setattr(connections, "REPLY_SOON", 0.2)
     monkeypatch.setattr(connections, "PATIENCE", 0.5)
     silent = RedisBackend(proxy.url, "silent")
     proxy.black_hole()
