@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from redis.exceptions import NoPermissionError, ResponseError
 
-from clawproof_langgraph.backends.redis.faults import node_of_a_cluster
 from clawproof_langgraph.backends.redis.servers import Client
 from clawproof_langgraph.errors import ConfigurationError
 
@@ -28,7 +27,7 @@ def check(client: Client, store: str, *, eviction: str) -> None:
     """
     info = _asked(client, "INFO", "server")
     _check_version(info, store)
-    _check_kind(str(info.get("redis_mode", "")), store)
+    _check_kind(str(info.get("redis_mode") or info.get("server_mode")), store)  # Redis's name for it, and Valkey's
     if eviction != "allow":
         _check_eviction(client, store)
 
@@ -43,7 +42,9 @@ def _check_version(info: Any, store: str) -> None:
 
 def _check_kind(mode: str, store: str) -> None:
     if mode == "cluster" and not store.startswith(_CLUSTER):
-        raise node_of_a_cluster(store)
+        raise ConfigurationError(
+            f"The store {store} is a node of a Cluster; write redis+cluster://host:port, with one of its nodes or more."
+        )
     if mode == "sentinel":
         raise ConfigurationError(
             f"The store {store} is a Sentinel, which keeps nothing; write redis+sentinel://host:26379/service."

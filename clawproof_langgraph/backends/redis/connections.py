@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisClusterException, RedisError
 
 from clawproof_langgraph.backends.redis.encoding import Argument
-from clawproof_langgraph.backends.redis.faults import is_passing, mapped
+from clawproof_langgraph.backends.redis.faults import is_passing, unavailable, unusable
 from clawproof_langgraph.backends.redis.scripts import Script
 from clawproof_langgraph.backends.redis.servers import Client, Server
 from clawproof_langgraph.errors import BackendUnavailable
@@ -228,8 +228,10 @@ class Connections:
         except NoScriptError:
             if self._kept is not None:
                 key, value = self._kept
-                await client.execute_command("SET", key, value, "NX")
-                self._kept = key, await client.execute_command("GET", key)
+                if (found := await client.execute_command("GET", key)) is None:
+                    await client.execute_command("SET", key, value, "NX")
+                    found = await client.execute_command("GET", key)
+                self._kept = key, found
             return await client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
 
     def _patiently(
@@ -251,7 +253,7 @@ class Connections:
             except FAULTS as exc:
                 pause = next(pauses) if is_passing(exc) else None
                 if pause is None:
-                    raise mapped(exc, self.server.name) from exc
+                    raise (unavailable if self._kept else unusable)(exc, self.server.name) from exc
                 if isinstance(exc, ReadOnlyError) and (pool := getattr(client, "connection_pool", None)):
                     pool.disconnect(inuse_connections=False)  # what answers at the address may be the primary by now
             time.sleep(pause)
@@ -275,7 +277,7 @@ class Connections:
             except FAULTS as exc:
                 pause = next(pauses) if is_passing(exc) else None
                 if pause is None:
-                    raise mapped(exc, self.server.name) from exc
+                    raise unavailable(exc, self.server.name) from exc
                 if isinstance(exc, ReadOnlyError) and (pool := getattr(client, "connection_pool", None)):
                     await pool.disconnect(inuse_connections=False)
             await asyncio.sleep(pause)
@@ -307,8 +309,10 @@ def _send(client: Client, arguments: Sequence[Argument]) -> Any:
 
 
 def _kept_by(execute: Callable[..., Any], key: str, value: bytes) -> tuple[str, bytes]:
-    execute("SET", key, value, "NX")
-    return key, execute("GET", key)
+    if (found := execute("GET", key)) is None:
+        execute("SET", key, value, "NX")  # somebody else may have been faster
+        found = execute("GET", key)
+    return key, found
 
 
 def _pauses(within: float) -> Iterator[float | None]:

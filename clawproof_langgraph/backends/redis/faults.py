@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import redis
 from redis.exceptions import (
@@ -73,60 +73,75 @@ def _tls_failure(error: Exception) -> str:
     return ""
 
 
-def mapped(error: Exception, store: str) -> ClawproofError:
-    """Say what is wrong in the words of this package."""
+class _Finding(NamedTuple):
+    """What is wrong, what to do about it, and whether that is to be done to the URL or the server's settings."""
+
+    why: str
+    remedy: str = "repair the store, then try again"
+    is_set_wrong: bool = False
+
+
+def unavailable(error: Exception, store: str) -> ClawproofError:
+    """Say what is wrong with a store that was opened: whatever it is, it cannot be used now."""
+    found = _found(error, store)
+    return BackendUnavailable(store, found.why, remedy=found.remedy)
+
+
+def unusable(error: Exception, store: str) -> ClawproofError:
+    """Say what is wrong with a store that cannot be opened."""
+    found = _found(error, store)
+    if not found.is_set_wrong:
+        return BackendUnavailable(store, found.why, remedy=found.remedy)
+    return ConfigurationError(f"The store {store} cannot be used: {found.why}. Remedy: {found.remedy}.")
+
+
+def _found(error: Exception, store: str) -> _Finding:
     if why := _tls_failure(error):
-        return ConfigurationError(
-            f"The store {store} and this client do not agree on TLS ({why}). Name the certificate of its authority in "
-            "the URL (?ssl_ca_certs=/path/ca.pem) and the host as its certificate does; write redis:// for a server "
-            "without TLS, rediss:// for one with it."
+        return _Finding(
+            f"the two sides do not agree on TLS ({why})",
+            "name the certificate of its authority in the URL (?ssl_ca_certs=/path/ca.pem) and the host as its "
+            "certificate does; write redis:// for a server without TLS, rediss:// for one with it",
+            True,
         )
     match error:
         case AuthenticationError() | AuthorizationError():
-            return ConfigurationError(
-                f"The store {store} refuses to let us in ({error}); check user and password in its URL."
+            return _Finding(f"it refuses to let us in ({error})", "check user and password in its URL", True)
+        case redis.ResponseError() if _is_forbidden(error):
+            return _Finding(
+                f"it forbids a command ({error})",
+                'let its user do what docs/redis-servers.md lists, on the keys "clawproof:*"',
+                True,
             )
-        case NoPermissionError():
-            return _forbidden(str(error), store)
-        case redis.ResponseError() if "ACL failure in script" in str(error) or "can't run this command" in str(error):
-            return _forbidden(str(error), store)
         case RedisClusterException() if _is_no_cluster(error):
-            return ConfigurationError(f"There is no Cluster at {store}; for one server write redis://host:port.")
+            return _Finding("there is no Cluster", "for one server write redis://host:port", True)
         case AskError():  # and MovedError
-            return node_of_a_cluster(store)
+            return _Finding("it is a node of a Cluster", "write redis+cluster://host:port", True)
         case InvalidResponse():
-            return ConfigurationError(
-                f"What answers at {store} does not speak the protocol of Redis ({error}); check host and port in the "
-                "URL, and write rediss:// for a server with TLS."
+            return _Finding(
+                f"what answers there does not speak the protocol of Redis ({error})",
+                "check host and port in the URL, and write rediss:// for a server with TLS",
+                True,
             )
         case UnicodeError():
-            return ConfigurationError(f"The store {store} names a host that there cannot be ({error}).")
+            return _Finding(f"it names a host that there cannot be ({error})", "check the URL", True)
         case redis.ResponseError() if "DB index" in str(error) or "SELECT is not allowed" in str(error):
-            return ConfigurationError(f"The store {store} has no such database ({error}); name another in the URL.")
+            return _Finding(f"it has no such database ({error})", "name another in the URL", True)
         case OutOfMemoryError():
-            return BackendUnavailable(store, f"it is out of memory ({error})", remedy="give it more, then try again")
+            return _Finding(f"it is out of memory ({error})", "give it more, then try again")
         case ReadOnlyError():
-            return BackendUnavailable(
-                store,
+            return _Finding(
                 f"it is a replica ({error})",
-                remedy="name the primary in the URL, or the Sentinels: redis+sentinel://host:26379/service",
+                "name the primary in the URL, or the Sentinels: redis+sentinel://host:26379/service",
             )
+        case redis.TimeoutError() if store.startswith("rediss:"):
+            return _Finding(str(error), "repair the store, then try again; if it speaks no TLS, write redis://")
+        case redis.ConnectionError() if "closed by server" in str(error) and store.startswith("redis:"):
+            return _Finding(str(error), "repair the store, then try again; if it takes TLS, write rediss://")
         case _:
-            why = str(error) or type(error).__name__
-            if store.startswith("rediss:") and isinstance(error, redis.TimeoutError):
-                why += "; if it speaks no TLS, write redis://"
-            return BackendUnavailable(store, why)
+            return _Finding(str(error).rstrip(".") or type(error).__name__)
 
 
-def _forbidden(why: str, store: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"The store {store} forbids a command ({why}). Let its user do what docs/redis-servers.md lists, on the keys "
-        '"clawproof:*".'
-    )
-
-
-def node_of_a_cluster(store: str) -> ConfigurationError:
-    """Make the error for the URL of one server that is a node of a Cluster."""
-    return ConfigurationError(
-        f"The store {store} is a node of a Cluster; write redis+cluster://host:port, with one of its nodes or more."
-    )
+def _is_forbidden(error: Exception) -> bool:
+    if isinstance(error, NoPermissionError):
+        return True
+    return "ACL failure in script" in str(error) or "can't run this command" in str(error)

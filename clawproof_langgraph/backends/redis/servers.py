@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import redis
 import redis.asyncio
@@ -25,6 +26,7 @@ SCHEMES: Final = (
 _PLAIN: Final = ("redis", "rediss", "unix")
 _CONNECTED: Final = 5.0
 """The most seconds for a connection."""
+_FILES: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 Client = Any
 """redis-py's clients have no common type; all have `execute_command`."""
 
@@ -41,13 +43,14 @@ class Server:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._parts = parts
-        self.name = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+        self._url = url
+        self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         self._open, self._aopen = {
             "redis+sentinel": (self._sentinel, self._asentinel),
             "redis+cluster": (self._cluster, self._acluster),
         }.get(parts.scheme, (self._plain, self._aplain))
         try:
+            _check_files(parts)
             if parts.scheme not in _PLAIN:
                 self._addresses = _addresses_of(parts)
                 self._options = _options_of(parts)
@@ -73,10 +76,10 @@ class Server:
     # --- kinds --------------------------------------------------------------------------------------------------
 
     def _plain(self, common: dict[str, Any]) -> Client:
-        return redis.Redis.from_url(urlunsplit(self._parts), **common)
+        return redis.Redis.from_url(self._url, **common)
 
     def _aplain(self, common: dict[str, Any]) -> Client:
-        return redis.asyncio.Redis.from_url(urlunsplit(self._parts), **common)
+        return redis.asyncio.Redis.from_url(self._url, **common)
 
     def _sentinel(self, common: dict[str, Any]) -> Client:
         kind: Any = redis.sentinel.Sentinel  # not typed
@@ -140,6 +143,12 @@ def _check_database(parts: SplitResult) -> None:
     database = parts.path.strip("/")
     if parts.scheme != "unix" and database and not database.isdecimal():  # redis-py would take the first one
         raise ValueError(f'"{database}" is no number of a database')
+
+
+def _check_files(parts: SplitResult) -> None:
+    for name, values in parse_qs(parts.query).items():
+        if name in _FILES and not Path(values[-1]).exists():
+            raise ValueError(f'{name}: there is no file "{values[-1]}"')
 
 
 def _for_sentinels(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A reply that is lost after its command was carried out costs nothing but the time to ask again.
 
-Each command is sent twice to the same situation: undisturbed, and with its reply lost. By a clock that stands still, both
-must give the same answer, the same log and the same instant, down to the last fence.
+Each command is sent twice to the same situation: undisturbed, and with its reply lost. By a clock that stands still,
+both must give the same answer, the same log and the same instant, down to the last fence.
 """
 
 from __future__ import annotations
