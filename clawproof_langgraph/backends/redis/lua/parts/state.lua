@@ -21,7 +21,7 @@ local function read_ahead(names)
 end
 
 local function write(field, value)
-  fields[field] = value
+  fields[field] = value or false -- nil would be read again, and what is gone be written back
   changed[field] = true
 end
 
