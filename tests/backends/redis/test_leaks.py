@@ -74,10 +74,11 @@ def test_every_key_expires_but_those_of_the_design(server: Server, operator: red
         store.settle(settled(store.granted(call(f"{state}-1", "inventory/1", key=state)), state))
     for fact in (Kill("sold-out"), Note("told")):
         store.record(fact)
-    with process("hold", server.url, namespace, "30") as holder, process("wait", server.url, namespace) as waiter:
+    with process("hold", server.url, namespace, "30") as holder:
         told(holder)
-        told(waiter)
-        wait_until(lambda: backend.snapshot().waiters)
+        with process("wait", server.url, namespace) as waiter:
+            told(waiter)
+            wait_until(lambda: backend.snapshot().waiters)
     backend.close()
 
     keys = list(operator.scan_iter(f"clawproof:{{{namespace}}}:*"))
