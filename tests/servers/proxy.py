@@ -42,6 +42,7 @@ class Proxy:
         self._open.set()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._swallowing: set[tuple[socket.socket, socket.socket]] = set()
+        self._resetting: set[socket.socket] = set()
         self.lost = 0
         self.change: Callable[[bytes], bytes] = lambda data: data
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -102,6 +103,9 @@ class Proxy:
                 self._open.wait()
                 if (client, server) not in self._swallowing:
                     server.sendall(data)
+        if client in self._resetting:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            client.close()
         _close(client, server)
 
     def _return(self, client: socket.socket, server: socket.socket) -> None:
@@ -115,9 +119,9 @@ class Proxy:
                     continue
                 self.lost += 1
                 if fate is Fate.RESET:
-                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                    client.close()
-                    break
+                    self._resetting.add(client)
+                    client.shutdown(socket.SHUT_RD)  # the other pump hears of it, and is the last to let go
+                    return
                 if fate is Fate.CUT:
                     break
                 self._over.wait()

@@ -134,11 +134,15 @@ def _found(error: Exception, store: str) -> _Finding:
                 "name the primary in the URL, or the Sentinels: redis+sentinel://host:26379/service",
             )
         case redis.TimeoutError() if store.startswith("rediss:"):
-            return _Finding(str(error), "repair the store, then try again; if it speaks no TLS, write redis://")
+            return _Finding(_plain(error), "repair the store, then try again; if it speaks no TLS, write redis://")
         case redis.ConnectionError() if "closed by server" in str(error) and store.startswith("redis:"):
-            return _Finding(str(error), "repair the store, then try again; if it takes TLS, write rediss://")
+            return _Finding(_plain(error), "repair the store, then try again; if it takes TLS, write rediss://")
         case _:
-            return _Finding(str(error).rstrip(".") or type(error).__name__)
+            return _Finding(_plain(error))
+
+
+def _plain(error: Exception) -> str:
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _is_forbidden(error: Exception) -> bool:

@@ -20,7 +20,7 @@ from tests.servers import Server
 from tests.servers.proxy import Proxy
 from tests.waiting import wait_until
 
-SLACK = 1.5
+SLACK = 2.5
 """Seconds beyond the deadline: a last question, and the withdrawal, with the half second that the tests give each."""
 
 

@@ -30,10 +30,10 @@ def place_order(order: str) -> str:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "PATIENCE", 0.5)
-    monkeypatch.setattr(connections, "LEAST", 0.3)
-    monkeypatch.setattr(connections, "REPLY_SOON", 0.2)
-    monkeypatch.setattr(connections, "REPLY", 0.4)
+    monkeypatch.setattr(connections, "PATIENCE", 0.3)
+    monkeypatch.setattr(connections, "LEAST", 0.2)
+    monkeypatch.setattr(connections, "REPLY_SOON", 0.1)
+    monkeypatch.setattr(connections, "REPLY", 0.2)
     ran.clear()
 
 
@@ -123,7 +123,7 @@ def test_a_tool_that_has_run_gives_its_result(
         trouble(server, proxy)
         return f"placed {order}"
 
-    assert order(graph_of(coordinator, place, ttl="1s"), asynchronous=asynchronous) == "placed 7"
+    assert order(graph_of(coordinator, place, ttl="500ms"), asynchronous=asynchronous) == "placed 7"
 
     assert ran == ["7"]
     coordinator.close()
@@ -162,6 +162,6 @@ def test_an_operator_is_told_that_a_result_was_not_recorded(store: tuple[Server,
         return f"placed {order}"
 
     with pytest.warns(ClawproofWarning, match="could not record it under key"):
-        assert order(graph_of(coordinator, place, ttl="1s")) == "placed 7"
+        assert order(graph_of(coordinator, place, ttl="500ms")) == "placed 7"
     proxy.flow()
     coordinator.close()

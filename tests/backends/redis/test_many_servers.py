@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
@@ -131,19 +132,19 @@ def test_a_lease_that_a_failover_has_lost_is_told_to_be_lost(watched: Service) -
         operator = redis.Redis(port=primary)
         operator.execute_command("CLIENT", "KILL", "TYPE", "replica")
         operator.close()
-        lock = coordinator.lock("inventory/2", ttl=8)
-        lease = lock.__enter__()
-        next(server for server in watched.servers if server.port == primary).process.kill()
-        for replica in replicas:
-            replica.process.send_signal(signal.SIGCONT)
+        with ExitStack() as held:
+            lease = held.enter_context(coordinator.lock("inventory/2", ttl=8))
+            next(server for server in watched.servers if server.port == primary).process.kill()
+            for replica in replicas:
+                replica.process.send_signal(signal.SIGCONT)
 
-        wait_until(lambda: lease.lost)
-        with pytest.raises(LeaseLost, match="no such lease"):
-            lease.check()
+            wait_until(lambda: lease.lost)
+            with pytest.raises(LeaseLost, match="no such lease"):
+                lease.check()
+            with pytest.warns(ClawproofWarning, match="was lost"):
+                held.close()
         with coordinator.lock("inventory/2") as later:
             assert later.fence > lease.fence
-        with pytest.warns(ClawproofWarning, match="was lost"):
-            lock.__exit__(None, None, None)
     assert watched.primary() != primary
 
 

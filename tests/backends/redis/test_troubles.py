@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import redis
@@ -228,16 +228,16 @@ def _is_loading(operator: redis.Redis) -> bool:
 def test_leases_that_went_away_with_the_data_of_a_server_are_told_to_be_lost(namespace: str) -> None:
     server = start_server()
     with Coordinator.from_url(server.url, namespace=namespace) as coordinator:
-        lock = coordinator.lock("inventory/1", ttl=1.5)
-        lease = lock.__enter__()
-        server.process.kill()
-        server.process.wait()
-        server.restart()
-        wait_until(lambda: lease.lost)
-        with pytest.raises(LeaseLost, match="no such lease"):
-            lease.check()
-        with pytest.warns(ClawproofWarning, match="was lost"):
-            lock.__exit__(None, None, None)
+        with ExitStack() as held:
+            lease = held.enter_context(coordinator.lock("inventory/1", ttl=3))
+            server.process.kill()
+            server.process.wait()
+            server.restart()
+            wait_until(lambda: lease.lost)
+            with pytest.raises(LeaseLost, match="no such lease"):
+                lease.check()
+            with pytest.warns(ClawproofWarning, match="was lost"):
+                held.close()
         with coordinator.lock("inventory/1") as later:
             assert later.fence > lease.fence, "fences grow over the loss of all data"
     server.stop()
