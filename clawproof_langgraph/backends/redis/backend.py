@@ -40,6 +40,8 @@ from clawproof_langgraph.model import (
 
 _PAGE: Final = 500
 """Entries of the log that are read at a time."""
+_BESIDE: Final = 3.0
+"""Seconds for a sweep, and for showing that waiters are alive: the renewals of leases wait for both."""
 _REMEMBERED: Final = 10_000
 """The most requests that are remembered until they settle, so that their end need not be told what they were."""
 
@@ -94,15 +96,14 @@ class RedisBackend(Backend):
         return SettleReply(reply.decode())
 
     def renew(self, beat: Renew) -> Renewed:
-        shortest = min([ttl for _, ttl in beat.leases], default=0.0)
+        shortest = min([ttl for _, ttl in beat.leases], default=_BESIDE)
         return encoding.renewed(self._run_beside("renew", encoding.of_renew(beat), within=shortest))
 
     def withdraw(self, leave: Withdraw) -> None:
         self._run("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=0.0)
 
     def sweep(self, terms: Sweep) -> Swept:
-        # The renewals wait for it, and there is always a next one.
-        return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms), within=0.0))
+        return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms), within=_BESIDE))
 
     def record(self, fact: Fact) -> None:
         name, arguments = encoding.of_fact(fact)
