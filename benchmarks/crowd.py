@@ -12,7 +12,7 @@ from typing import Final
 from benchmarks.measure import Case, Plan, interleave
 from benchmarks.report import Goal, Table
 from benchmarks.requests import Shop
-from benchmarks.stores import MEMORY, NORMAL, url_of
+from benchmarks.stores import MEMORY, NORMAL, REDIS, opened, url_of
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.urls import open_backend
 from clawproof_langgraph.keys import digest
@@ -46,8 +46,8 @@ def measure_records(folder: Path, shop: Shop, plan: Plan, *, records: int) -> Ta
 
 
 @contextmanager
-def _opened(store: str, folder: Path, name: str) -> Iterator[Backend]:
-    with closing(open_backend(url_of(store, folder, name), None)) as backend:
+def _opened(store: str, folder: Path, name: str, server: str = "") -> Iterator[Backend]:
+    with closing(open_backend(server or url_of(store, folder, name), name)) as backend:
         yield backend
 
 
@@ -78,10 +78,11 @@ def measure_waiters(folder: Path, shop: Shop, plan: Plan, *, waiters: int) -> Ta
             "begin us": ".1f", "begin p99 us": ".1f", "withdraw us": ".1f",
         },
     )  # fmt: skip
-    for store in (MEMORY, NORMAL):
+    for store in (MEMORY, NORMAL, REDIS):
         with ExitStack() as stack:
+            server = stack.enter_context(opened(REDIS, folder, "waiters")) if store == REDIS else ""
             queues = {
-                count: _Queue(stack.enter_context(_opened(store, folder, f"waiters-{count}")), shop)
+                count: _Queue(stack.enter_context(_opened(store, folder, f"waiters-{count}", server)), shop)
                 for count in (_FEW, waiters)
             }
             for count, queue in queues.items():

@@ -15,11 +15,13 @@ from benchmarks.calls import measure_calls
 from benchmarks.commands import measure_commands
 from benchmarks.crowd import measure_records, measure_waiters
 from benchmarks.growth import measure_growth
+from benchmarks.locking import measure_locking
 from benchmarks.measure import Plan
 from benchmarks.report import Report, Table
 from benchmarks.requests import RESOURCES, Shop
+from benchmarks.scale import measure_scale
 
-SECTIONS: Final = ("commands", "calls", "records", "waiters", "growth")
+SECTIONS: Final = ("commands", "calls", "locking", "records", "waiters", "scale", "growth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,17 @@ class Scale:
     burst: int
     records: int
     waiters: int
+    held: int
+    remote_records: int
     calls: int
 
 
-FULL_SCALE: Final = Scale(rounds=100, burst=5, records=200_000, waiters=10_000, calls=10_000)
-QUICK_SCALE: Final = Scale(rounds=8, burst=5, records=20_000, waiters=1_000, calls=1_000)
+FULL_SCALE: Final = Scale(
+    rounds=100, burst=5, records=200_000, waiters=10_000, held=100_000, remote_records=1_000_000, calls=10_000
+)
+QUICK_SCALE: Final = Scale(
+    rounds=8, burst=5, records=20_000, waiters=1_000, held=1_000, remote_records=10_000, calls=1_000
+)
 
 
 @click.command()
@@ -63,10 +71,14 @@ def _measure(folder: Path, scale: Scale, seed: int, sections: tuple[str, ...]) -
         yield measure_commands(folder, shop, longer)
     if "calls" in sections:
         yield from measure_calls(folder, shop, plan)
+    if "locking" in sections:
+        yield measure_locking(shop, plan)
     if "records" in sections:
         yield measure_records(folder, shop, longer, records=scale.records)
     if "waiters" in sections:
         yield measure_waiters(folder, shop, plan, waiters=scale.waiters)
+    if "scale" in sections:
+        yield measure_scale(plan, held=scale.held, waiters=scale.waiters, records=scale.remote_records)
     if "growth" in sections:
         yield measure_growth(folder, calls=scale.calls, seed=seed)
 

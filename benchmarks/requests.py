@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from benchmarks.measure import Case
 from benchmarks.stores import RESULT
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.keys import digest
-from clawproof_langgraph.model import Begin, Granted, Mode, Settle, State, Want
+from clawproof_langgraph.model import Begin, BeginReply, Granted, Mode, Settle, State, Want
 
 RESOURCES: Final = 1000
 """How many resources there are; a call takes some at random."""
@@ -61,12 +62,17 @@ class Shop:
             bell="@clawproof-0123456789abcdef",
         )
 
-    def case(self, backend: Backend, locks: int) -> Case:
-        """Make the case that times begin and settle of such calls together."""
+    def case(self, backend: Backend, locks: int, loop: asyncio.AbstractEventLoop | None = None) -> Case:
+        """Make the case that times begin and settle of such calls together; on a loop, their async twins."""
 
         def prepare(count: int) -> Sequence[Begin]:
             return [self.keyed(locks) for _ in range(count)]
 
+        async def on_loop(asks: Sequence[Begin]) -> list[int]:
+            return [await _abegin_and_settle(backend, ask) for ask in asks]
+
+        if loop is not None:
+            return Case(prepare, lambda asks: loop.run_until_complete(on_loop(asks)))
         return Case(prepare, lambda asks: [_begin_and_settle(backend, ask) for ask in asks])
 
 
@@ -74,8 +80,22 @@ def _begin_and_settle(backend: Backend, ask: Begin) -> int:
     start = perf_counter_ns()
     granted = backend.begin(ask)
     begun = perf_counter_ns() - start
-    assert isinstance(granted, Granted), granted
-    end = Settle(ask.owner, granted.fence, State.DONE, key=granted.key, result=RESULT)
+    end = _end_of(granted)
     start = perf_counter_ns()
     backend.settle(end)
     return begun + perf_counter_ns() - start
+
+
+async def _abegin_and_settle(backend: Backend, ask: Begin) -> int:
+    start = perf_counter_ns()
+    granted = await backend.abegin(ask)
+    begun = perf_counter_ns() - start
+    end = _end_of(granted)
+    start = perf_counter_ns()
+    await backend.asettle(end)
+    return begun + perf_counter_ns() - start
+
+
+def _end_of(reply: BeginReply) -> Settle:
+    assert isinstance(reply, Granted), reply
+    return Settle(reply.owner, reply.fence, State.DONE, key=reply.key, result=RESULT)

@@ -1,18 +1,26 @@
-"""The stores that are compared, and the bare transaction that is the floor under SQLite."""
+"""The stores that are compared, and the least that each of them could do: the floor under its figures."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from benchmarks.measure import Case, timed
+import redis
+import redis.asyncio
+
+from benchmarks.measure import Case, timed, timed_on
+from tests.servers import start_server
 
 MEMORY: Final = "memory"
 NORMAL: Final = "normal"
 FULL: Final = "full"
-STORES: Final = (MEMORY, NORMAL, FULL)
+REDIS: Final = "redis"
+STORES: Final = (MEMORY, NORMAL, FULL, REDIS)
 
 RESULT: Final = b'{"v":"' + b"r" * 192 + b'"}'
 """An encoded result of 200 bytes."""
@@ -23,7 +31,33 @@ def url_of(store: str, folder: Path, name: str) -> str:
     return "memory://" if store == MEMORY else f"sqlite:///{folder / name}-{store}.db?synchronous={store}"
 
 
-class Floor:
+@contextmanager
+def opened(store: str, folder: Path, name: str) -> Iterator[str]:
+    """Give the URL of a store, with a server for those that need one."""
+    if store == REDIS:
+        with pinned_server() as url:
+            yield url
+    else:
+        yield url_of(store, folder, name)
+
+
+@contextmanager
+def pinned_server() -> Iterator[str]:
+    """Start a server on one core, and keep this process on another as long as it runs; gives its URL."""
+    cores = sorted(os.sched_getaffinity(0))
+    try:
+        os.sched_setaffinity(0, cores[-1:])
+        server = start_server("--appendonly", "no")
+        os.sched_setaffinity(0, cores[:1])
+        try:
+            yield server.url
+        finally:
+            server.stop()
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+class Transaction:
     """The least that SQLite can do: `BEGIN IMMEDIATE; INSERT; COMMIT` of one result, in WAL mode.
 
     Args:
@@ -52,6 +86,45 @@ class Floor:
     def close(self) -> None:
         """Close its file."""
         self._connection.close()
+
+
+class Ping:
+    """The least that a server can do: answer a bare PING of redis-py.
+
+    Args:
+        url: of the server.
+        loop: for redis-py's client of event loops; without it, the one of threads.
+    """
+
+    def __init__(self, url: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop
+        kind: Any = redis.asyncio.Redis if loop else redis.Redis
+        self._client = kind.from_url(url)
+
+    def case(self) -> Case:
+        """Make the case that times it."""
+
+        async def aping(_: bytes) -> None:
+            await self._client.ping()
+
+        return Case(_results, timed_on(self._loop, aping) if self._loop else timed(lambda _: self._client.ping()))
+
+    def close(self) -> None:
+        """Close its connection."""
+        if self._loop:
+            self._loop.run_until_complete(self._client.aclose())
+        else:
+            self._client.close()
+
+
+@contextmanager
+def floor_under(
+    store: str, folder: Path, url: str, loop: asyncio.AbstractEventLoop | None = None
+) -> Iterator[Transaction | Ping]:
+    """Open the floor of a store; `loop` for that of async calls, where it is another one."""
+    made = Ping(url, loop) if store == REDIS else Transaction(folder, NORMAL if store == MEMORY else store)
+    with closing(made) as floor:
+        yield floor
 
 
 def _results(count: int) -> Sequence[bytes]:

@@ -96,20 +96,26 @@ class Coordinator:
         start_anew_in_children(self)
 
     @classmethod
-    def from_url(cls, url: str | None = None, *, namespace: str | None = None, **options: Any) -> Self:
+    def from_url(
+        cls, url: str | None = None, *, namespace: str | None = None, replicas: int | None = None, **options: Any
+    ) -> Self:
         """Open the store that a URL names.
 
         Args:
             url: `sqlite:///clawproof.db` (add `?synchronous=normal` for speed at the price of the last moments before
-                a power failure), `memory://`, or `memory://name` to share it by name in this process. The default is
+                a power failure), `memory://`, or `memory://name` to share it by name in this process; `redis://host`,
+                `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://` for many machines. The default is
                 `CLAWPROOF_URL`, else `.clawproof/state.db` in the project's folder.
             namespace: nothing is shared between namespaces; the default is `CLAWPROOF_NAMESPACE`, else `default`.
+            replicas: how many replicas of a Redis or Valkey server must have a grant or an outcome before it counts,
+                so that a failover does not lose it; also `?replicas=1` in the URL. The default is none.
             options: as for the class.
 
         Raises:
-            ConfigurationError: the URL is not known, or its file cannot be used.
+            ConfigurationError: the URL is not known, its file or server cannot be used, or it has no replicas.
+            BackendUnavailable: the server cannot be reached.
         """
-        return cls(open_backend(url, namespace), **options)
+        return cls(open_backend(url, namespace, replicas), **options)
 
     def start_anew(self) -> None:
         """Be somebody else in a forked child: the leases and threads of the parent are not its own."""
@@ -203,20 +209,31 @@ class Coordinator:
     # --- the admin face -----------------------------------------------------------------------------------------
 
     def kill(self, agent: str, *, reason: str = "", by: str = "") -> None:
-        """Stop an agent: its tools are refused from now on, and `check()` in a running one raises AgentKilled."""
-        self._backend.record(Kill(_agent(agent), reason, by))
+        """Stop an agent: its tools are refused from now on, and `check()` in a running one raises AgentKilled.
+
+        Running calls are told at once where the store can push, else at their next heartbeat.
+        """
+        name = _agent(agent)
+        self._backend.record(Kill(name, reason, by))
+        self._heartbeat.hear(name)
 
     async def akill(self, agent: str, *, reason: str = "", by: str = "") -> None:
         """Do what `kill` does, from an event loop."""
-        await self._backend.arecord(Kill(_agent(agent), reason, by))
+        name = _agent(agent)
+        await self._backend.arecord(Kill(name, reason, by))
+        self._heartbeat.hear(name)
 
     def revive(self, agent: str, *, by: str = "") -> None:
-        """Let a stopped agent go on."""
-        self._backend.record(Revive(_agent(agent), by))
+        """Let a stopped agent go on; `check()` in a call that still runs passes again."""
+        name = _agent(agent)
+        self._backend.record(Revive(name, by))
+        self._heartbeat.hear(name)
 
     async def arevive(self, agent: str, *, by: str = "") -> None:
         """Do what `revive` does, from an event loop."""
-        await self._backend.arecord(Revive(_agent(agent), by))
+        name = _agent(agent)
+        await self._backend.arecord(Revive(name, by))
+        self._heartbeat.hear(name)
 
     def killed(self) -> tuple[Killed, ...]:
         """List the stopped agents."""

@@ -38,13 +38,13 @@ def sealed(secret: bytes, hashed: str) -> str:
     return hashlib.blake2b(hashed.encode(), key=secret, digest_size=_SIZE // 2).hexdigest()
 
 
-def fingerprint(values: Mapping[str, Any]) -> str:
-    """Hash arguments over their canonical JSON.
+def fingerprint(values: Mapping[str, Any], tool: str = "") -> str:
+    """Hash arguments over their canonical JSON, and the tool that they are for.
 
     Raises:
         ConfigurationError: an argument has no canonical form.
     """
-    return digest(_encode(_canonical(values)))
+    return digest(tool, _encode(_canonical(values)))
 
 
 def _canonical(value: Any) -> Any:

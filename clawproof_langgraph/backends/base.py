@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
 from clawproof_langgraph.events import Event, EventFilter
@@ -37,6 +38,24 @@ class AsyncBell(Protocol):
 
     async def wait(self, owner: str, timeout: float) -> bool:
         """Sleep until the bell rings for `owner`, or `timeout` seconds; tell whether to look now."""
+
+
+Hear = Callable[[str], None]
+"""Is told the name of an agent, on any thread, and returns at once."""
+
+
+class Listening(Protocol):
+    """What goes on until it is closed."""
+
+    def close(self) -> None:
+        """End it, with all that it holds; safe to call twice."""
+
+
+class Deaf:
+    """The listening where nothing can be heard."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class Backend(ABC):
@@ -128,6 +147,21 @@ class Backend(ABC):
     @abstractmethod
     def ring(self, address: str, owner: str) -> None:
         """Wake a waiter of this process that the heartbeat found to have its turn."""
+
+    def listen(self, session: str, hear: Hear) -> Listening:
+        """Have `hear` called as soon as an agent that has leases of a session was stopped, or may go on.
+
+        Renewals tell the same, so a word that is lost costs latency, and one that comes for nothing does no harm. A
+        store that cannot push leaves this as it is.
+
+        Args:
+            session: the coordinator whose leases matter; agents that have none may be told of, too.
+            hear: what to call, until the listening is closed.
+
+        Raises:
+            RuntimeError, OSError: the system gives no thread, or opens no more files.
+        """
+        return Deaf()
 
     @abstractmethod
     def close(self) -> None:

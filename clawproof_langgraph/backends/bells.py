@@ -3,6 +3,8 @@
 A message carries the owner whose turn has come, and nothing that is not also in the store: one that is lost costs
 latency, one that comes late or to the wrong sleeper is a false alarm. Where there are no such sockets, or no more of
 them, a bell is a short sleep.
+
+Whoever has leases listens on one more, named after its session, to hear at once which agents are stopped.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import time
 import weakref
 from typing import Final
 
-from clawproof_langgraph.backends.base import AsyncBell, Bell
+from clawproof_langgraph.backends.base import AsyncBell, Bell, Deaf, Hear, Listening
 
 _NAP: Final = 0.05
 """Seconds between two looks where no bell can be had."""
@@ -27,6 +29,9 @@ _SPARE: Final = 64
 """The most idle bells that are kept open."""
 _MISSED: Final = 1024
 """The most early rings that an event loop remembers."""
+_LONGEST_WORD: Final = 65_536
+_END_WITHIN: Final = 2.0
+"""Seconds that closing waits for a thread."""
 
 
 class _Nap:
@@ -47,12 +52,21 @@ class _LoopNap:
         return True
 
 
-def _open_socket() -> socket.socket:
+def _open_socket(name: str = "") -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    name = f"clawproof-{secrets.token_hex(8)}"
-    # A name in Linux's abstract space needs no file, and goes with the socket.
-    sock.bind(f"\0{name}" if sys.platform == "linux" else os.path.join(tempfile.gettempdir(), name))
+    try:
+        sock.bind(_place_of(name or secrets.token_hex(8)))
+    except OSError:
+        sock.close()
+        raise
     return sock
+
+
+def _place_of(name: str) -> str:
+    # A name in Linux's abstract space needs no file, and goes with the socket.
+    return (
+        f"\0clawproof-{name}" if sys.platform == "linux" else os.path.join(tempfile.gettempdir(), f"clawproof-{name}")
+    )
 
 
 def _address_of(sock: socket.socket) -> str:
@@ -149,12 +163,51 @@ class _LoopBell:
         _close(self._socket)
 
 
+class _SessionListener:
+    """Hears on a thread of its own what other processes say to a session."""
+
+    def __init__(self, session: str, hear: Hear) -> None:
+        self._socket, self._hear = _open_socket(session), hear
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="clawproof-listener", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads
+            _close(self._socket)
+            raise
+
+    def _run(self) -> None:
+        while True:
+            try:
+                agent = self._socket.recv(_LONGEST_WORD).decode()
+            except OSError:
+                break
+            if self._ended.is_set():
+                break
+            self._hear(agent)
+        _close(self._socket)
+
+    def close(self) -> None:
+        """End the thread and its socket."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            sender.sendto(
+                b"", self._socket.getsockname()
+            )  # so that it looks up; where its buffer is full, it does so anyway
+        if self._thread is not threading.current_thread():
+            self._thread.join(_END_WITHIN)
+
+
 class Bells:
     """The bells of a backend in this process."""
 
     def __init__(self) -> None:
         self._idle: list[_SocketBell] = []
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncBell] = weakref.WeakKeyDictionary()
+        self._listeners: list[_SessionListener] = []
         self._sender: socket.socket | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -201,6 +254,20 @@ class Bells:
         with contextlib.suppress(OSError):  # gone, or its buffer is full: it will look by itself
             self._sending_socket().sendto(owner.encode(), "\0" + address[1:] if address[0] == "@" else address)
 
+    def listen(self, session: str, hear: Hear) -> Listening:
+        """Hear what is told to a session."""
+        try:
+            listener = _SessionListener(session, hear)
+        except (OSError, AttributeError):
+            return Deaf()
+        self._listeners.append(listener)
+        return listener
+
+    def tell(self, session: str, agent: str) -> None:
+        """Say to a session that an agent was stopped, or may go on; never waits and never fails."""
+        with contextlib.suppress(OSError, AttributeError):  # nobody listens there
+            self._sending_socket().sendto(agent.encode(), _place_of(session))
+
     def _sending_socket(self) -> socket.socket:
         if self._sender is None:
             with self._lock:
@@ -219,6 +286,8 @@ class Bells:
             if isinstance(bell, _LoopBell):
                 bell.close()
         self._loops.clear()
+        while self._listeners:
+            self._listeners.pop().close()
         if self._sender is not None:
             self._sender.close()
             self._sender = None

@@ -232,9 +232,11 @@ def record(tx: Transaction, fact: Fact) -> None:
             reason, by = fact.reason or (before.reason if before else ""), fact.by or (before.by if before else "")
             tx.put_killed(Killed(fact.agent, reason, by, before.at if before else tx.now))
             tx.append(events.AGENT_KILLED, Begin("", "", agent=fact.agent), data={"reason": fact.reason, "by": fact.by})
+            _announce(tx, fact.agent)
         case Revive():
             tx.drop_killed(fact.agent)
             tx.append(events.AGENT_REVIVED, Begin("", "", agent=fact.agent), data={"by": fact.by})
+            _announce(tx, fact.agent)
         case Resolve():
             _resolve(tx, fact)
         case Asked():
@@ -244,6 +246,11 @@ def record(tx: Transaction, fact: Fact) -> None:
             tx.append(fact.type, about, resources=fact.resources, fence=fact.fence, data=fact.data)
         case _:
             assert_never(fact)
+
+
+def _announce(tx: Transaction, agent: str) -> None:
+    """Have those told at once who run calls of an agent."""
+    tx.words += [(session, agent) for session in {row.ask.session for row in tx.leases() if row.ask.agent == agent}]
 
 
 def _resolve(tx: Transaction, fact: Resolve) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from clawproof_langgraph.backends.base import Hear, Listening
 from clawproof_langgraph.backends.bells import Bells
 from clawproof_langgraph.backends.clocks import Clock, SystemClock
 from clawproof_langgraph.backends.embedded import EmbeddedBackend
@@ -276,6 +278,23 @@ def _take_out(places: list[tuple[int, str]], entry: tuple[int, str]) -> None:
         del places[at]
 
 
+class _Listening:
+    """One of those who listen here: the one who speaks calls the others."""
+
+    def __init__(self, every: list[_Listening], session: str, hear: Hear) -> None:
+        self._every, self._session, self._hear = every, session, hear
+
+    def tell(self, session: str, agent: str) -> None:
+        """Say that an agent was stopped, or may go on, to a session."""
+        if session == self._session:
+            self._hear(agent)
+
+    def close(self) -> None:
+        """Be told no more."""
+        with contextlib.suppress(ValueError):  # closed before
+            self._every.remove(self)
+
+
 class MemoryBackend(EmbeddedBackend):
     """Coordinates the threads and event loops of one process.
 
@@ -291,6 +310,7 @@ class MemoryBackend(EmbeddedBackend):
         super().__init__(name, Bells())
         self._clock, self._shared = clock or SystemClock(), shared
         self._tables = _Tables()
+        self._listenings: list[_Listening] = []
         self._lock, self._forked = threading.Lock(), False
         self._secret = secrets.token_bytes(32)
         start_anew_in_children(self)
@@ -298,6 +318,7 @@ class MemoryBackend(EmbeddedBackend):
     def start_anew(self) -> None:
         """Forget, in a forked child, what the parent's calls hold; what is known of calls stays known."""
         old, self._bells, self._lock, self._forked = self._tables, Bells(), threading.Lock(), True
+        self._listenings = []
         self._tables = replace(old, leases={}, holders={}, waiters={}, queues={}, sessions={})
 
     @property
@@ -318,6 +339,9 @@ class MemoryBackend(EmbeddedBackend):
             tx.commit()
         for bell, owner in tx.rings:
             self.ring(bell, owner)
+        for session, agent in tx.words:
+            for listening in list(self._listenings):
+                listening.tell(session, agent)
         return answer
 
     def _read(self, query: Callable[[Transaction, Any], T], argument: Any) -> T:
@@ -330,6 +354,12 @@ class MemoryBackend(EmbeddedBackend):
     async def _aread(self, query: Callable[[Transaction, Any], T], argument: Any) -> T:
         return self._step(query, argument)
 
+    def listen(self, session: str, hear: Hear) -> Listening:
+        listening = _Listening(self._listenings, session, hear)
+        self._listenings.append(listening)
+        return listening
+
     def close(self) -> None:
         if not self._shared:
+            self._listenings.clear()
             self._bells.close()

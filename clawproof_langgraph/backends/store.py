@@ -114,6 +114,8 @@ class Transaction(ABC):
         self.now, self.ticks = now, ticks
         self.rings: list[tuple[str, str]] = []
         """(bell, owner) of those to wake once the step is durable."""
+        self.words: list[tuple[str, str]] = []
+        """(session, agent): who is to hear then that an agent of which it has leases was stopped, or may go on."""
         self.freed: list[str] = []
         """Resources whose waiters may be granted now."""
         self._appended: list[Event] = []

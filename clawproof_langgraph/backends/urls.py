@@ -19,22 +19,24 @@ _SCHEMES: Final = (
 )
 _REDIS: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 
-_OWN: Final = ("eviction",)
+_OWN: Final = ("eviction", "replicas")
 """Options of a Redis URL that are ours."""
 
 _named: dict[tuple[str, str], MemoryBackend] = {}
 _named_lock = threading.Lock()
 
 
-def open_backend(url: str | None, namespace: str | None) -> Backend:
+def open_backend(url: str | None, namespace: str | None, replicas: int | None = None) -> Backend:
     """Open the backend that a URL names.
 
     Args:
         url: the URL; None for `CLAWPROOF_URL`, else the project's own file.
         namespace: None for `CLAWPROOF_NAMESPACE`, else `default`.
+        replicas: how many replicas of a Redis server must have a grant or an outcome before it counts; None for what
+            the URL says.
 
     Raises:
-        ConfigurationError: the URL is not known, or its file cannot be used.
+        ConfigurationError: the URL is not known, its file cannot be used, or it has no replicas.
     """
     if url is not None and not isinstance(url, str):
         raise ConfigurationError(f"A store URL is a text, not {url!r}; there are {_SCHEMES}.")
@@ -47,6 +49,8 @@ def open_backend(url: str | None, namespace: str | None) -> Backend:
     except ValueError as exc:
         raise ConfigurationError(f"The store URL cannot be read ({exc}); there are {_SCHEMES}.") from exc
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if parts.scheme in ("memory", "sqlite"):
+        _check_no_replicas(_shown(parts), options.get("replicas") if replicas is None else replicas)
     match parts.scheme:
         case "memory":
             if options:
@@ -55,7 +59,7 @@ def open_backend(url: str | None, namespace: str | None) -> Backend:
         case "sqlite":
             return _open_sqlite(url, unquote(parts.path), parts.netloc, namespace, options)
         case scheme if scheme in _REDIS:
-            return _open_redis(url, namespace)
+            return _open_redis(url, namespace, replicas)
         case _:
             raise ConfigurationError(f'The store URL "{_shown(parts)}" is not known; there are {_SCHEMES}.')
 
@@ -83,9 +87,24 @@ def _open_sqlite(url: str, path: str, host: str, namespace: str, options: dict[s
     return SqliteBackend(path.removeprefix("/"), namespace, options.get("synchronous", "full"))
 
 
-def _open_redis(url: str, namespace: str) -> Backend:
+def _check_no_replicas(url: str, replicas: int | str | None) -> None:
+    if replicas is not None and _number_of(replicas):
+        raise ConfigurationError(
+            f"replicas={replicas} asks for replicas of a Redis or Valkey server; {url} has none. Leave it out."
+        )
+
+
+def _number_of(replicas: int | str) -> int:
+    if isinstance(replicas, str) and replicas.isascii() and replicas.isdigit():
+        return int(replicas)
+    if isinstance(replicas, int) and not isinstance(replicas, bool) and replicas >= 0:
+        return replicas
+    raise ConfigurationError(f"replicas={replicas!r} is no number of replicas; write, for example, replicas=1.")
+
+
+def _open_redis(url: str, namespace: str, replicas: int | None) -> Backend:
     try:
-        from clawproof_langgraph.backends.redis import RedisBackend
+        from clawproof_langgraph.backends.redis import RedisBackend, ReplicatedRedisBackend
     except ModuleNotFoundError as exc:
         if exc.name != "redis":
             raise
@@ -93,7 +112,10 @@ def _open_redis(url: str, namespace: str) -> Backend:
             'A store on Redis or Valkey takes redis-py: pip install "clawproof-langgraph[redis]".'
         ) from exc
     url, options = _without_own_options(url)
-    return RedisBackend(url, namespace, eviction=options.get("eviction", "refuse"))
+    eviction = options.get("eviction", "refuse")
+    if wanted := _number_of(options.get("replicas", 0) if replicas is None else replicas):
+        return ReplicatedRedisBackend(url, namespace, eviction=eviction, replicas=wanted)
+    return RedisBackend(url, namespace, eviction=eviction)
 
 
 def _without_own_options(url: str) -> tuple[str, dict[str, str]]:

@@ -83,7 +83,9 @@ class GuardedCalls:
         self._retry: Retry | None = policy.retry or None
         self._budget = coordinator.retry_budget(tool)
         self._asking = asking
-        self._wait, self._rerun_within = policy.wait_limit(), policy.rerun_within()
+        self._rerun_within = policy.rerun_within()
+        probed, emits = policy.probe is not None, policy.emits or ""
+        self._terms = Terms(policy.effect, policy.wait_limit(), self._retry, probed, emits, {})
 
     # --- sync and async -----------------------------------------------------------------------------------------
 
@@ -92,7 +94,7 @@ class GuardedCalls:
         driver = self._coordinator.driver(self._body(code, None, values, site), site.pulse)
         try:
             ask = self._ask(values, site, driver.take_bell)
-            ended = driver.drive(guarded_call(ask, self._terms(values)))
+            ended = driver.drive(guarded_call(ask, self._terms_of(ask)))
         except LockOrderError as exc:
             self._coordinator.tell(self._prevented(exc, site))
             raise
@@ -112,7 +114,7 @@ class GuardedCalls:
         driver = self._coordinator.driver(self._body(code, acode, values, site), site.pulse)
         try:
             ask = self._ask(values, site, driver.use_loop_bell)
-            ended = await driver.adrive(guarded_call(ask, self._terms(values)))
+            ended = await driver.adrive(guarded_call(ask, self._terms_of(ask)))
         except LockOrderError as exc:
             await self._coordinator.atell(self._prevented(exc, site))
             raise
@@ -137,7 +139,7 @@ class GuardedCalls:
         key = scope = fingerprint = lineage = ""
         if self._policy.effect is not Effect.READ:
             # The tool is part of it, so that a business key that two tools share is refused, not answered.
-            plain = keys.digest(self._tool, keys.fingerprint(self._fingerprinted(values)))
+            plain = keys.fingerprint(self._fingerprinted(values), self._tool)
             fingerprint = keys.sealed(self._coordinator.secret, plain)
             number = number_of(site, plain)
             key = self._business_key(values) or self._derived_key(owner, site, number, plain, fingerprint)
@@ -147,7 +149,7 @@ class GuardedCalls:
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
             self._rerun_within, outer.chain if outer else (), bell(), expected, data=self._logged(values),
-            task="" if self._why_nobody_is_asked(site) else site.task, lineage=lineage, patience=self._wait,
+            task="" if self._why_nobody_is_asked(site) else site.task, lineage=lineage, patience=self._terms.wait,
         )  # fmt: skip
 
     def _wants(self, values: Values) -> tuple[Want, ...]:
@@ -208,9 +210,8 @@ class GuardedCalls:
     def _logged(self, values: Values) -> dict[str, Any]:
         return {name: shown(values[name]) for name in self._policy.log_fields if name in values}
 
-    def _terms(self, values: Values) -> Terms:
-        policy, logged = self._policy, self._logged(values)
-        return Terms(policy.effect, self._wait, self._retry, policy.probe is not None, policy.emits or "", logged)
+    def _terms_of(self, ask: Begin) -> Terms:
+        return replace(self._terms, fields=ask.data) if ask.data else self._terms
 
     def _prevented(self, error: LockOrderError, site: CallSite) -> Note:
         data = {"wanted": error.wanted, "held": error.held, "tool": self._tool}

@@ -29,9 +29,9 @@ class CallSite:
         counted: whether it takes counting to tell it from equal calls of its task.
         agent: the agent's name.
         emitted: whether `message` is an AIMessage, and not only a task.
-        place: its place among the calls of its message, in words that are the same in other turns; empty if not seen.
         siblings: the id of an AIMessage that has the call, and whose other calls are none of its repetitions.
-        company: the tools of the other calls that the same task makes.
+        messages: the AIMessages that have the call, as far as they are seen.
+        sent: whether its task was sent, as those of one call each are.
         steps: the checkpoint of each graph around the call, outermost first, and which of its tasks the call is in.
         durable: whether the graph has a checkpointer, so that its message ids outlive a crash.
         execution: an object that lives as long as this execution of the task, the same for all calls in it.
@@ -47,15 +47,36 @@ class CallSite:
     counted: bool = True
     agent: str = ""
     emitted: bool = False
-    place: str = ""
     siblings: str = ""
-    company: tuple[str, ...] = ()
+    messages: tuple[AIMessage, ...] = field(default=(), repr=False, compare=False)
+    sent: bool = False
     steps: tuple[tuple[str, str], ...] = ()
     durable: bool = False
     execution: object = None
     attempt: int = 1
     pulse: Callable[[], None] | None = None
     configurable: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def place(self) -> str:
+        """Its place among the calls of its message, in words that are the same in other turns; empty if not seen."""
+        called = _of_id(self.messages[0], self.tool_call_id or None) if len(self.messages) == 1 else []
+        if len(called) != 1:
+            return ""
+        name = called[0]["name"]
+        same = [each["id"] for each in self.messages[0].tool_calls if each["name"] == name]
+        return f"{name} {same.index(called[0]['id'])}"
+
+    @property
+    def company(self) -> list[str]:
+        """The tools of the other calls that the same task makes."""
+        own = self.tool_call_id or None
+        return [
+            call["name"]
+            for message in (() if self.sent else self.messages)
+            for call in message.tool_calls
+            if call["id"] != own or call is not _of_id(message, own)[0]
+        ]
 
 
 NOWHERE: Final = CallSite()
@@ -98,9 +119,9 @@ def _site(
         counted=counted,
         agent=_agent_of(config, emitters, configurable),
         emitted=bool(ids),
-        place=_place_among(emitters or beside, tool_call_id),
         siblings=ids or _ids(beside),
-        company=_company([*emitters, *beside], tool_call_id, config),
+        messages=tuple(emitters or beside),
+        sent=bool(_path_sent(config)),
         steps=_steps(configurable),
         durable=checkpointer_of(configurable) is not None,
         # The scratchpad itself is another one for each attempt, and takes no weak references.
@@ -244,32 +265,10 @@ def _place(same: Sequence[ToolCall], tool_call: Mapping[str, Any], config: Mappi
     return (f"#{itself[0]}", True) if itself else ("#", False)
 
 
-def _place_among(emitters: Sequence[AIMessage], tool_call_id: str | None) -> str:
-    """Say which of the calls of its tool a call is; nothing where its id is not enough to tell."""
-    if len(emitters) != 1 or len(_of_id(emitters[0], tool_call_id)) != 1:
-        return ""
-    [call] = _of_id(emitters[0], tool_call_id)
-    same = [each["id"] for each in emitters[0].tool_calls if each["name"] == call["name"]]
-    return f"{call['name']} {same.index(tool_call_id)}"
-
-
 def _path_sent(config: Mapping[str, Any]) -> tuple[Any, ...]:
     """Read the place of a task that was sent, as those of one call each are; empty for any other."""
     path = (config.get("metadata") or {}).get("langgraph_path") or ()
     return tuple(path) if path and path[0] == "__pregel_push" else ()
-
-
-def _company(messages: Sequence[AIMessage], tool_call_id: str | None, config: Mapping[str, Any]) -> tuple[str, ...]:
-    if _path_sent(config):
-        return ()
-    return tuple(
-        [
-            call["name"]
-            for message in messages
-            for call in message.tool_calls
-            if call["id"] != tool_call_id or call is not _of_id(message, tool_call_id)[0]
-        ]
-    )
 
 
 def _ids(messages: Sequence[AIMessage]) -> str:

@@ -56,7 +56,7 @@ class Lookout:
     def before_call(self, site: CallSite, tool: str, policy: ToolPolicy) -> None:
         """Warn before a call runs."""
         if site.configurable:  # else it is made outside of any graph
-            self._warn(_attempt(lambda: self._of_call(site, tool, policy)))
+            self._warn(_attempt(self._of_call, site, tool, policy))
 
     def of_process(self) -> list[Finding]:
         """Find what is wrong in this process, whatever runs in it."""
@@ -78,24 +78,23 @@ class Lookout:
                 for tool, policy in tools:
                     yield from advice.of_place(place, tool, policy, named_by_outer=named)
 
-    def _of_call(self, site: CallSite, tool: str, policy: ToolPolicy) -> Iterator[Finding]:
+    def _of_call(self, site: CallSite, tool: str, policy: ToolPolicy) -> list[Finding]:
         named = named_by_outer(site, current_call())
-        if not named:
-            yield from self._of_durability(site.configurable, tool, policy)
-        yield from self._of_server(site.configurable)
+        found = [] if named else self._of_durability(site.configurable, tool, policy)
+        found += self._of_server(site.configurable)
         if self._is_new(site.configurable, tool):
             place = running_place(site.configurable)
             asked_here = place.tool_node is None and bool(site.tool_call_id)
-            yield from advice.of_place(place, tool, policy, named_by_outer=named, asked_here=asked_here)
+            found += advice.of_place(place, tool, policy, named_by_outer=named, asked_here=asked_here)
+        return found
 
-    def _of_durability(self, configurable: Configurable, tool: str, policy: ToolPolicy) -> Iterator[Finding]:
+    def _of_durability(self, configurable: Configurable, tool: str, policy: ToolPolicy) -> list[Finding]:
         # At every call, for each run has a durability of its own.
-        if advice.hangs_on_the_message(policy) and (mode := lags_behind(configurable)):
-            yield advice.durability(mode, tool)
+        mode = lags_behind(configurable) if advice.hangs_on_the_message(policy) else ""
+        return [advice.durability(mode, tool)] if mode else []
 
-    def _of_server(self, configurable: Configurable) -> Iterator[Finding]:
-        if self._reach and on_server(configurable):
-            yield advice.local_store(self._store, self._reach)
+    def _of_server(self, configurable: Configurable) -> list[Finding]:
+        return [advice.local_store(self._store, self._reach)] if self._reach and on_server(configurable) else []
 
     def _is_new(self, configurable: Configurable, about: str) -> bool:
         """Tell whether something was not looked at before in this place."""
@@ -109,10 +108,10 @@ class Lookout:
         return len(seen) > before
 
 
-def _attempt(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+def _attempt(look: Callable[..., Iterable[Finding]], *about: Any) -> list[Finding]:
     """Look, and find nothing where LangGraph is built in another way than expected: no call may fail for that."""
     try:
-        return list(look())
+        return list(look(*about))
     except Exception:  # noqa: BLE001 - as said
         _log.debug("what is around a guarded tool cannot be read", exc_info=True)
         return []

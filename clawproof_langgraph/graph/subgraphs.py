@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Any, Final, cast
 
@@ -34,25 +33,30 @@ _DIGITS: Final = 12
 """Hexadecimal digits of a call's first number: two calls of a task share one with a chance of 1 in 10**14."""
 
 
-@contextmanager
-def numbered_apart(site: CallSite, key: str, *, nested: bool = False) -> Iterator[None]:
-    """Number the graphs that run in this context from here on by the call that runs them.
+class numbered_apart:  # noqa: N801 - used as a function; made by a generator, it would take twice as long
+    """Number the graphs that run in this context by the call that runs them.
 
     Args:
         site: where the call comes from.
         key: its idempotency key.
         nested: whether the code of another guarded call makes it, in the same task.
     """
-    config = var_child_runnable_config.get()
-    numbered = _with_scratchpad(config, _numbering(_scratchpad_of(config), site, key, nested)) if key else None
-    if numbered is None:
-        yield
-        return
-    token = var_child_runnable_config.set(numbered)
-    try:
-        yield
-    finally:
-        var_child_runnable_config.reset(token)
+
+    __slots__ = ("_numbered", "_token")
+
+    def __init__(self, site: CallSite, key: str, *, nested: bool = False) -> None:
+        config = var_child_runnable_config.get()
+        self._numbered = (
+            _with_scratchpad(config, _numbering(_scratchpad_of(config), site, key, nested)) if key else None
+        )
+
+    def __enter__(self) -> None:
+        if self._numbered is not None:
+            self._token = var_child_runnable_config.set(self._numbered)
+
+    def __exit__(self, *exc: object) -> None:
+        if self._numbered is not None:
+            var_child_runnable_config.reset(self._token)
 
 
 def in_force(arguments: Mapping[str, Any], config: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The thread that renews all leases of a coordinator in one batch, shows that its waiters are alive, and sweeps.
 
-It is a thread of its own, for sync and async alike: an event loop blocked by user code must not lose leases.
+It is a thread of its own, for sync and async alike: an event loop blocked by user code must not lose leases. Each
+renewal also tells which agents are stopped; where the store can push, word of a change makes it renew at once.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import threading
 import time
 from typing import Final
 
-from clawproof_langgraph.backends.base import Backend
+from clawproof_langgraph.backends.base import Backend, Listening
 from clawproof_langgraph.errors import ClawproofError
 from clawproof_langgraph.model import Renew, Renewed, Sweep
 from clawproof_langgraph.runtime.lease import Lease
@@ -44,12 +45,19 @@ class Heartbeat:
         self._next = float("inf")
         self._swept, self._more = time.monotonic(), False
         self._thread: threading.Thread | None = None
+        self._listening: Listening | None = None
+        self._heard: dict[str, float] = {}
         self._stopped = False
 
     def add(self, lease: Lease) -> None:
         """Renew a lease from now on."""
         self._leases[lease.owner] = lease
         self._be_awake_by(lease.renewed_at + lease.ttl / _SHARE)
+        if lease.agent:
+            if self._listening is None:
+                self._listen()
+            if self._heard.get(lease.agent, 0.0) >= lease.renewed_at:  # while the grant was on its way
+                self.beat_soon()
 
     def remove(self, owner: str) -> None:
         """Stop renewing a lease."""
@@ -63,6 +71,12 @@ class Heartbeat:
     def remove_waiter(self, owner: str) -> None:
         """Stop showing that a waiter is alive."""
         self._bells.pop(owner, None)
+
+    def hear(self, agent: str) -> None:
+        """Look at once whether an agent is stopped, if it holds a lease here: somebody has said that this changed."""
+        self._heard[agent] = time.monotonic()
+        if any(lease.agent == agent for lease in list(self._leases.values())):
+            self.beat_soon()
 
     def beat_soon(self) -> None:
         """Renew all leases at once, on the thread: somebody wants to know which of them still live."""
@@ -81,6 +95,9 @@ class Heartbeat:
         with self._wake:
             self._stopped = True
             self._wake.notify()
+            listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.close()
         if self._thread is None or self._thread is threading.current_thread():
             return
         self._thread.join(timeout=5)
@@ -88,6 +105,15 @@ class Heartbeat:
             self._backend.sweep(self._terms)
         except ClawproofError as exc:
             _log.info("no last sweep: %s", exc)
+
+    def _listen(self) -> None:
+        with self._wake:
+            if self._listening is not None or self._stopped:
+                return
+            try:
+                self._listening = self._backend.listen(self._session, self.hear)
+            except (RuntimeError, OSError) as exc:  # the heartbeat goes on, and the next lease tries again
+                _log.warning("an agent that is stopped is told at the next heartbeat, not at once: %s", exc)
 
     def _be_awake_by(self, due: float) -> None:
         # The thread is seldom woken: a lease that is newer than its next look is due later than that.
@@ -140,7 +166,7 @@ class Heartbeat:
             lease.mark_renewed(asked_at)
         elif lease.owner in self._leases:  # else it was settled while the request was under way
             lease.mark_lost("the store has no such lease any more: it was not renewed in time")
-        lease.mark_killed(next((killed for killed in found.killed if killed.agent == lease.agent), None))
+        lease.mark_killed(next((killed for killed in found.killed if killed.agent == lease.agent), None), asked_at)
 
     def _sweep_if_due(self) -> None:
         now = time.monotonic()

@@ -41,6 +41,7 @@ class Lease:
         self._renew = renew
         self._lost: str = ""
         self._killed: Killed | None = None
+        self._told_at = asked_at
         self._on_lost: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
@@ -97,11 +98,12 @@ class Lease:
 
     def mark_renewed(self, at: float) -> None:
         """Note a renewal that was asked for at `at`."""
-        self.renewed_at = at
+        self.renewed_at = max(self.renewed_at, at)
 
-    def mark_killed(self, killed: Killed | None) -> None:
-        """Note that the agent is stopped, or is not."""
-        self._killed = killed
+    def mark_killed(self, killed: Killed | None, at: float) -> None:
+        """Note that the agent is stopped, or is not, as the reply to a request of `at` says."""
+        if at >= self._told_at:  # else another thread has asked since, and heard already
+            self._killed, self._told_at = killed, at
 
     def end(self) -> None:
         """Note that the lease was given back: from now on, `check` refuses."""

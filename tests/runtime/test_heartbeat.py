@@ -11,8 +11,9 @@ from itertools import pairwise
 import pytest
 
 from clawproof_langgraph import AgentKilled, Coordinator, LeaseLost
+from clawproof_langgraph.backends.base import Deaf, Listening
 from clawproof_langgraph.errors import ClawproofWarning
-from clawproof_langgraph.model import Granted, Settle, Sweep, Withdraw
+from clawproof_langgraph.model import Granted, Kill, Settle, Sweep, Withdraw
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
 from clawproof_langgraph.runtime.lease import Lease
 from clawproof_langgraph.testing.builders import ask
@@ -158,6 +159,60 @@ def test_a_kill_is_seen_at_once_by_who_asks(coordinator: Coordinator) -> None:
         coordinator.kill("orders")
         with pytest.raises(AgentKilled):
             lease.heartbeat()
+
+
+def test_a_stop_that_is_heard_while_the_grant_is_on_its_way_is_looked_at_at_once(store: FlakyStore) -> None:
+    heartbeat = Heartbeat(store, "s1", Sweep())
+    lease = _lease(store, "a", 300.0)
+    store.record(Kill(lease.agent))
+    heartbeat.hear(lease.agent)
+
+    heartbeat.add(lease)
+
+    wait_until(lambda: _is_stopped(lease), within=2)
+    heartbeat.stop()
+
+
+def _is_stopped(lease: Lease) -> bool:
+    try:
+        lease.check()
+    except AgentKilled:
+        return True
+    return False
+
+
+def test_a_stop_by_ones_own_coordinator_needs_no_store_that_pushes(
+    coordinator: Coordinator, store: FlakyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "listen", lambda session, hear: Deaf())
+    with coordinator.lock("a", agent="orders", ttl=300) as lease:
+        coordinator.kill("orders")
+        wait_until(lambda: _is_stopped(lease), within=2)
+        coordinator.revive("orders")
+        wait_until(lambda: not _is_stopped(lease), within=2)
+
+
+def test_a_stop_of_an_agent_that_holds_nothing_here_is_not_looked_at(
+    coordinator: Coordinator, store: FlakyStore
+) -> None:
+    with coordinator.lock("a", agent="orders", ttl=300):
+        coordinator.kill("else")
+        coordinator.kill("orders")
+        wait_until(lambda: store.renewals)
+    assert len(store.renewals) <= 2  # one, and one more where the two words of the second stop came apart
+
+
+@pytest.mark.parametrize("why", [RuntimeError("can't start new thread"), OSError("Too many open files")])
+def test_a_system_on_which_nobody_can_listen_costs_no_lease(
+    coordinator: Coordinator, store: FlakyStore, monkeypatch: pytest.MonkeyPatch, why: Exception
+) -> None:
+    def no_more(session: str, hear: object) -> Listening:
+        raise why
+
+    monkeypatch.setattr(store, "listen", no_more)
+    with coordinator.lock("a", agent="orders", ttl=TTL) as lease:
+        wait_until(lambda: store.renewals)
+        lease.check()
 
 
 @pytest.mark.parametrize("lost_rings", [1, 2])

@@ -97,8 +97,26 @@ def test_whoever_stops_listening_is_not_told() -> None:
 
 def test_a_stopped_agent_fails_its_check() -> None:
     lease = make()
-    lease.mark_killed(Killed("orders", "runaway", "ops"))
+    lease.mark_killed(Killed("orders", "runaway", "ops"), time.monotonic())
     with pytest.raises(AgentKilled, match="stopped by ops: runaway"):
+        lease.check()
+
+
+def test_an_agent_that_may_go_on_passes_its_check() -> None:
+    lease = make()
+    now = time.monotonic()
+    lease.mark_killed(Killed("orders", "runaway", "ops"), now)
+    lease.mark_killed(None, now + 1)
+    lease.check()
+
+
+def test_an_older_answer_does_not_overrule_a_newer_one() -> None:
+    """A tool that renews by itself and the heartbeat may be answered in either order."""
+    lease = make()
+    now = time.monotonic()
+    lease.mark_killed(Killed("orders", "runaway", "ops"), now + 2)
+    lease.mark_killed(None, now + 1)
+    with pytest.raises(AgentKilled):
         lease.check()
 
 
@@ -137,7 +155,7 @@ def test_the_effect_does_not_begin_without_a_lease(stop: str) -> None:
     if stop == "lost":
         lease.mark_lost("gone")
     else:
-        lease.mark_killed(Killed("orders", "", ""))
+        lease.mark_killed(Killed("orders", "", ""), time.monotonic())
 
     with pytest.raises(LeaseLost if stop == "lost" else AgentKilled):
         context.effect_begins()

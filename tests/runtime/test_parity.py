@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_a_tool_that_is_not_started_since_its_agent_was_stopped_meanwhile_gives_
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop_the_agent(lease: Lease) -> None:
-        lease.mark_killed(Killed("orders", "runaway", "ops"))
+        lease.mark_killed(Killed("orders", "runaway", "ops"), time.monotonic())
 
     monkeypatch.setattr(scene.coordinator._heartbeat, "add", stop_the_agent)
     with pytest.raises(AgentKilled):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
+from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell, Hear, Listening
 from clawproof_langgraph.backends.clocks import Clock
 from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.redis import encoding
@@ -18,6 +17,7 @@ from clawproof_langgraph.backends.redis.checks import check
 from clawproof_langgraph.backends.redis.connections import PATIENCE, Again, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.keys import keys_of
+from clawproof_langgraph.backends.redis.listening import StopsListener
 from clawproof_langgraph.backends.redis.scripts import script
 from clawproof_langgraph.backends.redis.servers import Server
 from clawproof_langgraph.errors import ConfigurationError
@@ -45,6 +45,10 @@ _BESIDE: Final = 3.0
 _REMEMBERED: Final = 10_000
 """The most requests that are remembered until they settle, so that their end need not be told what they were."""
 
+# Listeners that a fork has copied. Parent and child share what their event loops wait on, so a child that tidied them
+# up would deafen its parent.
+_inherited: list[object] = []
+
 
 class RedisBackend(Backend):
     """Coordinates the machines that share a Redis or Valkey server.
@@ -70,6 +74,7 @@ class RedisBackend(Backend):
         self._connections = Connections(Server(url))
         self.name = self._connections.server.name
         self._bells = RedisBells(self._connections, self._keys.bells)
+        self._listeners: list[StopsListener] = []
         self._connections.open(
             lambda client: check(client, self.name, eviction=eviction), self._keys.secret, secrets.token_bytes(32)
         )
@@ -79,6 +84,8 @@ class RedisBackend(Backend):
         """Open connections of its own in a forked child."""
         self._connections.start_anew()
         self._bells = RedisBells(self._connections, self._keys.bells)
+        _inherited.append(self._listeners)
+        self._listeners = []
 
     @property
     def secret(self) -> bytes:
@@ -87,8 +94,7 @@ class RedisBackend(Backend):
     # --- commands -----------------------------------------------------------------------------------------------
 
     def begin(self, ask: Begin) -> BeginReply:
-        began = time.monotonic()
-        reply = self._run("begin", _asked(ask), lambda: self._again(ask, began), within=_left(ask))
+        reply = self._run("begin", asked(ask), lambda: self._again(ask), within=left(ask))
         return self._begun(ask, reply)
 
     def settle(self, end: Settle) -> SettleReply:
@@ -124,8 +130,7 @@ class RedisBackend(Backend):
         return encoding.snapshot_of(self._run("snapshot", []))
 
     async def abegin(self, ask: Begin) -> BeginReply:
-        began = time.monotonic()
-        reply = await self._arun("begin", _asked(ask), lambda: self._again(ask, began), within=_left(ask))
+        reply = await self._arun("begin", asked(ask), lambda: self._again(ask), within=left(ask))
         return self._begun(ask, reply)
 
     async def asettle(self, end: Settle) -> SettleReply:
@@ -144,7 +149,7 @@ class RedisBackend(Backend):
     async def aevents(self, wanted: EventFilter) -> list[Event]:
         found: list[Event] = []
         after = wanted.after
-        while page := await _carried_through(
+        while page := await carried_through(
             self._connections.acommand("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE)
         ):
             after = _gather(page, wanted, found)
@@ -187,12 +192,12 @@ class RedisBackend(Backend):
         sent = self._connections.arun(
             script(name), keys or self._keys.scripts, [*times, *arguments], again, within=within
         )
-        return await _carried_through(sent)
+        return await carried_through(sent)
 
     def _keys_of(self, fact: Fact) -> Sequence[str]:
         """Name the keys for recording a fact, with one that says so if nothing else will."""
         said = () if isinstance(fact, Resolve) else (self._keys.said + secrets.token_hex(12),)
-        return (*self._keys.scripts, *said)
+        return (*self._keys.facts, *said)
 
     def _begun(self, ask: Begin, reply: Any) -> BeginReply:
         answer = encoding.begun(ask, reply)
@@ -206,11 +211,12 @@ class RedisBackend(Backend):
         return encoding.of_settle(end, self._granted.pop(end.owner, None))
 
     def _ended_again(self, end: Settle) -> list[Argument]:
-        return [*self._times(), *encoding.of_settle(end, repeated=True)]
+        """Repeat an outcome of which the reply was lost: it may have been recorded."""
+        return [*self._times(), *encoding.of_settle(end, unheard=True)]
 
-    def _again(self, ask: Begin, began: float) -> list[Argument]:
+    def _again(self, ask: Begin) -> list[Argument]:
         """Repeat a request of which the reply was lost: it may have been granted, or be in the queue."""
-        return [*self._times(), *encoding.of_begin(ask, sent=time.monotonic() - began)]
+        return [*self._times(), *encoding.of_begin(ask, unheard=True)]
 
     def _left_again(self, leave: Withdraw) -> list[Argument]:
         """Repeat a withdrawal of which the reply was lost: without the request, what is gone is not told again."""
@@ -234,16 +240,24 @@ class RedisBackend(Backend):
     def ring(self, address: str, owner: str) -> None:
         self._bells.ring(address, owner)
 
+    def listen(self, session: str, hear: Hear) -> Listening:
+        listener = StopsListener(self._connections.server, self._keys.stops, hear)
+        self._listeners.append(listener)
+        return listener
+
     def close(self) -> None:
+        while self._listeners:
+            self._listeners.pop().close()
         self._bells.close()
         self._connections.close()
 
 
-def _asked(ask: Begin) -> list[Argument]:
-    return encoding.of_begin(ask) if ask.repeated else encoding.of_first_begin(ask)
+def asked(ask: Begin) -> list[Argument]:
+    """Write a request."""
+    return encoding.of_fast_begin(ask)
 
 
-def _left(ask: Begin) -> float:
+def left(ask: Begin) -> float:
     """Tell how many seconds the caller has left."""
     return ask.patience - ask.waited
 
@@ -255,7 +269,7 @@ def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int
     return int(page[-1][0].partition(b"-")[0])
 
 
-async def _carried_through(sent: Any) -> Any:
+async def carried_through(sent: Any) -> Any:
     """Wait for a command that is over when its caller goes on, even one that is cancelled.
 
     A withdrawal that overtook its begin would leave a grant behind.

@@ -8,10 +8,10 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisClusterException, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.faults import is_passing, unavailable, unusable
@@ -28,10 +28,8 @@ PATIENCE: Final = 10.0
 """Seconds for which a command is sent again, such as while a replica takes over, if its caller has as many."""
 LEAST: Final = 1.0
 """Seconds that a command has in any case: even who does not want to wait survives a lost connection."""
-REPLY: Final = 5.0
-"""Seconds for a reply, if the caller has as many."""
 REPLY_SOON: Final = 0.5
-"""Seconds for a reply, if he has not: a connection that has died may be idle, and a new one be alive."""
+"""Seconds for a reply, where the caller has few: a connection that has died may be idle, and a new one be alive."""
 _OPENING: Final = 3.0
 """Seconds for which a server is tried that was never reached: its URL may well be wrong."""
 _FIRST_PAUSE: Final = 0.01
@@ -39,31 +37,29 @@ _LONGEST_PAUSE: Final = 0.5
 
 Again = Callable[[], Sequence[Argument]]
 """Makes the arguments of a command that is sent again; the first time is none of its business."""
-Send = Callable[[Client, Sequence[Argument]], T]
-
-
-def _timeout(within: float) -> float:
-    # A reply that does not come must not take the whole time of a caller who has little of it.
-    return REPLY if within > REPLY else REPLY_SOON
+Send = Callable[[Sequence[Argument]], T]
 
 
 class _Clients:
-    """The clients of one purpose, each made when it is needed first: that of a Cluster asks for its nodes at once."""
+    """The clients of one purpose, each made when it is needed first: that of a Cluster asks for its nodes at once.
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    Args:
+        make: makes one, given its seconds for a reply.
+    """
+
+    def __init__(self, make: Callable[[float], Client]) -> None:
+        self._make = make
         self._made: dict[float, Client] = {}
         self._lock = threading.Lock()
 
-    def client(self, within: float) -> Client:
-        """Give the client for commands that have so many seconds."""
-        timeout = _timeout(within)
-        return self._made.get(timeout) or self._make(timeout)
+    def client(self, timeout: float) -> Client:
+        """Give the client that waits so many seconds for a reply."""
+        return self._made.get(timeout) or self._new(timeout)
 
-    def _make(self, timeout: float) -> Client:
+    def _new(self, timeout: float) -> Client:
         with self._lock:
             if timeout not in self._made:
-                self._made[timeout] = self._server.client(timeout)
+                self._made[timeout] = self._make(timeout)
             return self._made[timeout]
 
     def close(self) -> None:
@@ -73,23 +69,22 @@ class _Clients:
 
 
 class _LoopClients:
-    """The clients of an event loop, which are closed with it."""
+    """The clients of an event loop, by what each is for; they are closed with it."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._made: dict[float, Client] = {}
+    def __init__(self) -> None:
+        self._made: dict[Hashable, Client] = {}
         self._living: AsyncIterator[None] | None = None
         self._closing: asyncio.Future[None] | None = None
 
-    async def client(self, within: float) -> Client:
-        """Give the client for commands that have so many seconds."""
-        timeout = _timeout(within)
-        if timeout not in self._made:
-            self._made[timeout] = self._server.aclient(timeout)
+    async def client(self, which: Hashable, make: Callable[[], Client]) -> Client:
+        """Give a client, made where there is none by that name."""
+        found = self._made.get(which)
+        if found is None:
+            found = self._made[which] = make()
             if self._living is None:
                 self._living = self._as_long_as_the_loop()
                 await anext(self._living)
-        return self._made[timeout]
+        return found
 
     async def _as_long_as_the_loop(self) -> AsyncIterator[None]:
         """Close the clients with the event loop, which ends its async generators before it is closed itself."""
@@ -124,7 +119,8 @@ class Connections:
 
     def start_anew(self) -> None:
         """Forget all connections: in a forked child they are the parent's."""
-        self._commands, self._renewals = _Clients(self.server), _Clients(self.server)
+        self._commands, self._renewals = _Clients(self.server.sender), _Clients(self.server.sender)
+        self._whole = _Clients(self.server.client)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
 
     def open(self, check: Callable[[Client], None], key: str, value: bytes) -> None:
@@ -136,15 +132,12 @@ class Connections:
             value: what it holds from now on, unless it holds something.
         """
 
-        def first(client: Client, _: Sequence[Argument]) -> None:
-            check(client)
-            self._kept = _kept_by(client.execute_command, key, value)
+        def first(_: Sequence[Argument]) -> None:
+            with contextlib.closing(self.server.client(self._timeout(_OPENING))) as client:
+                check(client)
+                self._kept = _kept_by(client.execute_command, key, value)
 
-        opening = _Clients(self.server)
-        try:
-            self._patiently(opening, first, (), within=_OPENING)
-        finally:
-            opening.close()
+        self.patiently(first, (), within=_OPENING)
 
     @property
     def kept(self) -> bytes:
@@ -172,9 +165,10 @@ class Connections:
             again: gives its arguments where it may have been run already; None if they are the same.
             within: seconds that the caller has.
         """
-        return self._patiently(
-            self._commands,
-            lambda client, arguments: self._evaluate(client, script, keys, arguments),
+        within = max(within, LEAST)
+        timeout = self._timeout(within)
+        return self.patiently(
+            lambda arguments: self._evaluate(self._commands.client(timeout), script, keys, arguments),
             first,
             again,
             within=within,
@@ -182,9 +176,10 @@ class Connections:
 
     def run_beside(self, script: Script, keys: Sequence[str], first: Sequence[Argument], *, within: float) -> Any:
         """Run a script on a connection that the commands of busy threads do not use."""
-        return self._patiently(
-            self._renewals,
-            lambda client, arguments: self._evaluate(client, script, keys, arguments),
+        within = max(within, LEAST)
+        timeout = self._timeout(within)
+        return self.patiently(
+            lambda arguments: self._evaluate(self._renewals.client(timeout), script, keys, arguments),
             first,
             within=within,
         )
@@ -199,17 +194,27 @@ class Connections:
         within: float = PATIENCE,
     ) -> Any:
         """Do what `run` does, on an event loop."""
-        return await self._apatiently(
-            lambda client, arguments: self._aevaluate(client, script, keys, arguments), first, again, within=within
-        )
+        within = max(within, LEAST)
+        timeout = self._timeout(within)
+
+        async def send(arguments: Sequence[Argument]) -> Any:
+            return await self._aevaluate(await self._sender(timeout), script, keys, arguments)
+
+        return await self.apatiently(send, first, again, within=within)
 
     def command(self, *arguments: Argument) -> Any:
         """Send one command that may be carried out twice."""
-        return self._patiently(self._commands, _send, arguments)
+        timeout = self._timeout(PATIENCE)
+        return self.patiently(lambda each: self._commands.client(timeout).execute_command(*each), arguments)
 
     async def acommand(self, *arguments: Argument) -> Any:
         """Do what `command` does, on an event loop."""
-        return await self._apatiently(_send, arguments)
+        timeout = self._timeout(PATIENCE)
+
+        async def send(each: Sequence[Argument]) -> Any:
+            return await (await self._sender(timeout)).execute_command(*each)
+
+        return await self.apatiently(send, arguments)
 
     def _evaluate(self, client: Client, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         try:
@@ -234,32 +239,32 @@ class Connections:
                 self._kept = key, found
             return await client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
 
-    def _patiently(
+    def patiently(
         self,
-        clients: _Clients,
         send: Send[T],
         arguments: Sequence[Argument],
         again: Again | None = None,
         *,
         within: float = PATIENCE,
     ) -> T:
+        """Send a command until it succeeds, or fails for good, for at most so many seconds.
+
+        Raises:
+            BackendUnavailable: what is wrong; ConfigurationError where that is, before the server was ever reached.
+        """
         pauses = _pauses(within)
         while True:
             self._check_open()
-            client = None
             try:
-                client = clients.client(within)
-                return send(client, arguments)
+                return send(arguments)
             except FAULTS as exc:
                 pause = next(pauses) if is_passing(exc) else None
                 if pause is None:
                     raise (unavailable if self._kept else unusable)(exc, self.server.name) from exc
-                if isinstance(exc, ReadOnlyError) and (pool := getattr(client, "connection_pool", None)):
-                    pool.disconnect(inuse_connections=False)  # what answers at the address may be the primary by now
             time.sleep(pause)
             arguments = again() if again else arguments
 
-    async def _apatiently(
+    async def apatiently(
         self,
         send: Send[Awaitable[T]],
         arguments: Sequence[Argument],
@@ -267,28 +272,39 @@ class Connections:
         *,
         within: float = PATIENCE,
     ) -> T:
+        """Do what `patiently` does, on an event loop."""
         pauses = _pauses(within)
         while True:
             self._check_open()
-            client = None
             try:
-                client = await self._of_loop().client(within)
-                return await send(client, arguments)
+                return await send(arguments)
             except FAULTS as exc:
                 pause = next(pauses) if is_passing(exc) else None
                 if pause is None:
                     raise unavailable(exc, self.server.name) from exc
-                if isinstance(exc, ReadOnlyError) and (pool := getattr(client, "connection_pool", None)):
-                    await pool.disconnect(inuse_connections=False)
             await asyncio.sleep(pause)
             arguments = again() if again else arguments
 
-    def _of_loop(self) -> _LoopClients:
+    def whole_client(self) -> Client:
+        """Give a client of all threads that can do more than send one command after another."""
+        return self._whole.client(self.server.timeout)
+
+    async def of_loop(self, which: Hashable, make: Callable[[], Client]) -> Client:
+        """Give a client of the running event loop, made where there is none by that name."""
         loop = asyncio.get_running_loop()
         found = self._loops.get(loop)
         if found is None:
-            found = self._loops[loop] = _LoopClients(self.server)
-        return found
+            found = self._loops[loop] = _LoopClients()
+        return await found.client(which, make)
+
+    async def _sender(self, timeout: float) -> Client:
+        return await self.of_loop(("sender", timeout), lambda: self.server.asender(timeout))
+
+    def _timeout(self, within: float) -> float:
+        """Tell for how many seconds a reply is waited for, if its caller has so many seconds in all."""
+        whole = self.server.timeout
+        # A reply that does not come must not take the whole time of a caller who has little of it.
+        return whole if within > whole else min(whole, REPLY_SOON)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -297,15 +313,11 @@ class Connections:
     def close(self) -> None:
         """Close them all."""
         self._closed = True
-        self._commands.close()
-        self._renewals.close()
+        for each in (self._commands, self._renewals, self._whole):
+            each.close()
         for loop, clients in list(self._loops.items()):
             with contextlib.suppress(RuntimeError):  # it is closed, and they with it
                 loop.call_soon_threadsafe(clients.close_soon)
-
-
-def _send(client: Client, arguments: Sequence[Argument]) -> Any:
-    return client.execute_command(*arguments)
 
 
 def _kept_by(execute: Callable[..., Any], key: str, value: bytes) -> tuple[str, bytes]:
@@ -317,7 +329,7 @@ def _kept_by(execute: Callable[..., Any], key: str, value: bytes) -> tuple[str, 
 
 def _pauses(within: float) -> Iterator[float | None]:
     """Give the seconds to wait before each further attempt, and None once it is in vain, counted from now."""
-    return _pauses_until(time.monotonic() + min(max(within, LEAST), PATIENCE))
+    return _pauses_until(time.monotonic() + min(within, PATIENCE))
 
 
 def _pauses_until(end: float) -> Iterator[float | None]:

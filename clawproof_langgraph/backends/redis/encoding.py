@@ -54,8 +54,8 @@ def _fields(data: Mapping[str, Any]) -> bytes:
 # --- commands ---------------------------------------------------------------------------------------------------
 
 
-def of_begin(ask: Begin, *, sent: float | None = None) -> list[Argument]:
-    """Write a request; `sent`: seconds ago that it was sent first, where the reply was lost."""
+def of_begin(ask: Begin, *, unheard: bool = False) -> list[Argument]:
+    """Write a request; `unheard`: it was sent before, and the reply was lost."""
     kept = [
         ask.session, ask.ttl, ask.agent, ask.thread, ask.tool, ask.key, ask.scope, ask.fingerprint,
         " ".join(ask.ancestors), ask.bell, ask.expected, ask.lineage,
@@ -64,20 +64,22 @@ def of_begin(ask: Begin, *, sent: float | None = None) -> list[Argument]:
     # No call is as old as that, and a script reads no "inf".
     rerun_within = min(ask.rerun_within, 1e15)
     data = _fields(ask.data) + b"," if ask.data else b""
-    repeated = int(ask.repeated) if sent is None else f"1 {sent:.6f}"
+    repeated = 2 if unheard else int(ask.repeated)
     return [ask.owner, repeated, ask.waited, rerun_within, data, ask.task, to_json(kept)]
 
 
-def of_first_begin(ask: Begin) -> list[Argument]:
-    """Write a request with what lets a script grant it without asking any rule."""
+def of_fast_begin(ask: Begin) -> list[Argument]:
+    """Write a request with what lets a script answer it without asking any rule."""
     arguments = of_begin(ask)
     wants = all_wants(ask)
     if any(mode is Mode.SHARED for _, mode in ask.wants):
         return arguments
-    fields = ["r" + resource for resource, _ in wants]
-    fields += [kind + name for kind, name in (("u", ask.scope), ("d", ask.key), ("k", ask.agent)) if name]
+    rows = ["r" + resource for resource, _ in wants]
+    known = [kind + name for kind, name in (("u", ask.scope), ("d", ask.key), ("k", ask.agent)) if name]
     tool = to_json(ask.tool) if ask.tool else b""
-    return [*arguments, _about(ask), tool, ask.ttl, int(bool(ask.wants)), ask.key, *fields]
+    has_locks, is_nested = int(bool(ask.wants)), int(bool(ask.ancestors))
+    facts: list[Argument] = [_about(ask), tool, ask.ttl, has_locks, ask.session, ask.key, is_nested, len(rows)]
+    return [*arguments, *facts, *rows, *known]
 
 
 def _about(ask: Begin) -> bytes:
@@ -86,12 +88,18 @@ def _about(ask: Begin) -> bytes:
     return to_json([ask.agent, ask.thread, ask.owner, ask.key, names])[1:-1]
 
 
-def of_settle(end: Settle, ask: Begin | None = None, *, repeated: bool = False) -> list[Argument]:
-    """Write an outcome; `ask` is the request of its lease, where that is known to have been granted as it was sent."""
+def of_settle(end: Settle, ask: Begin | None = None, *, unheard: bool = False) -> list[Argument]:
+    """Write an outcome.
+
+    Args:
+        end: it.
+        ask: the request of its lease, where that is known to have been granted as it was sent.
+        unheard: whether it was sent before, and the reply was lost.
+    """
     arguments: list[Argument] = [
         end.owner, end.fence, end.state or "", end.key, int(end.result is not None), end.result or b"",
         int(end.touched), int(end.is_open), end.attempt, end.error, end.by,
-        b"," + _fields(end.facts) if end.facts else b"", int(repeated),
+        b"," + _fields(end.facts) if end.facts else b"", int(unheard),
     ]  # fmt: skip
     if ask is None:
         arguments += [b"", b"", b"", 0, 0]
@@ -212,11 +220,13 @@ def check_resolved(reply: Sequence[bytes]) -> None:
             raise unresolvable.lease_ended(key)
 
 
-def events_of(entry: tuple[bytes, Mapping[bytes, bytes]]) -> list[Event]:
+def events_of(entry: Sequence[Any]) -> list[Event]:
     """Read the events of one entry of the log."""
     name, parts = entry
     last, found = int(name.partition(b"-")[0]), []
-    for before, text in parts.items():
+    # The client of a Cluster makes a dict of them.
+    pairs = parts.items() if isinstance(parts, dict) else zip(parts[::2], parts[1::2], strict=True)
+    for before, text in pairs:
         kind, agent, thread, call, key, names, fence, date, data = json.loads(text)
         resources = tuple(names.split("\n")) if names else ()
         cursor = last - int(before)

@@ -25,6 +25,20 @@ from redis.sentinel import MasterNotFoundError
 
 from clawproof_langgraph.errors import BackendUnavailable, ClawproofError, ConfigurationError
 
+
+class TooFewReplicas(redis.RedisError):
+    """Says that a write is on fewer replicas than were asked for.
+
+    Args:
+        found: how many have acknowledged it.
+        wanted: how many should have.
+        within: in how many seconds.
+    """
+
+    def __init__(self, found: int, wanted: int, within: float) -> None:
+        super().__init__(f"{found} of {wanted} replicas acknowledged a write within {within:g} s")
+
+
 _PASSING: Final = (
     redis.ConnectionError,  # also while a server loads its data, or a Sentinel looks for a new master
     redis.TimeoutError,
@@ -34,6 +48,7 @@ _PASSING: Final = (
     MasterNotFoundError,
     ClusterDownError,
     TryAgainError,
+    TooFewReplicas,
     OutOfMemoryError,  # what ends frees some, and a settle that is sent again begins with that
     OSError,
 )
@@ -109,7 +124,7 @@ def _found(error: Exception, store: str) -> _Finding:
         case redis.ResponseError() if _is_forbidden(error):
             return _Finding(
                 f"it forbids a command ({error})",
-                'let its user do what docs/redis-servers.md lists, on the keys "clawproof:*"',
+                'let its user do what docs/redis.md lists, on the keys "clawproof:*"',
                 True,
             )
         case RedisClusterException() if _is_no_cluster(error):
@@ -126,6 +141,8 @@ def _found(error: Exception, store: str) -> _Finding:
             return _Finding(f"it names a host that there cannot be ({error})", "check the URL", True)
         case redis.ResponseError() if "DB index" in str(error) or "SELECT is not allowed" in str(error):
             return _Finding(f"it has no such database ({error})", "name another in the URL", True)
+        case TooFewReplicas():
+            return _Finding(str(error), "bring its replicas back, or ask for fewer with replicas=")
         case OutOfMemoryError():
             return _Finding(f"it is out of memory ({error})", "give it more, then try again")
         case ReadOnlyError():

@@ -15,15 +15,21 @@ class Keys:
 
     Args:
         scripts: those that each script gets, in its order.
+        facts: those that a script gets which records a fact.
         log: the stream.
+        stops: the stream that tells of agents that were stopped or let go on.
         secret: what its fingerprints are keyed with.
+        mark: what is written so that a connection can wait for replicas.
         bells: what the names of bells begin with.
         said: what the names of the keys begin with that tell which facts were recorded already.
     """
 
     scripts: tuple[str, ...]
+    facts: tuple[str, ...]
     log: str
+    stops: str
     secret: str
+    mark: str
     bells: str
     said: str
 
@@ -40,4 +46,8 @@ def keys_of(namespace: str) -> Keys:
         )
     prefix = f"clawproof:{{{namespace}}}:"
     scripts = tuple([prefix + kind for kind in _KINDS])
-    return Keys(scripts, prefix + "log", prefix + "secret", prefix + "bell:", prefix + "said:")
+    stops = prefix + "stops"
+    return Keys(
+        scripts, (*scripts, stops), prefix + "log", stops, prefix + "secret", prefix + "mark", prefix + "bell:",
+        prefix + "said:",
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 import redis
 import redis.asyncio
@@ -17,15 +17,18 @@ import redis.sentinel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from clawproof_langgraph.backends.redis.wires import AsyncWires, Wires
 from clawproof_langgraph.errors import ConfigurationError
 
 SCHEMES: Final = (
     "redis://host:6379/0, rediss://host, unix:///path, redis+sentinel://host:26379,host:26379/service and "
     "redis+cluster://host:7000,host:7001"
 )
-_PLAIN: Final = ("redis", "rediss", "unix")
+_TIMEOUT: Final = 5.0
+"""Seconds for a connection, and for a reply to a command that does not wait."""
 _CONNECTED: Final = 5.0
 """The most seconds for a connection."""
+_PLAIN: Final = ("redis", "rediss", "unix")
 _FILES: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 Client = Any
 """redis-py's clients have no common type; all have `execute_command`."""
@@ -43,21 +46,22 @@ class Server:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._url = url
         self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self.is_cluster = parts.scheme == "redis+cluster"
         self._open, self._aopen = {
             "redis+sentinel": (self._sentinel, self._asentinel),
             "redis+cluster": (self._cluster, self._acluster),
         }.get(parts.scheme, (self._plain, self._aplain))
         try:
+            self._url, self.timeout = _without_timeout(url)
             _check_files(parts)
             if parts.scheme not in _PLAIN:
                 self._addresses = _addresses_of(parts)
-                self._options = _options_of(parts)
+                self._options = _options_of(urlsplit(self._url))
                 _check_options(self._options)
             else:
                 _check_database(parts)
-                redis.ConnectionPool.from_url(url).make_connection()
+                redis.ConnectionPool.from_url(self._url).make_connection()
             if parts.scheme == "redis+sentinel":
                 self._service, self._options["db"] = _service_of(parts)
         except (ValueError, TypeError, redis.RedisError) as exc:
@@ -65,13 +69,32 @@ class Server:
                 f'The store URL "{self.name}" cannot be read ({exc}); there are {SCHEMES}.'
             ) from exc
 
-    def client(self, timeout: float) -> Client:
-        """Open a client for threads that gives a reply so many seconds."""
-        return self._open({**_common(timeout), "retry": Retry(NoBackoff(), 0)})
+    def client(self, timeout: float | None = None) -> Client:
+        """Open a client for threads, which waits so many seconds for a reply."""
+        # redis-py's own retries would carry a command out twice; ours are known by their owner.
+        return self._open({**_common(timeout or self.timeout), "retry": Retry(NoBackoff(), 0)})
 
-    def aclient(self, timeout: float) -> Client:
-        """Open a client for the running event loop."""
-        return self._aopen({**_common(timeout), "retry": redis.asyncio.retry.Retry(NoBackoff(), 0)})
+    def aclient(self, timeout: float | None = None, *, block: float = 0.0) -> Client:
+        """Open a client for the running event loop; `block` is how many seconds its commands wait at the server."""
+        retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+        return self._aopen({**_common((timeout or self.timeout) + block), "retry": retry})
+
+    def anode(self, host: str, port: int) -> Client:
+        """Open a client for the running event loop that leads to one server of a Cluster."""
+        retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+        return redis.asyncio.Redis(host=host, port=port, **{**_common(self.timeout), **self._options, "retry": retry})
+
+    def sender(self, timeout: float) -> Client:
+        """Open what threads send commands with."""
+        client = self.client(timeout)
+        return client if self.is_cluster else Wires(client)
+
+    def asender(self, timeout: float) -> Client:
+        """Open what the calls of the running event loop send commands with."""
+        if self.is_cluster:
+            return self.aclient(timeout)
+        retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+        return AsyncWires(self._aopen({**_common(None), "retry": retry}), timeout)
 
     # --- kinds --------------------------------------------------------------------------------------------------
 
@@ -101,9 +124,19 @@ class Server:
         return redis.asyncio.RedisCluster(startup_nodes=nodes, **{**common, **self._options})
 
 
-def _common(timeout: float) -> dict[str, Any]:
-    # redis-py's own retries would carry a command out twice; ours are known by their owner.
-    return {"socket_timeout": timeout, "socket_connect_timeout": min(timeout, _CONNECTED)}
+def _common(timeout: float | None) -> dict[str, Any]:
+    return {"socket_timeout": timeout, "socket_connect_timeout": min(timeout or _CONNECTED, _CONNECTED)}
+
+
+def _without_timeout(url: str) -> tuple[str, float]:
+    """Take the time-out of replies out of a URL: those that wait for their turn have another."""
+    base, _, query = url.partition("?")
+    options = parse_qsl(query)
+    others = urlencode([(name, value) for name, value in options if name != "socket_timeout"])
+    timeout = float(dict(options).get("socket_timeout", _TIMEOUT))
+    if not 0 < timeout < float("inf"):
+        raise ValueError("socket_timeout is a number of seconds")
+    return f"{base}?{others}" if others else base, timeout
 
 
 def _addresses_of(parts: SplitResult) -> list[tuple[str, int]]:

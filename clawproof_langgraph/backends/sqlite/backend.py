@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from clawproof_langgraph.backends import engine
+from clawproof_langgraph.backends.base import Hear, Listening
 from clawproof_langgraph.backends.bells import Bells
 from clawproof_langgraph.backends.clocks import Clock, SystemClock
 from clawproof_langgraph.backends.embedded import EmbeddedBackend
@@ -143,6 +144,8 @@ class SqliteBackend(EmbeddedBackend):
         for bell, owner in tx.rings:
             self.ring(bell, owner)
             self._rang_at = time.monotonic()
+        for session, agent in tx.words:
+            self._bells.tell(session, agent)
         return answer
 
     def _make_way(self) -> None:
@@ -200,6 +203,9 @@ class SqliteBackend(EmbeddedBackend):
             # its begin would leave a grant behind.
             await _finish(job)
             raise
+
+    def listen(self, session: str, hear: Hear) -> Listening:
+        return self._bells.listen(session, hear)
 
     def close(self) -> None:
         if self._closed:

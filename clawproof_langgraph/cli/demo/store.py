@@ -28,7 +28,7 @@ class Store:
         """Open the store in this process."""
         from clawproof_langgraph import Coordinator
 
-        return Coordinator.from_url(self.url, **({"namespace": self.namespace} if self.namespace else {}))
+        return Coordinator.from_url(self.url, namespace=self.namespace)
 
     def events(self) -> Iterator[Event]:
         """Read the whole event log, page by page."""

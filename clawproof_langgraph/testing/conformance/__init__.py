@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import pytest
 
-_TOPICS = "admin adoption bells crowds doubts events expiry granting handoff nesting queueing records retention"
+_TOPICS = (
+    "admin adoption bells crowds doubts events expiry granting handoff listening nesting queueing records retention"
+)
 # Without this, a failed assertion in an installed package would not show what it compared.
 pytest.register_assert_rewrite("clawproof_langgraph.testing.faces", *(f"{__name__}.{name}" for name in _TOPICS.split()))
 
@@ -29,6 +31,7 @@ from clawproof_langgraph.testing.conformance.events import Events  # noqa: E402
 from clawproof_langgraph.testing.conformance.expiry import Expiry, LateSettling, Renewing  # noqa: E402
 from clawproof_langgraph.testing.conformance.granting import Fencing, Granting, Repetition  # noqa: E402
 from clawproof_langgraph.testing.conformance.handoff import Handoff  # noqa: E402
+from clawproof_langgraph.testing.conformance.listening import Listening  # noqa: E402
 from clawproof_langgraph.testing.conformance.nesting import Nesting  # noqa: E402
 from clawproof_langgraph.testing.conformance.queueing import Liveness, Queueing  # noqa: E402
 from clawproof_langgraph.testing.conformance.records import Records  # noqa: E402
@@ -53,6 +56,7 @@ class BackendConformance(
     FindingOut,
     Adoption,
     Admin,
+    Listening,
     Events,
     Retention,
     Bells,

@@ -20,7 +20,7 @@ from clawproof_langgraph.testing.faces import SyncFace
 from tests.servers import Server, start_server
 from tests.servers.tls import Authority, make_authority, tls_to
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "redis-servers.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "redis.md"
 FAST = 2.0
 """Seconds that a refusal may take."""
 
@@ -161,7 +161,7 @@ def test_the_documented_rules_are_enough(guarded_server: Server, namespace: str)
 @pytest.mark.parametrize("user", ["reader", "elsewhere", "scriptless"])
 def test_a_user_who_may_too_little_is_told_what_he_needs(guarded_server: Server, user: str) -> None:
     url = f"redis://{user}:pw@127.0.0.1:{guarded_server.port}/0"
-    with pytest.raises((ConfigurationError, BackendUnavailable), match=r"forbids a.*redis-servers\.md"):  # noqa: PT012
+    with pytest.raises((ConfigurationError, BackendUnavailable), match=r"forbids a.*redis\.md"):  # noqa: PT012
         backend = RedisBackend(url)
         backend.begin(ask("a", "inventory/1"))
 

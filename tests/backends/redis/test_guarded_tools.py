@@ -33,7 +33,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "PATIENCE", 0.3)
     monkeypatch.setattr(connections, "LEAST", 0.2)
     monkeypatch.setattr(connections, "REPLY_SOON", 0.1)
-    monkeypatch.setattr(connections, "REPLY", 0.2)
     ran.clear()
 
 
@@ -96,7 +95,7 @@ def test_no_tool_runs_without_its_lease(
     store: tuple[Server, Proxy], trouble: Callable[[Server, Proxy], object], asynchronous: bool
 ) -> None:
     server, proxy = store
-    coordinator = Coordinator.from_url(proxy.url)
+    coordinator = Coordinator.from_url(f"{proxy.url}?socket_timeout=0.2")
     graph = graph_of(coordinator)
     trouble(server, proxy)
 
@@ -114,7 +113,7 @@ def test_a_tool_that_has_run_gives_its_result(
     store: tuple[Server, Proxy], trouble: Callable[[Server, Proxy], object], asynchronous: bool
 ) -> None:
     server, proxy = store
-    coordinator = Coordinator.from_url(proxy.url)
+    coordinator = Coordinator.from_url(f"{proxy.url}?socket_timeout=0.2")
 
     @tool("place_order")
     def place(order: str) -> str:
@@ -153,7 +152,7 @@ def test_a_tool_goes_on_where_it_was_when_the_server_is_back(own_server: Server)
 
 def test_an_operator_is_told_that_a_result_was_not_recorded(store: tuple[Server, Proxy]) -> None:
     _, proxy = store
-    coordinator = Coordinator.from_url(proxy.url)
+    coordinator = Coordinator.from_url(f"{proxy.url}?socket_timeout=0.2")
 
     @tool("place_order")
     def place(order: str) -> str:

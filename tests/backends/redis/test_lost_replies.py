@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from clawproof_langgraph.backends.redis import RedisBackend, connections
+from clawproof_langgraph.backends.redis import RedisBackend
 from clawproof_langgraph.events import EventFilter
 from clawproof_langgraph.model import Asked, Kill, Note, Renew, Resolve, Revive, State, Withdraw
 from clawproof_langgraph.testing.builders import again, ask, call, reading, released, settled
@@ -239,14 +239,13 @@ def test_a_lost_reply_changes_nothing(
     situation: Callable[[Face], Command],
     kind: type[Face],
     fate: Fate,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = seen(proxy.url, kind, situation, lambda: None)
+    url = proxy.url
     if fate is Fate.LATE:
-        for patience in ("REPLY", "REPLY_SOON"):
-            monkeypatch.setattr(connections, patience, 0.2)
+        url += "?socket_timeout=0.2"
 
-    found = seen(proxy.url, kind, situation, lambda: proxy.lose_replies(1, fate))
+    found = seen(url, kind, situation, lambda: proxy.lose_replies(1, fate))
 
     assert proxy.lost == 1
     assert found == expected

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 
 from clawproof_langgraph import Coordinator
-from tests.backends.redis.workers import process, told
+from tests.backends.redis.workers import ended, process, told
 from tests.servers import Server
 from tests.waiting import wait_until
 
@@ -75,7 +75,7 @@ def test_what_a_dead_holder_had_passes_on_when_its_ttl_ends(
                 holder.wait()
                 (lease,) = coordinator.snapshot().leases
                 ends = time.time() + lease.remaining
-                return told(waiter) - ends
+                return ended(waiter) - ends
 
     late = best("a dead holder's lock passes on after the end of its TTL by", measure, 0.05)
     assert -0.05 < late < 0.05 + SLACK
@@ -93,7 +93,7 @@ def test_a_grant_that_is_not_taken_up_passes_on_after_a_second(
                 wait_until(lambda: len(owners(coordinator)) == 2)
                 released = time.time()
                 held.close()
-                return told(waiter) - released
+                return ended(waiter) - released
 
     took = best("an unclaimed grant passes on after", measure, 1.1)
     assert 1 - 0.05 < took < PASSED_ON + SLACK
@@ -138,7 +138,7 @@ def two_waiters(store: tuple[str, str], coordinator: Coordinator, *, is_known: b
             wait_until(partial(_are_queued, coordinator, 1))
         released = time.time()
         held.close()
-        return told(second) - released
+        return ended(second) - released
 
 
 def _are_queued(coordinator: Coordinator, count: int) -> bool:

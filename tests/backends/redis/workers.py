@@ -14,6 +14,7 @@ from clawproof_langgraph import Coordinator
 from clawproof_langgraph.backends.redis import RedisBackend
 from clawproof_langgraph.testing.builders import ask
 from clawproof_langgraph.testing.faces import SyncFace
+from tests.waiting import PATIENCE
 
 
 @contextmanager
@@ -34,6 +35,13 @@ def told(running: subprocess.Popen[str]) -> float:
     """Wait for a line that a process prints, and give the time in it."""
     assert running.stdout is not None
     return float(running.stdout.readline())
+
+
+def ended(running: subprocess.Popen[str]) -> float:
+    """Do what `told` does, and wait for the end of the process, so that it holds nothing any more."""
+    time_told = told(running)
+    running.wait(PATIENCE)
+    return time_told
 
 
 def tell() -> None:

@@ -1,9 +1,10 @@
 -- Grants, queues or answers a request.
 --
--- parts: step begin_free state log requests leases queue records judging granting
--- ARGV   from 4 on: a request (requests.lua); if it wants all its resources alone, then what `begin_free` needs: agent,
---        thread, owner, key and resources as JSON, the tool as JSON, ttl, whether it has locks (1 or 0), key, and the fields of
---        the state that stand in its way if there are any
+-- parts: step begin_fast fields log requests leases queue records judging granting
+-- ARGV   from 4 on: a request (requests.lua); if it wants all its resources alone, then what `begin_fast` needs: agent,
+--        thread, owner, key and resources as JSON, the tool as JSON, ttl, whether it has locks (1 or 0), session, key,
+--        whether it is nested (1 or 0), how many resources it has, and the fields of the state where they would be found,
+--        and where something would be known of its scope, key and agent
 -- reply  granted, owner, fence, key, attempt, in_doubt, asked
 --        queued, resource, agent, owner, tool, look_again, on_key, alive, own
 --        replay, key, result, rejected, asked
@@ -18,7 +19,7 @@ local OWN_POLL = 0.05 -- the same for a holder of its own session, which was ask
 local function queued(ask, obstacle, arrived)
   local holder = obstacle.holder
   local other = (holder or obstacle.waiter).ask
-  local name, on_key, on_scope = obstacle.name, is_key(obstacle.name), is_scope(obstacle.name)
+  local name, on_key, on_scope = obstacle.name, requests.is_key(obstacle.name), requests.is_scope(obstacle.name)
   local shown = on_scope and other.tool .. ' with the same arguments' or on_key and sub(name, 5) or name
   local look_again, alive, own = POLL, 0, 0
   if holder then
@@ -33,8 +34,8 @@ local function queued(ask, obstacle, arrived)
 end
 
 local function leave(handed, waiter)
-  if handed then release(handed) end
-  if waiter then leave_queue(waiter) end
+  if handed then granting.release(handed) end
+  if waiter then granting.leave_queue(waiter) end
 end
 
 local function same(one, other)
@@ -43,55 +44,55 @@ end
 
 local function wait(ask, wants, waiter)
   if not waiter then
-    enqueue(ask, wants)
+    queue.enqueue(ask, wants)
   elseif not same(waiter.wants, wants) then
-    leave_queue(waiter)
-    enqueue(ask, wants)
+    granting.leave_queue(waiter)
+    queue.enqueue(ask, wants)
   else
-    show_life(ask.session)
+    queue.show_life(ask.session)
   end
 end
 
 local function claim(ask, wants, record, handed)
   for _, want in ipairs(wants) do -- readers are handed over in steps of a bounded size; each claim starts the next
-    if is_shared(want) then freed[#freed + 1] = name_of(want) end
+    if requests.is_shared(want) then granting.free(requests.name_of(want)) end
   end
-  return grant(ask, wants, record, handed)
+  return granting.grant(ask, wants, record, handed)
 end
 
 local function take_turn(asked, handed)
-  local waiter = asked.repeated and not handed and waiter_of(asked.owner)
+  local waiter = asked.repeated and not handed and queue.of(asked.owner)
   local arrived = waiter and waiter.arrived or ticks
   -- A grant that was claimed too late, or turns out to be for another key, is given up. Its owner may still take what is
   -- free before those who wait, and has to queue up again for what is not.
-  local place = waiter and waiter.place or handed and BEFORE_ORDINARY or LAST_PLACE
+  local place = waiter and waiter.place or handed and queue.BEFORE_ORDINARY or queue.LAST_PLACE
   while true do
-    local answer, ask, wants, record = judge(asked)
+    local answer, ask, wants, record = judging.judge(asked)
     if answer then
       leave(handed, waiter)
       return answer
     end
     asked = ask
-    if handed and same(handed.wants, wants) and not is_over(handed) then return claim(ask, wants, record, handed) end
+    if handed and same(handed.wants, wants) and not leases.is_over(handed) then return claim(ask, wants, record, handed) end
     if handed then
-      release(handed)
+      granting.release(handed)
       handed = nil
     end
-    local obstacle = first_conflict(ask, wants, place, arrived)
+    local obstacle = granting.first_conflict(ask, wants, place, arrived)
     if not obstacle then
       leave(nil, waiter)
-      return grant(ask, wants, record)
+      return granting.grant(ask, wants, record)
     end
-    if not end_if_dead(obstacle) then
+    if not granting.end_if_dead(obstacle) then
       wait(ask, wants, waiter)
       return queued(ask, obstacle, arrived)
     end
   end
 end
 
-local ask = request_from(4)
+local ask = requests.from_arguments(4)
 local wanted = {'c'}
-for _, want in ipairs(all_wants(ask)) do wanted[#wanted + 1] = 'r' .. name_of(want) end
+for _, want in ipairs(requests.all_wants(ask)) do wanted[#wanted + 1] = 'r' .. requests.name_of(want) end
 if ask.agent ~= '' then wanted[#wanted + 1] = 'k' .. ask.agent end
 if ask.scope ~= '' then wanted[#wanted + 1] = 'u' .. ask.scope end
 if ask.key ~= '' then wanted[#wanted + 1] = 'd' .. ask.key end
@@ -99,14 +100,14 @@ if ask.repeated then
   wanted[#wanted + 1] = 'l' .. ask.owner
   wanted[#wanted + 1] = 'w' .. ask.owner
 end
-read_ahead(wanted)
+fields.read_ahead(wanted)
 
-local lease = ask.repeated and lease_of(ask.owner)
+local lease = ask.repeated and leases.of(ask.owner)
 if lease and lease.claimed then -- the reply to an earlier begin was lost; its TTL counts from this one
   lease.expires, lease.seen = ticks + ask.ttl, ticks
-  put_lease(lease)
-  return finish(granted(ask, lease, lease.attempt > 0 and record_of(lease.ask.key)))
+  leases.put(lease)
+  return granting.finish(granting.granted(ask, lease, lease.attempt > 0 and records.of(lease.ask.key)))
 end
 local reply = take_turn(ask, lease)
-hand_on()
-return finish(reply)
+granting.hand_on()
+return granting.finish(reply)

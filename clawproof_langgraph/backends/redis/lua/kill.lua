@@ -1,15 +1,16 @@
 -- Stops an agent.
 --
--- parts: step once state log
+-- parts: step once fields log stops
 -- ARGV   4 agent, 5 reason, 6 by
 
 local agent, reason, by = ARGV[4], ARGV[5], ARGV[6]
-local flag = read('k' .. agent)
+local flag = fields.read('k' .. agent)
 local before = flag and cjson.decode(flag) or {'', '', precisely(now)}
 -- killed again without a word, what was said before still holds
-write('k' .. agent, text({reason ~= '' and reason or before[1], by ~= '' and by or before[2], before[3]}))
+fields.write('k' .. agent, text({reason ~= '' and reason or before[1], by ~= '' and by or before[2], before[3]}))
 call('ZADD', INDEX, 0, 'k' .. agent)
-tell('agent.killed', {agent = agent}, '', 0, '"reason":' .. text(reason) .. ',"by":' .. text(by))
-write_log()
-write_changes()
+log.tell('agent.killed', {agent = agent}, '', 0, '"reason":' .. text(reason) .. ',"by":' .. text(by))
+stops.announce(agent)
+log.write()
+fields.write_changes()
 return 'killed'

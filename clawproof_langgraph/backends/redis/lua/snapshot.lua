@@ -1,6 +1,6 @@
 -- Reads the namespace at one instant; what has expired is shown as it will be swept.
 --
--- parts: step state log requests leases queue records judging
+-- parts: step fields log requests leases queue records judging
 -- reply  leases: owner, agent, thread, tool, key, fence, held, remaining, wants (a line for each)
 --        waiters: owner, agent, thread, tool, place, waited, wants
 --        calls in doubt: key, agent, thread, tool, attempt, since, resources (a line for each), reason
@@ -15,7 +15,7 @@ local function listed(members, kind, first)
       wanted[#wanted + 1] = kind .. found[#found]
     end
   end
-  if #wanted > 0 then read_ahead(wanted) end
+  if #wanted > 0 then fields.read_ahead(wanted) end
   return found
 end
 
@@ -27,7 +27,7 @@ for i, member in ipairs(all('m')) do queued[i] = 'w' .. string.match(member, '%z
 queued = listed(queued, 'w', function(member) return sub(member, 2) end)
 local killed = {}
 for _, agent in ipairs(listed(all('k'), 'k', function(member) return sub(member, 2) end)) do
-  local row = cjson.decode(read('k' .. agent))
+  local row = cjson.decode(fields.read('k' .. agent))
   killed[#killed + 1] = {agent, row[1], row[2], row[3]}
 end
 
@@ -41,22 +41,22 @@ local function show_doubt(record)
 end
 
 for _, owner in ipairs(owners) do
-  local lease = lease_of(owner)
+  local lease = leases.of(owner)
   local ask = lease.ask
-  if lease.claimed and not is_over(lease) then
+  if lease.claimed and not leases.is_over(lease) then
     running[ask.key] = true
     shown[#shown + 1] = {
       owner, ask.agent, ask.thread, ask.tool, ask.key, exactly(lease.fence), precisely(ticks - lease.since),
       precisely(lease.expires - ticks), table.concat(ask.wants, '\n'),
     }
   elseif lease.claimed and ask.key ~= '' then
-    coming[ask.key] = changed_record(doubt_of(lease), {updated_at = now - max(ticks - lease.expires, 0)})
+    coming[ask.key] = records.changed(judging.doubt_of(lease), {updated_at = now - max(ticks - lease.expires, 0)})
   end
 end
 for _, owner in ipairs(queued) do
-  local waiter = waiter_of(owner)
+  local waiter = queue.of(owner)
   local ask = waiter.ask
-  if is_alive(ask.session) then
+  if queue.is_alive(ask.session) then
     waiting[#waiting + 1] = {
       owner, ask.agent, ask.thread, ask.tool, waiter.place, precisely(ticks - waiter.arrived),
       table.concat(ask.wants, '\n'),
@@ -64,13 +64,13 @@ for _, owner in ipairs(queued) do
   end
 end
 for _, each in ipairs(all('u')) do
-  local key = key_of_unsettled(each)
-  local record = record_of(key)
+  local key = records.key_of_unsettled(each)
+  local record = records.of(key)
   if record and record.state == 'in_doubt' and not running[key] then
     show_doubt(coming[key] or record)
     coming[key] = nil
   end
 end
 for _, record in pairs(coming) do show_doubt(record) end
-write_changes()
+fields.write_changes()
 return {shown, waiting, doubts, killed}

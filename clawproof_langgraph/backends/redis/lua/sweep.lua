@@ -1,6 +1,6 @@
 -- Ends a bounded number of expired leases and dead waiters, and deletes what is past its retention.
 --
--- parts: step state log requests leases queue records judging granting
+-- parts: step fields log requests leases queue records judging granting
 -- ARGV   4 limit, 5 keep_results and 6 keep_events in seconds, 7 max_events
 -- reply  expired, waiters, records, events, more (1 or 0)
 
@@ -30,9 +30,9 @@ end
 local function sweep_leases()
   local count = 0
   for _, owner in ipairs(ended('l', CLAIM_WITHIN + 1)) do
-    local lease = lease_of(owner)
-    if lease and is_over(lease) then
-      expire(lease)
+    local lease = leases.of(owner)
+    if lease and leases.is_over(lease) then
+      granting.expire(lease)
       count = count + 1
     end
   end
@@ -43,12 +43,12 @@ local function sweep_waiters()
   local count = 0
   for _, session in ipairs(ended('s', WAITER_LIFE + 1)) do
     local prefix = 'm' .. session .. '\0'
-    for _, each in ipairs(range(prefix, nil, limit - count)) do
-      leave_queue(waiter_of(sub(each, #prefix + 1)))
+    for _, each in ipairs(fields.range(prefix, nil, limit - count)) do
+      granting.leave_queue(queue.of(sub(each, #prefix + 1)))
       count = count + 1
     end
     if count >= limit then break end
-    write('s' .. session, false)
+    fields.write('s' .. session, false)
     call('ZREM', ENDS, 's' .. session)
   end
   return count
@@ -56,19 +56,33 @@ end
 
 local KEPT = {in_doubt = true, suspended = true}
 
+-- The keys of the records that were not changed for so long, as far as they were noted.
+local function old_ages()
+  local old, wanted = {}, {}
+  for i, each in ipairs(call('LRANGE', AGES, 0, limit - 1)) do
+    local date, key = string.match(each, '^(%S+) (.*)$')
+    if tonumber(date) > now - keep_results then break end
+    old[i], wanted[i] = {date = tonumber(date), key = key}, 'd' .. key
+  end
+  if #old > 0 then
+    call('LPOP', AGES, #old)
+    fields.read_ahead(wanted)
+  end
+  return old
+end
+
 -- A call that turned out to be another is known as long as that one is. What is kept is looked at again after as long.
 local function sweep_records()
-  local old, count = call('ZRANGEBYSCORE', AGES, '-inf', now - keep_results, 'LIMIT', 0, limit), 0
-  local wanted = {}
-  for i, key in ipairs(old) do wanted[i] = 'd' .. key end
-  if #wanted > 0 then read_ahead(wanted) end
-  for _, key in ipairs(old) do
-    local record = record_of(key)
-    if KEPT[record.state] or (record.same_as ~= '' and read('d' .. record.same_as)) then
-      call('ZADD', AGES, now, key)
-    else
-      drop_record(record)
-      count = count + 1
+  local old, count = old_ages(), 0
+  for _, each in ipairs(old) do
+    local record = records.of(each.key)
+    if record and record.updated_at <= each.date then -- else it is gone, or was changed later
+      if KEPT[record.state] or (record.same_as ~= '' and fields.read('d' .. record.same_as)) then
+        records.note_age(each.key, now)
+      else
+        records.drop(record)
+        count = count + 1
+      end
     end
   end
   return count, #old
@@ -76,24 +90,23 @@ end
 
 -- Whole entries go, and never the newest: the events of a step are read together.
 local function sweep_events()
-  read_clock()
+  local newest, kept = log.read_clock()
   local old, count, past = floor((now - keep_events) * 1000000), 0, nil
-  for _, entry in ipairs(call('XRANGE', LOG, '-', '(' .. exactly(cursor), 'COUNT', limit)) do
+  for _, entry in ipairs(call('XRANGE', LOG, '-', '(' .. exactly(newest), 'COUNT', limit)) do
     local id, events = tonumber(string.match(entry[1], '%d+')), #entry[2] / 2
-    if (id > old and kept_events - count <= max_events) or (count > 0 and count + events > limit) then break end
+    if (id > old and kept - count <= max_events) or (count > 0 and count + events > limit) then break end
     count, past = count + events, id
   end
   if past then
     call('XTRIM', LOG, 'MINID', '=', exactly(past + 1))
-    kept_events = kept_events - count
-    write_clock()
+    log.forget(count)
   end
   return count, count >= limit
 end
 
 local expired, waiters = sweep_leases(), sweep_waiters()
-hand_on()
-local records, looked_at = sweep_records()
+granting.hand_on()
+local old_records, looked_at = sweep_records()
 local events, more_events = sweep_events()
 local more = (more_events or expired >= limit or waiters >= limit or looked_at >= limit) and 1 or 0
-return finish({expired, waiters, records, events, more})
+return granting.finish({expired, waiters, old_records, events, more})

@@ -11,19 +11,21 @@ local LOOK = 1024 -- the most that a step looks at, should nearly all of them wa
 
 local freed, rings = {}, {}
 
+function granting.free(name) freed[#freed + 1] = name end
+
 local function conflicting_holder(ask, owner, name, arrived)
-  if owner == ask.owner or is_ancestor(ask, owner) then return false end
-  local lease = lease_of(owner)
+  if owner == ask.owner or requests.is_ancestor(ask, owner) then return false end
+  local lease = leases.of(owner)
   -- The scope keeps out the heir of a call that may have died. A holder that has shown life since the heir came is not
   -- its dead predecessor but a running sibling, and no reason to wait.
-  if not lease or (is_scope(name) and not is_over(lease) and lease.seen > arrived) then return false end
+  if not lease or (requests.is_scope(name) and not leases.is_over(lease) and lease.seen > arrived) then return false end
   return lease
 end
 
 local function conflicting_reader(ask, name, arrived)
   local prefix, after = 'h' .. name .. '\0', nil
   while true do
-    local found = range(prefix, after, 8)
+    local found = fields.range(prefix, after, 8)
     for _, each in ipairs(found) do
       local lease = conflicting_holder(ask, sub(each, #prefix + 1), name, arrived)
       if lease then return lease end
@@ -34,111 +36,111 @@ local function conflicting_reader(ask, name, arrived)
 end
 
 -- place: of the request in the queue.  arrived: when it came.  first_on: where it is known to be the first waiter.
-local function first_conflict(ask, wants, place, arrived, first_on)
+function granting.first_conflict(ask, wants, place, arrived, first_on)
   for _, want in ipairs(wants) do
-    local name = name_of(want)
-    local row = row_of(name)
+    local name = requests.name_of(want)
+    local row = leases.row(name)
     for i = 3, #row do
       local lease = conflicting_holder(ask, row[i], name, arrived)
       if lease then return {name = name, holder = lease} end
     end
-    if row[2] > 0 and not is_shared(want) then
+    if row[2] > 0 and not requests.is_shared(want) then
       local lease = conflicting_reader(ask, name, arrived)
       if lease then return {name = name, holder = lease} end
     end
   end
   if ask.ancestors ~= '' then return nil end
-  local name, waiter = ahead(wants, place, first_on)
+  local name, waiter = queue.ahead(wants, place, first_on)
   return name and {name = name, waiter = waiter} or nil
 end
 
-local function release(lease)
-  drop(lease)
+function granting.release(lease)
+  leases.drop(lease)
   for _, want in ipairs(lease.wants) do
-    if row_of(name_of(want))[1] > 0 then freed[#freed + 1] = name_of(want) end
+    if leases.row(requests.name_of(want))[1] > 0 then granting.free(requests.name_of(want)) end
   end
 end
 
 -- Ends a lease whose holder has not renewed it: a claimed call is in doubt, an unclaimed one never happened.
-local function expire(lease)
-  release(lease)
+function granting.expire(lease)
+  granting.release(lease)
   if not lease.claimed then return end
   local ask = lease.ask
-  local names = names_of(ask)
+  local names = requests.names_of(ask)
   if names ~= '' then -- it may be noticed long after its end
-    tell('lock.expired', ask, names, lease.fence, '"held":' .. seconds(lease.expires - lease.since))
+    log.tell('lock.expired', ask, names, lease.fence, '"held":' .. seconds(lease.expires - lease.since))
   end
   if ask.key ~= '' then
-    put_record(doubt_of(lease), record_of(ask.key))
-    local why = '"tool":' .. text(ask.tool) .. ',"reason":' .. text(EXPIRED)
-    tell('call.in_doubt', ask, names, lease.fence, why)
+    records.put(judging.doubt_of(lease), records.of(ask.key))
+    local why = '"tool":' .. text(ask.tool) .. ',"reason":' .. text(judging.EXPIRED)
+    log.tell('call.in_doubt', ask, names, lease.fence, why)
   end
 end
 
 -- Ends the run of a call whose lease has expired: nobody may overrule what it leaves behind without knowing it.
-local function end_dead_run(key)
+function granting.end_dead_run(key)
   if key == '' then return end
-  local row = row_of(KEY .. key)
+  local row = leases.row(KEY .. key)
   for i = 3, #row do
-    local lease = lease_of(row[i])
-    if lease and is_over(lease) then expire(lease) end
+    local lease = leases.of(row[i])
+    if lease and leases.is_over(lease) then granting.expire(lease) end
   end
 end
 
-local function leave_queue(waiter)
-  drop_waiter(waiter)
-  for _, want in ipairs(waiter.wants) do freed[#freed + 1] = name_of(want) end
+function granting.leave_queue(waiter)
+  queue.drop(waiter)
+  for _, want in ipairs(waiter.wants) do granting.free(requests.name_of(want)) end
 end
 
 -- Ends an obstacle that has expired; tells whether it had.
-local function end_if_dead(obstacle)
-  if obstacle.holder and is_over(obstacle.holder) then
-    expire(obstacle.holder)
+function granting.end_if_dead(obstacle)
+  if obstacle.holder and leases.is_over(obstacle.holder) then
+    granting.expire(obstacle.holder)
     return true
   end
-  if obstacle.waiter and not is_alive(obstacle.waiter.ask.session) then
-    leave_queue(obstacle.waiter)
+  if obstacle.waiter and not queue.is_alive(obstacle.waiter.ask.session) then
+    granting.leave_queue(obstacle.waiter)
     return true
   end
   return false
 end
 
-local function granted(ask, lease, record)
+function granting.granted(ask, lease, record)
   local doubt, asked = '0', ''
   if record then
-    doubt, asked = exactly(record.touched and record.fence or 0), asked_in(ask.task, record)
+    doubt, asked = exactly(record.touched and record.fence or 0), judging.asked_in(ask.task, record)
   end
   return {'granted', ask.owner, exactly(lease.fence), lease.ask.key, lease.attempt, doubt, asked}
 end
 
 -- Gives a request its lease, claimed; `held`: the one that was handed over to it, if there is one.
-local function grant(ask, wants, record, held)
-  local attempt, fence = record and record.attempt or 0, next_cursor()
+function granting.grant(ask, wants, record, held)
+  local attempt, fence = record and record.attempt or 0, log.next_cursor()
   local lease = {
     ask = ask, wants = wants, fence = fence, expires = ticks + ask.ttl, since = ticks, seen = ticks, claimed = true,
     attempt = attempt, suspected = false,
   }
   if held then
     call('ZREM', INDEX, 't' .. ask.session .. '\0' .. ask.owner)
-    put_lease(lease)
+    leases.put(lease)
   else
-    take(lease)
+    leases.take(lease)
   end
-  local names = names_of(ask)
+  local names = requests.names_of(ask)
   local waited = '"waited":' .. seconds(ask.waited)
   if names ~= '' or ask.tool == '' then -- an entry in any case: the fence is its cursor
-    tell('lock.acquired', ask, names, fence, waited)
+    log.tell('lock.acquired', ask, names, fence, waited)
   end
   if ask.tool ~= '' then
     local own = '"tool":' .. text(ask.tool) .. ',"attempt":' .. attempt + 1 .. ',' .. waited
-    tell('call.started', ask, names, fence, ask.data .. own)
+    log.tell('call.started', ask, names, fence, ask.data .. own)
   end
-  return granted(ask, lease, record)
+  return granting.granted(ask, lease, record)
 end
 
 local function hand_over(waiter)
-  drop_waiter(waiter)
-  take({
+  queue.drop(waiter)
+  leases.take({
     ask = waiter.ask, wants = waiter.wants, fence = 0, expires = ticks + CLAIM_WITHIN, since = ticks, seen = ticks,
     claimed = false, attempt = 0, suspected = false,
   })
@@ -147,16 +149,16 @@ end
 
 local function is_next(waiter, first_on)
   while true do
-    local obstacle = first_conflict(waiter.ask, waiter.wants, waiter.place, waiter.arrived, first_on)
+    local obstacle = granting.first_conflict(waiter.ask, waiter.wants, waiter.place, waiter.arrived, first_on)
     if not obstacle then return true end
-    if not end_if_dead(obstacle) then return false end
+    if not granting.end_if_dead(obstacle) then return false end
   end
 end
 
 -- Hands a waiter its grant if its turn has come; tells whether nobody behind it can be next.
 local function serve_one(waiter, name, is_first)
-  if not is_alive(waiter.ask.session) then
-    leave_queue(waiter)
+  if not queue.is_alive(waiter.ask.session) then
+    granting.leave_queue(waiter)
     return false
   end
   local is_turn = is_next(waiter, is_first and name)
@@ -170,12 +172,12 @@ end
 local function serve(name)
   local prefix, after, looked_at, limit, woken = 'q' .. name .. '\0', nil, 0, 1, #rings
   while looked_at < LOOK and #rings < woken + STEP do
-    if row_of(name)[1] == 0 then return end
-    local found, wanted = range(prefix, after, limit), {}
-    for i, each in ipairs(found) do wanted[i] = 'w' .. owner_in(each, name) end
-    if #wanted > 1 then read_ahead(wanted) end
+    if leases.row(name)[1] == 0 then return end
+    local found, wanted = fields.range(prefix, after, limit), {}
+    for i, each in ipairs(found) do wanted[i] = 'w' .. queue.owner_in(each, name) end
+    if #wanted > 1 then fields.read_ahead(wanted) end
     for _, each in ipairs(found) do
-      local waiter = waiter_of(owner_in(each, name))
+      local waiter = queue.of(queue.owner_in(each, name))
       if waiter and serve_one(waiter, name, looked_at == 0) then return end
     end
     if #found < limit then return end
@@ -184,14 +186,14 @@ local function serve(name)
 end
 
 -- Hands freed resources to the waiters whose turn has come, and wakes those.
-local function hand_on()
+function granting.hand_on()
   while #freed > 0 do serve(table.remove(freed)) end
 end
 
 -- Writes what the step has changed, and wakes those whose turn has come.
-local function finish(reply)
-  write_log()
-  write_changes()
+function granting.finish(reply)
+  log.write()
+  fields.write_changes()
   for _, ask in ipairs(rings) do
     if ask.bell ~= '' then
       -- While the slot moves to another node, a bell may be out of reach; the step has been made all the same.
@@ -203,10 +205,10 @@ local function finish(reply)
   return reply
 end
 
-local function mark_suspected(lease)
+function granting.mark_suspected(lease)
   local ask, held = lease.ask, ticks - lease.since
   if lease.suspected or ask.expected == 0 or held <= 2 * ask.expected then return end
   lease.suspected = true
   local data = '"tool":' .. text(ask.tool) .. ',"held":' .. seconds(held) .. ',"expected":' .. precisely(ask.expected)
-  tell('deadlock.suspected', ask, names_of(lease.ask), lease.fence, data)
+  log.tell('deadlock.suspected', ask, requests.names_of(lease.ask), lease.fence, data)
 end

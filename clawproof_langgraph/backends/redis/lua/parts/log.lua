@@ -6,38 +6,49 @@
 --
 -- c  the cursor of the newest event, and how many events are kept
 
-local cursor, kept_events
+local cursor, kept
 local appended = {}
 
-local function read_clock()
-  if cursor then return end
-  local last, count = string.match(read('c') or '0 0', '(%d+) (%d+)')
-  cursor, kept_events = tonumber(last), tonumber(count)
+-- Gives the cursor of the newest event, and how many are kept.
+function log.read_clock()
+  if not cursor then
+    local last, count = string.match(fields.read('c') or '0 0', '(%d+) (%d+)')
+    cursor, kept = tonumber(last), tonumber(count)
+  end
+  return cursor, kept
 end
 
 local function write_clock()
-  write('c', exactly(cursor) .. ' ' .. exactly(kept_events))
+  fields.write('c', exactly(cursor) .. ' ' .. exactly(kept))
 end
 
-local function next_cursor()
-  read_clock()
+-- Counts events that were deleted.
+function log.forget(count)
+  log.read_clock()
+  kept = kept - count
+  write_clock()
+end
+
+function log.next_cursor()
+  log.read_clock()
   return max(cursor + 1, floor(now * 1000000))
 end
 
 -- about: agent, thread, owner, key.  data: a JSON object without its braces.
-local function tell(kind, about, names, fence, data)
-  cursor = next_cursor()
+function log.tell(kind, about, names, fence, data)
+  cursor = log.next_cursor()
   local first = text({kind, about.agent or '', about.thread or '', about.owner or '', about.key or '', names})
   local entry = sub(first, 1, -2) .. ',"' .. exactly(fence) .. '","' .. precisely(now) .. '",{' .. (data or '') .. '}]'
   appended[#appended + 1] = {cursor, entry}
 end
 
-local SEARCHED = 10000 -- the most entries that are searched
+local SEARCHED = 10000 -- the most entries that are searched for an event
+local UNHEARD = 60 -- seconds for which somebody may still ask again whose reply was lost
 
--- Tells whether an event was told of a call within so many seconds.
-local function was_told(kind, owner, within)
+-- Tells whether an event was told of a call not long ago.
+function log.was_told(kind, owner)
   local first, name = '["' .. kind .. '",', ',' .. text(owner) .. ','
-  local from, to, looked_at = exactly(max(floor((now - within) * 1000000), 0)), '+', 0
+  local from, to, looked_at = exactly(max(floor((now - UNHEARD) * 1000000), 0)), '+', 0
   repeat
     local found = call('XREVRANGE', LOG, to, from, 'COUNT', 500)
     for _, entry in ipairs(found) do
@@ -51,7 +62,7 @@ local function was_told(kind, owner, within)
   return false
 end
 
-local function write_log()
+function log.write()
   if #appended == 0 then return end
   local entry = {}
   for _, each in ipairs(appended) do
@@ -59,6 +70,6 @@ local function write_log()
     entry[#entry + 1] = each[2]
   end
   call('XADD', LOG, exactly(cursor) .. '-0', unpack(entry))
-  kept_events = kept_events + #appended
+  kept = kept + #appended
   write_clock()
 end

@@ -3,16 +3,14 @@
 --
 -- w<owner>  place and arrived, separated by a space; in a second line what is kept of the request
 
-local NESTED, ORDINARY, LAST_PLACE = '0', '1', '2'
-local BEFORE_ORDINARY = ORDINARY
-local LIFE_STEP = 0.25
+queue.BEFORE_ORDINARY, queue.LAST_PLACE = ORDINARY, '2'
 
-local function waiter_of(owner)
-  local kept = read('w' .. owner)
+function queue.of(owner)
+  local kept = fields.read('w' .. owner)
   if not kept then return false end
   local place, arrived, request = string.match(kept, '^(%S+) (%S+)\n(.*)$')
-  local ask = request_of(owner, request)
-  return {place = place, arrived = tonumber(arrived), wants = all_wants(ask), ask = ask}
+  local ask = requests.of(owner, request)
+  return {place = place, arrived = tonumber(arrived), wants = requests.all_wants(ask), ask = ask}
 end
 
 local function member(kind, name, waiter)
@@ -23,52 +21,52 @@ local function place_in(found, name)
   return sub(found, #name + 3, #name + 19)
 end
 
-local function owner_in(found, name)
+function queue.owner_in(found, name)
   return sub(found, #name + 21)
 end
 
 local function put_waiter(waiter)
   local owner = waiter.ask.owner
-  write('w' .. owner, waiter.place .. ' ' .. precisely(waiter.arrived) .. '\n' .. waiter.ask.kept)
+  fields.write('w' .. owner, waiter.place .. ' ' .. precisely(waiter.arrived) .. '\n' .. waiter.ask.kept)
   local members = {0, 'm' .. waiter.ask.session .. '\0' .. owner}
   for _, want in ipairs(waiter.wants) do
-    local name = name_of(want)
-    local row = row_of(name)
+    local name = requests.name_of(want)
+    local row = leases.row(name)
     row[1] = row[1] + 1
-    put_row(name, row)
+    leases.put_row(name, row)
     members[#members + 1] = 0
     members[#members + 1] = member('q', name, waiter)
-    if not is_shared(want) then
+    if not requests.is_shared(want) then
       members[#members + 1] = 0
       members[#members + 1] = member('x', name, waiter)
     end
   end
-  in_batches('ZADD', INDEX, members, 2000)
+  fields.in_batches('ZADD', INDEX, members, 2000)
 end
 
-local function drop_waiter(waiter)
+function queue.drop(waiter)
   local owner = waiter.ask.owner
-  write('w' .. owner, false)
+  fields.write('w' .. owner, false)
   local members = {'m' .. waiter.ask.session .. '\0' .. owner}
   for _, want in ipairs(waiter.wants) do
-    local name = name_of(want)
-    local row = row_of(name)
+    local name = requests.name_of(want)
+    local row = leases.row(name)
     row[1] = row[1] - 1
-    put_row(name, row)
+    leases.put_row(name, row)
     members[#members + 1] = member('q', name, waiter)
-    if not is_shared(want) then members[#members + 1] = member('x', name, waiter) end
+    if not requests.is_shared(want) then members[#members + 1] = member('x', name, waiter) end
   end
-  in_batches('ZREM', INDEX, members, 2000)
+  fields.in_batches('ZREM', INDEX, members, 2000)
 end
 
 -- the first waiter before a place that is in conflict with one of these wants, and the resource
-local function ahead(wants, place, first_on)
+function queue.ahead(wants, place, first_on)
   for _, want in ipairs(wants) do
-    local name = name_of(want)
-    if name ~= first_on and row_of(name)[1] > 0 then
-      local prefix = (is_shared(want) and 'x' or 'q') .. name .. '\0'
-      local found = range(prefix, nil, 1)[1]
-      if found and place_in(found, name) < place then return name, waiter_of(owner_in(found, name)) end
+    local name = requests.name_of(want)
+    if name ~= first_on and leases.row(name)[1] > 0 then
+      local prefix = (requests.is_shared(want) and 'x' or 'q') .. name .. '\0'
+      local found = fields.range(prefix, nil, 1)[1]
+      if found and place_in(found, name) < place then return name, queue.of(queue.owner_in(found, name)) end
     end
   end
 end
@@ -76,8 +74,8 @@ end
 local function last_ticket(wants)
   local last = 0
   for _, want in ipairs(wants) do
-    local name = name_of(want)
-    if row_of(name)[1] > 0 then
+    local name = requests.name_of(want)
+    if leases.row(name)[1] > 0 then
       local prefix = 'q' .. name .. '\0'
       for _, class in ipairs({NESTED, ORDINARY}) do
         local from, to = '(' .. prefix .. class .. '\255', '[' .. prefix .. class
@@ -90,24 +88,24 @@ local function last_ticket(wants)
 end
 
 local function alive_until(session)
-  return tonumber(read('s' .. session) or 0)
+  return tonumber(fields.read('s' .. session) or 0)
 end
 
-local function is_alive(session)
+function queue.is_alive(session)
   local until_then = alive_until(session)
   return ticks < until_then and until_then <= ticks + WAITER_LIFE + 1
 end
 
-local function show_life(session)
+function queue.show_life(session)
   local short = ticks + WAITER_LIFE - alive_until(session)
   if short >= 0 and short <= LIFE_STEP then return end
-  write('s' .. session, precisely(ticks + WAITER_LIFE))
+  fields.write('s' .. session, precisely(ticks + WAITER_LIFE))
   call('ZADD', ENDS, ticks + WAITER_LIFE, 's' .. session)
 end
 
-local function enqueue(ask, wants)
+function queue.enqueue(ask, wants)
   local ticket = max(last_ticket(wants) + 1, floor(now * 1000000))
   local place = (ask.ancestors ~= '' and NESTED or ORDINARY) .. format('%016.0f', ticket)
   put_waiter({place = place, arrived = ticks, wants = wants, ask = ask})
-  show_life(ask.session)
+  queue.show_life(ask.session)
 end

@@ -5,8 +5,8 @@
 --         agent, thread, tool, scope, fingerprint, owner, same_as (the key of the call that it has turned out to be),
 --         resources (a line for each), reason, lineage, asked (task and fence of each question); then the result
 
-local function record_of(key)
-  local kept = read('d' .. key)
+function records.of(key)
+  local kept = fields.read('d' .. key)
   if not kept then return false end
   local state, fence, attempt, first_at, updated_at, doubted, touched, has_result, row, result =
     string.match(kept, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%d) (%d) (%d)\n([^\n]*)\n(.*)$')
@@ -26,8 +26,8 @@ end
 
 local function count_unsettled(scope, difference)
   if scope == '' then return end
-  local count = tonumber(read('u' .. scope) or 0) + difference
-  write('u' .. scope, count > 0 and tostring(count))
+  local count = tonumber(fields.read('u' .. scope) or 0) + difference
+  fields.write('u' .. scope, count > 0 and tostring(count))
 end
 
 local function index_unsettled(record)
@@ -38,8 +38,11 @@ local function forget_unsettled(record)
   if call('ZREM', INDEX, unsettled_member(record)) == 1 then count_unsettled(record.scope, -1) end
 end
 
+-- Notes when a record was changed. What was noted of it before stays, and is passed over when its time has come.
+function records.note_age(key, date) call('RPUSH', AGES, precisely(date) .. ' ' .. key) end
+
 -- earlier: what is replaced, false for nothing
-local function put_record(record, earlier)
+function records.put(record, earlier)
   local row = {
     record.agent, record.thread, record.tool, record.scope, record.fingerprint, record.owner, record.same_as,
     record.resources, record.reason, record.lineage, record.asked,
@@ -48,37 +51,36 @@ local function put_record(record, earlier)
     '%s %.0f %d %.17g %.17g %d %d %d\n', record.state, record.fence, record.attempt, record.first_at, record.updated_at,
     record.doubted_before and 1 or 0, record.touched and 1 or 0, record.result and 1 or 0
   )
-  write('d' .. record.key, head .. text(row) .. '\n' .. (record.result or ''))
-  call('ZADD', AGES, record.updated_at, record.key)
+  fields.write('d' .. record.key, head .. text(row) .. '\n' .. (record.result or ''))
+  records.note_age(record.key, record.updated_at)
   if earlier and earlier.touched then forget_unsettled(earlier) end
   if record.touched then index_unsettled(record) end
 end
 
-local function drop_record(record)
-  write('d' .. record.key, false)
-  call('ZREM', AGES, record.key)
+function records.drop(record)
+  fields.write('d' .. record.key, false)
   if record.touched then forget_unsettled(record) end
 end
 
-local function changed_record(record, changes)
+function records.changed(record, changes)
   local other = {}
   for name, value in pairs(record) do other[name] = value end
   for name, value in pairs(changes) do other[name] = value end
   return other
 end
 
-local function key_of_unsettled(found)
+function records.key_of_unsettled(found)
   return string.match(found, '^u[^%z]*%z[^%z]*%z(.*)$')
 end
 
 -- those of a scope whose effect may have happened, the oldest first, as long as `wanted` does not take one
-local function find_unsettled(scope, wanted)
-  if not read('u' .. scope) then return false end
+function records.find_unsettled(scope, wanted)
+  if not fields.read('u' .. scope) then return false end
   local prefix, after = 'u' .. scope .. '\0', nil
   while true do
-    local found = range(prefix, after, 64)
+    local found = fields.range(prefix, after, 64)
     for _, each in ipairs(found) do
-      local record = record_of(key_of_unsettled(each))
+      local record = records.of(records.key_of_unsettled(each))
       if record and wanted(record) then return record end
     end
     if #found < 64 then return false end

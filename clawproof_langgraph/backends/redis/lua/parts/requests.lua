@@ -5,16 +5,14 @@
 -- key, scope, fingerprint, ancestors (outermost first, separated by spaces), bell, expected, lineage, wants (texts: x or s
 -- for the mode, and the resource).
 
-local SCOPE, KEY = '\244\143\191\190', '\244\143\191\191'
+function requests.is_scope(name) return sub(name, 1, 4) == SCOPE end
+function requests.is_key(name) return sub(name, 1, 4) == KEY end
 
-local function is_scope(name) return sub(name, 1, 4) == SCOPE end
-local function is_key(name) return sub(name, 1, 4) == KEY end
-
-local function name_of(want) return sub(want, 2) end
-local function is_shared(want) return sub(want, 1, 1) == 's' end
+function requests.name_of(want) return sub(want, 2) end
+function requests.is_shared(want) return sub(want, 1, 1) == 's' end
 
 -- the resources of a request with those that stand for its scope and its key
-local function all_wants(ask)
+function requests.all_wants(ask)
   local wants = {}
   for i, want in ipairs(ask.wants) do wants[i] = want end
   if ask.scope ~= '' then wants[#wants + 1] = 'x' .. SCOPE .. ask.scope end
@@ -23,13 +21,13 @@ local function all_wants(ask)
 end
 
 -- the names that a user knows, a line for each
-local function names_of(ask)
+function requests.names_of(ask)
   local names = {}
-  for i, want in ipairs(ask.wants) do names[i] = name_of(want) end
+  for i, want in ipairs(ask.wants) do names[i] = requests.name_of(want) end
   return table.concat(names, '\n')
 end
 
-local function request_of(owner, kept)
+function requests.of(owner, kept)
   local row = cjson.decode(kept)
   return {
     owner = owner, kept = kept, session = row[1], ttl = row[2], agent = row[3], thread = row[4], tool = row[5],
@@ -38,18 +36,18 @@ local function request_of(owner, kept)
   }
 end
 
--- ARGV from `at`: owner, repeated (1 or 0; where the reply was lost, 1 and how many seconds ago it was sent first), waited,
--- rerun_within, data (a JSON object without its braces, before a comma), task, and what is kept of it
-local function request_from(at)
-  local ask = request_of(ARGV[at], ARGV[at + 6])
-  ask.repeated, ask.sent = sub(ARGV[at + 1], 1, 1) == '1', tonumber(sub(ARGV[at + 1], 3))
+-- ARGV from `at`: owner, repeated (0: no, 1: yes, 2: yes, since the reply was lost), waited, rerun_within, data
+-- (a JSON object without its braces, before a comma), task, and what is kept of it
+function requests.from_arguments(at)
+  local ask = requests.of(ARGV[at], ARGV[at + 6])
+  ask.repeated, ask.unheard = ARGV[at + 1] ~= '0', ARGV[at + 1] == '2'
   ask.waited, ask.rerun_within = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   ask.data, ask.task = ARGV[at + 4], ARGV[at + 5]
   return ask
 end
 
 -- the same request under another key
-local function under_key(ask, key)
+function requests.under_key(ask, key)
   local other = {}
   for name, value in pairs(ask) do other[name] = value end
   other.key = key
@@ -60,6 +58,6 @@ local function under_key(ask, key)
   return other
 end
 
-local function is_ancestor(ask, owner)
+function requests.is_ancestor(ask, owner)
   return ask.ancestors ~= '' and string.find(' ' .. ask.ancestors .. ' ', ' ' .. owner .. ' ', 1, true) ~= nil
 end

@@ -19,7 +19,7 @@
 --                    u<scope> <first_at> <key>        calls that may have had their effect
 --                    k<agent>                         agents that are stopped
 --   3 ends   zset    l<owner>, s<session> by the time at which they end
---   4 ages   zset    key by the time at which its record was last changed
+--   4 ages   list    when a record was changed, a space, and its key, as it happened (records.lua)
 --   5 log    stream  one entry for each step that has events (log.lua)
 -- None of them expires: a lease that went away with its time would leave no doubt behind. What is over is swept.
 --
@@ -27,7 +27,9 @@
 
 local STATE, INDEX, ENDS, AGES, LOG = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local call, sub, format, floor, max, min = redis.call, string.sub, string.format, math.floor, math.max, math.min
-local CLAIM_WITHIN, WAITER_LIFE = 1, 3
+local CLAIM_WITHIN, WAITER_LIFE, LIFE_STEP = 1, 3, 0.25
+local SCOPE, KEY = '\244\143\191\190', '\244\143\191\191' -- what the names of scopes and keys begin with (requests.lua)
+local NESTED, ORDINARY = '0', '1' -- what the places of those who wait begin with
 
 -- Lets a step write when the memory is full: a script may go on with what has begun, and removing may always begin. What
 -- keeps, ends and frees needs that; what begins does not.
@@ -39,3 +41,8 @@ if not now then
   now = time[1] + time[2] / 1000000
   ticks = now
 end
+
+local function exactly(number) return format('%.0f', number) end
+local function precisely(number) return format('%.17g', number) end
+local function seconds(number) return format('%.6f', number) end
+local function text(value) return cjson.encode(value) end
