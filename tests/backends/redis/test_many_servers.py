@@ -145,7 +145,7 @@ def test_a_lease_that_a_failover_has_lost_is_told_to_be_lost(watched: Service) -
                 held.close()
         with coordinator.lock("inventory/2") as later:
             assert later.fence > lease.fence
-    assert watched.primary() != primary
+    wait_until(lambda: watched.primary() != primary)
 
 
 def test_a_failover_is_waited_out_and_fences_grow(watched: Service) -> None:

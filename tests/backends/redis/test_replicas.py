@@ -297,7 +297,7 @@ def test_a_failover_keeps_the_lease_and_the_record() -> None:
         next(server for server in watched.servers if server.port == primary).process.kill()
 
         assert store.begin(call("b", "inventory/2", key="k")) == Replay("k", b"42")
-        assert watched.primary() != primary
+        wait_until(lambda: watched.primary() != primary)
         store.queued(ask("c", "inventory/1"))
         assert store.settle(released(held)) is SettleReply.SETTLED
         assert store.granted(again(ask("c", "inventory/1"))).fence > held.fence

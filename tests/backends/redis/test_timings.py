@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 SLACK = 0.1
 """Seconds for the processes to hear of it."""
-PASSED_ON = 1.5
+PASSED_ON = 1.6
 """Seconds after which a grant that is not taken up has passed on: one, and half a second until somebody sweeps."""
 TRIES = 3
 """How often a figure is measured at most: a machine that is busy with something else shows longer ones."""
