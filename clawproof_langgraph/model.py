@@ -160,12 +160,15 @@ class Sweep:
         keep_results: seconds that a settled record is kept.
         keep_events: seconds that an event is kept.
         max_events: the most events that are kept, whatever their age.
+        subscriber_life: seconds since its last sign of life in which events that a subscriber has not read are kept,
+            whatever their age.
     """
 
     limit: int = 500
     keep_results: float = 30 * 86400.0
     keep_events: float = 7 * 86400.0
     max_events: int = 100_000
+    subscriber_life: float = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +239,54 @@ class Note:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-Fact = Kill | Revive | Resolve | Asked | Note
-"""One administrative fact, recorded with its event."""
+class Start(StrEnum):
+    """Where a new subscription begins, if not behind a cursor."""
+
+    NOW = "now"
+    EARLIEST = "earliest"  # with what the log still has
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Takes up a subscription where it stands, or makes it.
+
+    Args:
+        name: the subscription.
+        owner: who is going to read.
+        start: where a new one begins, or the cursor behind which it does.
+    """
+
+    name: str
+    owner: str
+    start: Start | int = Start.NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Says how far a subscription was read, and shows that its reader lives.
+
+    Args:
+        name: the subscription.
+        owner: who reads.
+        cursor: all up to here was read.
+        over: whether the reader leaves, so that another can take the subscription up at once.
+    """
+
+    name: str
+    owner: str
+    cursor: int
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Forgets a subscription."""
+
+    name: str
+
+
+Fact = Kill | Revive | Resolve | Asked | Note | Subscribe | Advance | Unsubscribe
+"""One administrative fact; all but those about subscriptions are recorded with an event."""
 
 
 # --- replies ----------------------------------------------------------------------------------------------------

@@ -82,6 +82,10 @@ class Heartbeat:
         """Renew all leases at once, on the thread: somebody wants to know which of them still live."""
         self._be_awake_by(time.monotonic())
 
+    def sweep_later(self) -> None:
+        """Sweep when it is due: somebody who holds no lease has written something that is to go some day."""
+        self._be_awake_by(self._swept + _SWEEP_EVERY)
+
     def renew_now(self, lease: Lease) -> None:
         """Renew one lease at once, on the calling thread.
 

@@ -14,14 +14,14 @@ from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.redis import encoding
 from clawproof_langgraph.backends.redis.bells import RedisBells
 from clawproof_langgraph.backends.redis.checks import check
-from clawproof_langgraph.backends.redis.connections import PATIENCE, Again, Connections
+from clawproof_langgraph.backends.redis.connections import LONGEST_WAIT, PATIENCE, Again, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.keys import keys_of
 from clawproof_langgraph.backends.redis.listening import StopsListener
 from clawproof_langgraph.backends.redis.scripts import script
 from clawproof_langgraph.backends.redis.servers import Server
 from clawproof_langgraph.errors import ConfigurationError
-from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.events import EventFilter, Page
 from clawproof_langgraph.model import (
     Begin,
     BeginReply,
@@ -29,7 +29,6 @@ from clawproof_langgraph.model import (
     Granted,
     Renew,
     Renewed,
-    Resolve,
     Settle,
     SettleReply,
     Snapshot,
@@ -38,8 +37,6 @@ from clawproof_langgraph.model import (
     Withdraw,
 )
 
-_PAGE: Final = 500
-"""Entries of the log that are read at a time."""
 _BESIDE: Final = 3.0
 """Seconds for a sweep, and for showing that waiters are alive: the renewals of leases wait for both."""
 _REMEMBERED: Final = 10_000
@@ -111,20 +108,17 @@ class RedisBackend(Backend):
     def sweep(self, terms: Sweep) -> Swept:
         return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms), within=_BESIDE))
 
-    def record(self, fact: Fact) -> None:
+    def record(self, fact: Fact) -> int:
         name, arguments = encoding.of_fact(fact)
-        reply = self._run(name, arguments, keys=self._keys_of(fact))
-        if isinstance(fact, Resolve):
-            encoding.check_resolved(reply)
+        reply = self._run(name, arguments, keys=self._keys_of())
+        return encoding.recorded(fact, reply)
 
-    def events(self, wanted: EventFilter) -> list[Event]:
-        found: list[Event] = []
-        after = wanted.after
-        while page := self._connections.command("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE):
-            after = _gather(page, wanted, found)
-            if len(page) < _PAGE or len(found) >= wanted.limit:
-                break
-        return found[: wanted.limit]
+    def page(self, wanted: EventFilter) -> Page:
+        asked = encoding.of_page(wanted)
+        return encoding.page_of(wanted, asked, self._run("page", asked))
+
+    def follow(self, after: int, timeout: float) -> bool:
+        return self._connections.follow(*self._following(after, timeout))
 
     def snapshot(self) -> Snapshot:
         return encoding.snapshot_of(self._run("snapshot", []))
@@ -140,22 +134,17 @@ class RedisBackend(Backend):
     async def awithdraw(self, leave: Withdraw) -> None:
         await self._arun("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=0.0)
 
-    async def arecord(self, fact: Fact) -> None:
+    async def arecord(self, fact: Fact) -> int:
         name, arguments = encoding.of_fact(fact)
-        reply = await self._arun(name, arguments, keys=self._keys_of(fact))
-        if isinstance(fact, Resolve):
-            encoding.check_resolved(reply)
+        reply = await self._arun(name, arguments, keys=self._keys_of())
+        return encoding.recorded(fact, reply)
 
-    async def aevents(self, wanted: EventFilter) -> list[Event]:
-        found: list[Event] = []
-        after = wanted.after
-        while page := await carried_through(
-            self._connections.acommand("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE)
-        ):
-            after = _gather(page, wanted, found)
-            if len(page) < _PAGE or len(found) >= wanted.limit:
-                break
-        return found[: wanted.limit]
+    async def apage(self, wanted: EventFilter) -> Page:
+        asked = encoding.of_page(wanted)
+        return encoding.page_of(wanted, asked, await self._arun("page", asked))
+
+    async def afollow(self, after: int, timeout: float) -> bool:
+        return await self._connections.afollow(*self._following(after, timeout))
 
     async def asnapshot(self) -> Snapshot:
         return encoding.snapshot_of(await self._arun("snapshot", []))
@@ -194,10 +183,9 @@ class RedisBackend(Backend):
         )
         return await carried_through(sent)
 
-    def _keys_of(self, fact: Fact) -> Sequence[str]:
-        """Name the keys for recording a fact, with one that says so if nothing else will."""
-        said = () if isinstance(fact, Resolve) else (self._keys.said + secrets.token_hex(12),)
-        return (*self._keys.facts, *said)
+    def _keys_of(self) -> Sequence[str]:
+        """Name the keys for recording a fact, with one that is its own: whoever repeats it gets the same answer."""
+        return (*self._keys.facts, self._keys.said + secrets.token_hex(12))
 
     def _begun(self, ask: Begin, reply: Any) -> BeginReply:
         answer = encoding.begun(ask, reply)
@@ -213,6 +201,11 @@ class RedisBackend(Backend):
     def _ended_again(self, end: Settle) -> list[Argument]:
         """Repeat an outcome of which the reply was lost: it may have been recorded."""
         return [*self._times(), *encoding.of_settle(end, unheard=True)]
+
+    def _following(self, after: int, timeout: float) -> list[Argument]:
+        """Write a command that waits until the log goes on; a time of zero would be without end."""
+        milliseconds = max(int(min(timeout, LONGEST_WAIT) * 1000), 1)
+        return ["XREAD", "BLOCK", milliseconds, "COUNT", 1, "STREAMS", self._keys.log, after]
 
     def _again(self, ask: Begin) -> list[Argument]:
         """Repeat a request of which the reply was lost: it may have been granted, or be in the queue."""
@@ -260,13 +253,6 @@ def asked(ask: Begin) -> list[Argument]:
 def left(ask: Begin) -> float:
     """Tell how many seconds the caller has left."""
     return ask.patience - ask.waited
-
-
-def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int:
-    """Read the events of a page that are wanted, and tell how far it reaches."""
-    for entry in page:
-        found += [event for event in encoding.events_of(entry) if event.cursor > wanted.after and wanted.admits(event)]
-    return int(page[-1][0].partition(b"-")[0])
 
 
 async def carried_through(sent: Any) -> Any:

@@ -32,6 +32,8 @@ REPLY_SOON: Final = 0.5
 """Seconds for a reply, where the caller has few: a connection that has died may be idle, and a new one be alive."""
 _OPENING: Final = 3.0
 """Seconds for which a server is tried that was never reached: its URL may well be wrong."""
+LONGEST_WAIT: Final = 5.0
+"""Seconds for which the server may wait for the log to go on."""
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
 
@@ -121,6 +123,7 @@ class Connections:
         """Forget all connections: in a forked child they are the parent's."""
         self._commands, self._renewals = _Clients(self.server.sender), _Clients(self.server.sender)
         self._whole = _Clients(self.server.client)
+        self._followers = _Clients(lambda timeout: self.server.client(timeout, block=LONGEST_WAIT))
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = weakref.WeakKeyDictionary()
 
     def open(self, check: Callable[[Client], None], key: str, value: bytes) -> None:
@@ -215,6 +218,31 @@ class Connections:
             return await (await self._sender(timeout)).execute_command(*each)
 
         return await self.apatiently(send, arguments)
+
+    def follow(self, *arguments: Argument) -> bool:
+        """Send a command for which the server waits up to LONGEST_WAIT seconds; tell whether to look, or try again."""
+        self._check_open()
+        try:
+            return bool(self._followers.client(self.server.timeout).execute_command(*arguments))
+        except FAULTS as exc:
+            self._check_passing(exc)
+        time.sleep(_FIRST_PAUSE)
+        return True
+
+    async def afollow(self, *arguments: Argument) -> bool:
+        """Do what `follow` does, on an event loop."""
+        self._check_open()
+        try:
+            client = await self.of_loop("follower", lambda: self.server.aclient(block=LONGEST_WAIT))
+            return bool(await _or_cancelled(client.execute_command(*arguments)))
+        except FAULTS as exc:
+            self._check_passing(exc)
+        await asyncio.sleep(_FIRST_PAUSE)
+        return True
+
+    def _check_passing(self, error: Exception) -> None:
+        if not is_passing(error):
+            raise unavailable(error, self.server.name) from error
 
     def _evaluate(self, client: Client, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         try:
@@ -313,7 +341,7 @@ class Connections:
     def close(self) -> None:
         """Close them all."""
         self._closed = True
-        for each in (self._commands, self._renewals, self._whole):
+        for each in (self._commands, self._renewals, self._whole, self._followers):
             each.close()
         for loop, clients in list(self._loops.items()):
             with contextlib.suppress(RuntimeError):  # it is closed, and they with it
@@ -325,6 +353,19 @@ def _kept_by(execute: Callable[..., Any], key: str, value: bytes) -> tuple[str, 
         execute("SET", key, value, "NX")  # somebody else may have been faster
         found = execute("GET", key)
     return key, found
+
+
+async def _or_cancelled(command: Awaitable[Any]) -> Any:
+    """Wait for a command, but not when cancelled, even where redis-py does not notice that.
+
+    It sends with wait_for, which may swallow a cancellation in Python 3.11.
+    """
+    task = asyncio.ensure_future(command)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
 
 
 def _pauses(within: float) -> Iterator[float | None]:

@@ -10,9 +10,11 @@ from pydantic_core import to_json
 
 from clawproof_langgraph.backends import unresolvable
 from clawproof_langgraph.backends.store import LAST_PLACE
+from clawproof_langgraph.backends.subscribers import forgotten, taken
 from clawproof_langgraph.backends.wants import all_wants
-from clawproof_langgraph.events import Event
+from clawproof_langgraph.events import Event, EventFilter, Page
 from clawproof_langgraph.model import (
+    Advance,
     Asked,
     Begin,
     BeginReply,
@@ -34,14 +36,18 @@ from clawproof_langgraph.model import (
     Revive,
     Settle,
     Snapshot,
+    Subscribe,
     Sweep,
     Swept,
+    Unsubscribe,
     WaiterView,
     Want,
     Withdraw,
 )
 
 Argument = str | bytes | int | float
+_PAGE: Final = 500
+"""Entries of the log that are read at a time."""
 _LETTER: Final = {Mode.EXCLUSIVE: "x", Mode.SHARED: "s"}
 _MODE: Final = {letter: mode for mode, letter in _LETTER.items()}
 
@@ -126,7 +132,13 @@ def of_renew(beat: Renew) -> list[Argument]:
 
 def of_sweep(terms: Sweep) -> list[Argument]:
     """Write what is to be swept."""
-    return [terms.limit, terms.keep_results, terms.keep_events, terms.max_events]
+    return [terms.limit, terms.keep_results, terms.keep_events, terms.max_events, terms.subscriber_life]
+
+
+def of_page(wanted: EventFilter) -> list[Argument]:
+    """Write from where the log is read, and how many of its entries."""
+    takes_all = not (wanted.types or wanted.resource or wanted.agent or wanted.thread or wanted.call)
+    return [wanted.after, min(wanted.limit, _PAGE) if takes_all else _PAGE]
 
 
 def of_fact(fact: Fact) -> tuple[str, list[Argument]]:
@@ -143,7 +155,14 @@ def of_fact(fact: Fact) -> tuple[str, list[Argument]]:
             return "ask", [fact.key, fact.task, fact.fence]
         case Note():
             names, data = "\n".join(fact.resources), _fields(fact.data)
-            return "note", [fact.type, fact.agent, fact.thread, fact.call, fact.key, names, fact.fence, data]
+            about: list[Argument] = [fact.agent, fact.thread, fact.call, fact.key, names, fact.fence]
+            return "note", [fact.type, *about, data]
+        case Subscribe():
+            return "subscribe", [fact.name, fact.owner, fact.start]
+        case Advance():
+            return "advance", [fact.name, fact.owner, fact.cursor, int(fact.over)]
+        case Unsubscribe():
+            return "unsubscribe", [fact.name]
         case _:
             assert_never(fact)
 
@@ -203,12 +222,33 @@ def swept(reply: Sequence[int]) -> Swept:
     return Swept(expired, waiters, records, events, bool(more))
 
 
-def check_resolved(reply: Sequence[bytes]) -> None:
-    """Read whether a call was resolved.
+def recorded(fact: Fact, reply: Any) -> int:
+    """Read the cursor of a note, or where a subscription stands.
 
     Raises:
-        ConfigurationError: it is not known, or not in doubt.
+        ConfigurationError: the call to resolve is not known, or not in doubt; somebody else reads the subscription.
     """
+    match fact:
+        case Note():
+            return int(reply)
+        case Resolve():
+            _check_resolved(reply)
+        case Subscribe() | Advance():
+            return _stands_at(*[part.decode() for part in reply])
+    return 0
+
+
+def _stands_at(word: str, value: str) -> int:
+    match word:
+        case "taken":
+            raise taken(value)
+        case "forgotten":
+            raise forgotten(value)
+        case _:
+            return int(value)
+
+
+def _check_resolved(reply: Sequence[bytes]) -> None:
     match [part.decode() for part in reply]:
         case ["unknown", key]:
             raise unresolvable.unknown(key)
@@ -220,13 +260,21 @@ def check_resolved(reply: Sequence[bytes]) -> None:
             raise unresolvable.lease_ended(key)
 
 
-def events_of(entry: Sequence[Any]) -> list[Event]:
-    """Read the events of one entry of the log."""
+def page_of(wanted: EventFilter, asked: Sequence[Argument], reply: Sequence[Any]) -> Page:
+    """Read a part of the log; `asked` is what `of_page` wrote."""
+    trimmed, entries = reply
+    found = [event for entry in entries for event in _events_of(entry)]
+    passed = [event for event in found if event.cursor > wanted.after and wanted.admits(event)]
+    if len(passed) > wanted.limit:
+        passed = passed[: wanted.limit]
+        return Page(passed, passed[-1].cursor, int(trimmed), more=True)
+    return Page(passed, found[-1].cursor if found else wanted.after, int(trimmed), more=len(entries) == asked[1])
+
+
+def _events_of(entry: Sequence[Any]) -> list[Event]:
     name, parts = entry
     last, found = int(name.partition(b"-")[0]), []
-    # The client of a Cluster makes a dict of them.
-    pairs = parts.items() if isinstance(parts, dict) else zip(parts[::2], parts[1::2], strict=True)
-    for before, text in pairs:
+    for before, text in zip(parts[::2], parts[1::2], strict=True):
         kind, agent, thread, call, key, names, fence, date, data = json.loads(text)
         resources = tuple(names.split("\n")) if names else ()
         cursor = last - int(before)

@@ -17,7 +17,7 @@ import redis.sentinel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from clawproof_langgraph.backends.redis.wires import AsyncWires, Wires
+from clawproof_langgraph.backends.redis.wires import AsyncWire, Wires
 from clawproof_langgraph.errors import ConfigurationError
 
 SCHEMES: Final = (
@@ -69,10 +69,15 @@ class Server:
                 f'The store URL "{self.name}" cannot be read ({exc}); there are {SCHEMES}.'
             ) from exc
 
-    def client(self, timeout: float | None = None) -> Client:
-        """Open a client for threads, which waits so many seconds for a reply."""
+    def client(self, timeout: float | None = None, *, block: float = 0.0) -> Client:
+        """Open a client for threads.
+
+        Args:
+            timeout: how many seconds it waits for a reply.
+            block: how many more its commands may wait at the server.
+        """
         # redis-py's own retries would carry a command out twice; ours are known by their owner.
-        return self._open({**_common(timeout or self.timeout), "retry": Retry(NoBackoff(), 0)})
+        return self._open({**_common((timeout or self.timeout) + block), "retry": Retry(NoBackoff(), 0)})
 
     def aclient(self, timeout: float | None = None, *, block: float = 0.0) -> Client:
         """Open a client for the running event loop; `block` is how many seconds its commands wait at the server."""
@@ -94,7 +99,7 @@ class Server:
         if self.is_cluster:
             return self.aclient(timeout)
         retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
-        return AsyncWires(self._aopen({**_common(None), "retry": retry}), timeout)
+        return AsyncWire(self._aopen({**_common(None), "retry": retry}), timeout)
 
     # --- kinds --------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -73,54 +74,131 @@ class Wires:
         self._client.close()
 
 
-class AsyncWires:
-    """The connections on which the calls of an event loop send commands.
+class AsyncWire:
+    """The connection on which all calls of an event loop send their commands, one behind the other.
+
+    The server takes one after the other anyway. A call that is cancelled gets no reply, but its command is over when
+    the cancellation goes on: a withdrawal that overtook its begin would leave a grant behind.
 
     Args:
-        client: makes them, without time-outs of their own: one around the whole command costs less.
+        client: makes connections, without time-outs of their own: one watch for all replies costs less.
         timeout: seconds for a reply, and for a connection where there is none yet.
     """
 
     def __init__(self, client: redis.asyncio.Redis, timeout: float) -> None:
         self._client, self._timeout = client, timeout
         self._pool: Any = client.connection_pool
-        self._idle: list[Any] = []
+        self._connection: Any = None
+        self._connecting = asyncio.Lock()
+        self._due: deque[_Reply] = deque()
+        self._reader: asyncio.Task[None] | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._late_at = 0.0
 
     async def execute_command(self, *command: Any) -> Any:
         """Send a command and give its reply; raises what redis-py raises."""
-        connection = self._idle.pop() if self._idle else None
+        connection = self._connection or await self._connected()
+        loop = asyncio.get_running_loop()
+        reply = _Reply(loop)
+        self._due.append(reply)
         try:
-            async with asyncio.timeout(self._timeout):
-                if connection is None:
-                    connection = await self._pool.get_connection()
-                if _pack is None:
-                    await connection.send_command(*command)
-                else:
-                    await connection.send_packed_command(_pack(command))
-                reply = await connection.read_response()
-        except ResponseError as exc:
-            if isinstance(exc, ReadOnlyError):
-                await self._drop(connection)
-            elif connection is not None:
-                self._idle.append(connection)
+            # What it writes before it waits for anything keeps the order of the replies.
+            packed = connection.pack_command(*command) if _pack is None else [_pack(command)]
+            await connection.send_packed_command(packed, check_health=False)
+        except BaseException as exc:
+            await self._drop(connection, exc)
             raise
-        except TimeoutError as exc:
-            await self._drop(connection)
-            raise redis.TimeoutError(f"no reply within {self._timeout:g} s") from exc
-        except BaseException:  # its reply may still come, and must not be taken for that of another command
-            await self._drop(connection)
-            raise
-        self._idle.append(connection)
-        return reply
+        if self._reader is None:
+            self._late_at = loop.time() + self._timeout
+            self._reader = loop.create_task(self._read(connection))
+            self._watch = self._watch or loop.call_later(self._timeout, self._look)
+        return await reply.arrival()
 
-    async def _drop(self, connection: Any) -> None:
-        """Let go of a connection that failed, and of the idle ones: they led to the same server."""
-        idle, self._idle = self._idle, []
-        for each in (connection, *idle):
-            if each is not None:
-                await each.disconnect(nowait=True)
-                await self._pool.release(each)
+    async def _connected(self) -> Any:
+        async with self._connecting:
+            if self._connection is None:
+                try:
+                    async with asyncio.timeout(self._timeout):
+                        self._connection = await self._pool.get_connection()
+                except TimeoutError as exc:
+                    raise redis.TimeoutError(f"no connection within {self._timeout:g} s") from exc
+            return self._connection
+
+    async def _read(self, connection: Any) -> None:
+        """Give replies as long as some are due."""
+        clock, demoted = asyncio.get_running_loop().time, False
+        try:
+            while self._due and not demoted:
+                try:
+                    answer = await connection.read_response()
+                except ResponseError as exc:
+                    answer, demoted = exc, isinstance(exc, ReadOnlyError)
+                self._due.popleft().give(answer)
+                self._late_at = clock() + self._timeout
+        except BaseException as exc:
+            await self._drop(connection, exc)
+            if not isinstance(exc, Exception | asyncio.CancelledError):
+                raise
+        else:
+            self._reader = None
+            if demoted:
+                await self._drop(connection, redis.ConnectionError("the master has become a replica"))
+
+    def _look(self) -> None:
+        """End the wait for a reply that is late."""
+        self._watch = None
+        if self._reader is None:
+            return
+        loop = asyncio.get_running_loop()
+        if (left := self._late_at - loop.time()) > 0:
+            self._watch = loop.call_later(left, self._look)
+        else:
+            self._reader.cancel()
+
+    async def _drop(self, connection: Any, error: BaseException) -> None:
+        """Let go of a connection that failed; nobody knows what became of the commands that are due."""
+        if connection is not self._connection:
+            return  # somebody else was faster
+        self._connection, self._reader = None, None
+        due, self._due = self._due, deque()
+        late = isinstance(error, asyncio.CancelledError)
+        for reply in due:
+            why = f"no reply within {self._timeout:g} s" if late else str(error)
+            reply.give(redis.TimeoutError(why) if late else redis.ConnectionError(why))
+        await connection.disconnect(nowait=True)
+        await self._pool.release(connection)
 
     async def aclose(self) -> None:
-        """Close them all."""
+        """Close it."""
         await self._client.aclose()
+
+
+class _Reply:
+    """A reply that is due."""
+
+    __slots__ = ("_answer", "_given", "_loop", "_waiter")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._waiter = loop, loop.create_future()
+        self._answer: Any = None
+        self._given = False
+
+    def give(self, answer: Any) -> None:
+        """Hand it over: a value, or an error to raise."""
+        self._answer, self._given = answer, True
+        if not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def arrival(self) -> Any:
+        """Wait for it, also when cancelled."""
+        cancelled: asyncio.CancelledError | None = None
+        while not self._given:
+            try:
+                await self._waiter
+            except asyncio.CancelledError as exc:
+                cancelled, self._waiter = exc, self._loop.create_future()
+        if cancelled is not None:
+            raise cancelled
+        if isinstance(self._answer, BaseException):
+            raise self._answer
+        return self._answer

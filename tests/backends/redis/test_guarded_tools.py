@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -40,6 +41,16 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def store(own_server: Server) -> Iterator[tuple[Server, Proxy]]:
     with proxy_to(own_server.port) as proxy:
         yield own_server, proxy
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[str], Coordinator]]:
+    """Open coordinators that are closed in the end."""
+    with ExitStack() as coordinators:
+        yield lambda url: coordinators.enter_context(Coordinator.from_url(f"{url}?socket_timeout=0.2"))
+
+
+Opened = Callable[[str], Coordinator]
 
 
 def graph_of(coordinator: Coordinator, *tools: BaseTool, **terms: Any) -> Any:
@@ -92,10 +103,10 @@ TROUBLES: dict[str, Callable[[Server, Proxy], object]] = {
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=list(TROUBLES))
 def test_no_tool_runs_without_its_lease(
-    store: tuple[Server, Proxy], trouble: Callable[[Server, Proxy], object], asynchronous: bool
+    store: tuple[Server, Proxy], trouble: Callable[[Server, Proxy], object], asynchronous: bool, opened: Opened
 ) -> None:
     server, proxy = store
-    coordinator = Coordinator.from_url(f"{proxy.url}?socket_timeout=0.2")
+    coordinator = opened(proxy.url)
     graph = graph_of(coordinator)
     trouble(server, proxy)
 
@@ -103,17 +114,16 @@ def test_no_tool_runs_without_its_lease(
         order(graph, asynchronous=asynchronous)
 
     assert ran == []
-    coordinator.close()
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=list(TROUBLES))
 @pytest.mark.filterwarnings("ignore::clawproof_langgraph.errors.ClawproofWarning")
 def test_a_tool_that_has_run_gives_its_result(
-    store: tuple[Server, Proxy], trouble: Callable[[Server, Proxy], object], asynchronous: bool
+    store: tuple[Server, Proxy], trouble: Callable[[Server, Proxy], object], asynchronous: bool, opened: Opened
 ) -> None:
     server, proxy = store
-    coordinator = Coordinator.from_url(f"{proxy.url}?socket_timeout=0.2")
+    coordinator = opened(proxy.url)
 
     @tool("place_order")
     def place(order: str) -> str:
@@ -122,10 +132,9 @@ def test_a_tool_that_has_run_gives_its_result(
         trouble(server, proxy)
         return f"placed {order}"
 
-    assert order(graph_of(coordinator, place, ttl="500ms"), asynchronous=asynchronous) == "placed 7"
+    assert order(graph_of(coordinator, place, ttl="1s"), asynchronous=asynchronous) == "placed 7"
 
     assert ran == ["7"]
-    coordinator.close()
 
 
 def test_a_server_that_never_was() -> None:
@@ -135,8 +144,8 @@ def test_a_server_that_never_was() -> None:
         Coordinator.from_url(server.url)
 
 
-def test_a_tool_goes_on_where_it_was_when_the_server_is_back(own_server: Server) -> None:
-    coordinator = Coordinator.from_url(own_server.url)
+def test_a_tool_goes_on_where_it_was_when_the_server_is_back(own_server: Server, opened: Opened) -> None:
+    coordinator = opened(own_server.url)
     graph = graph_of(coordinator)
     assert order(graph, number="1") == "placed 1"
     own_server.process.kill()
@@ -147,12 +156,11 @@ def test_a_tool_goes_on_where_it_was_when_the_server_is_back(own_server: Server)
 
     assert order(graph, number="3") == "placed 3"
     assert ran == ["1", "3"]
-    coordinator.close()
 
 
-def test_an_operator_is_told_that_a_result_was_not_recorded(store: tuple[Server, Proxy]) -> None:
+def test_an_operator_is_told_that_a_result_was_not_recorded(store: tuple[Server, Proxy], opened: Opened) -> None:
     _, proxy = store
-    coordinator = Coordinator.from_url(f"{proxy.url}?socket_timeout=0.2")
+    coordinator = opened(proxy.url)
 
     @tool("place_order")
     def place(order: str) -> str:
@@ -161,6 +169,5 @@ def test_an_operator_is_told_that_a_result_was_not_recorded(store: tuple[Server,
         return f"placed {order}"
 
     with pytest.warns(ClawproofWarning, match="could not record it under key"):
-        assert order(graph_of(coordinator, place, ttl="500ms")) == "placed 7"
+        assert order(graph_of(coordinator, place, ttl="1s")) == "placed 7"
     proxy.flow()
-    coordinator.close()

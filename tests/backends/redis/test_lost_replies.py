@@ -15,7 +15,19 @@ import pytest
 
 from clawproof_langgraph.backends.redis import RedisBackend
 from clawproof_langgraph.events import EventFilter
-from clawproof_langgraph.model import Asked, Kill, Note, Renew, Resolve, Revive, State, Withdraw
+from clawproof_langgraph.model import (
+    Advance,
+    Asked,
+    Kill,
+    Note,
+    Renew,
+    Resolve,
+    Revive,
+    State,
+    Subscribe,
+    Unsubscribe,
+    Withdraw,
+)
 from clawproof_langgraph.testing.builders import again, ask, call, reading, released, settled
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.faces import AsyncFace, Face, SyncFace
@@ -166,6 +178,26 @@ def noted(store: Face) -> Command:
     return lambda: store.record(Note("PriceChanged", resources=("pricing/1",), data={"price": 3}))
 
 
+def published(store: Face) -> Command:
+    return lambda: store.record(Note("PriceChanged", call="a", resources=("pricing/1",), data={"price": 3}))
+
+
+def subscribed(store: Face) -> Command:
+    store.record(Note("PriceChanged"))
+    return lambda: store.record(Subscribe("view", "a"))
+
+
+def advanced(store: Face) -> Command:
+    cursor = store.record(Subscribe("view", "a"))
+    store.record(Note("PriceChanged"))
+    return lambda: store.record(Advance("view", "a", cursor + 1))
+
+
+def unsubscribed(store: Face) -> Command:
+    store.record(Subscribe("view", "a"))
+    return lambda: store.record(Unsubscribe("view"))
+
+
 def asked(store: Face) -> Command:
     lease = store.granted(call("first", "inventory/1", key="k"))
     store.settle(settled(lease, State.IN_DOUBT))
@@ -191,9 +223,10 @@ SITUATIONS = {
     situation.__name__: situation
     for situation in (
         granted, granted_to_a_reader, granted_without_a_key, granted_without_locks, granted_inside_another,
-        granted_after_a_failure, granted_under_the_key_of_another, queued, queued_still, claimed, replayed, held,
-        refused_as_killed, refused_as_another, settled_and_handed_on, released_plainly, withdrawn_from_the_queue,
-        withdrawn_unused, renewed, swept, killed, revived, resolved, noted, asked, snapshot_taken, log_read,
+        granted_after_a_failure, granted_under_the_key_of_another, queued, queued_still, claimed, replayed,
+        held, refused_as_killed, refused_as_another, settled_and_handed_on, released_plainly,
+        withdrawn_from_the_queue, withdrawn_unused, renewed, swept, killed, revived, resolved, noted,
+        published, subscribed, advanced, unsubscribed, asked, snapshot_taken, log_read,
     )
 } | {
     "settled_as_done": settled_as(State.DONE, result=b"42"),

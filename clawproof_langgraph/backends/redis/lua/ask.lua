@@ -18,4 +18,4 @@ if record and record.touched then -- else somebody has found out meanwhile
 end
 log.write()
 fields.write_changes()
-return 'asked'
+return once.said('asked')

@@ -13,4 +13,4 @@ log.tell('agent.killed', {agent = agent}, '', 0, '"reason":' .. text(reason) .. 
 stops.announce(agent)
 log.write()
 fields.write_changes()
-return 'killed'
+return once.said('killed')

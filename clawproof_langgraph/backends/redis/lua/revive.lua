@@ -9,4 +9,4 @@ log.tell('agent.revived', {agent = ARGV[4]}, '', 0, '"by":' .. text(ARGV[5]))
 stops.announce(ARGV[4])
 log.write()
 fields.write_changes()
-return 'revived'
+return once.said('revived')

@@ -34,12 +34,13 @@ function log.next_cursor()
   return max(cursor + 1, floor(now * 1000000))
 end
 
--- about: agent, thread, owner, key.  data: a JSON object without its braces.
+-- about: agent, thread, owner, key.  data: a JSON object without its braces.  Gives the event as it is written.
 function log.tell(kind, about, names, fence, data)
   cursor = log.next_cursor()
   local first = text({kind, about.agent or '', about.thread or '', about.owner or '', about.key or '', names})
   local entry = sub(first, 1, -2) .. ',"' .. exactly(fence) .. '","' .. precisely(now) .. '",{' .. (data or '') .. '}]'
   appended[#appended + 1] = {cursor, entry}
+  return entry
 end
 
 local SEARCHED = 10000 -- the most entries that are searched for an event
