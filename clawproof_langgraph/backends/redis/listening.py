@@ -26,6 +26,7 @@ _BLOCK: Final = 10.0
 """The most seconds for which the server lets it wait at a time."""
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 5.0
+_CANCEL_AGAIN: Final = 0.05
 _END_WITHIN: Final = 2.0
 """Seconds that closing waits for the thread."""
 
@@ -66,8 +67,10 @@ class StopsListener:
 
     def _give_up(self) -> None:
         self._closed = True
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             self._task.cancel()
+            # redis-py sends with wait_for, which may swallow a cancellation in Python 3.11.
+            self._loop.call_later(_CANCEL_AGAIN, self._give_up)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner, contextlib.suppress(asyncio.CancelledError):
