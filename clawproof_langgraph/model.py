@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -58,6 +59,7 @@ class Begin(NamedTuple):
         task: the LangGraph task that asks, where a human may be asked in it; empty for none.
         lineage: what the call came out of, in words of the form `group:member`; different members of one group are
             different calls, whatever else is equal.
+        patience: seconds that its caller is ready to wait, from the first time on; the store is not tried for longer.
     """
 
     owner: str
@@ -79,6 +81,7 @@ class Begin(NamedTuple):
     data: Mapping[str, Any] = MappingProxyType({})
     task: str = ""
     lineage: str = ""
+    patience: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class Settle:
         emits: domain events, as (type, data).
         by: who found out that a call in doubt is done, where the tool was not run; empty where it was.
         facts: what else the log says of the end.
+        patience: seconds for which the store may be tried.
     """
 
     owner: str
@@ -112,6 +116,7 @@ class Settle:
     emits: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     by: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    patience: float = field(default=inf, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,8 @@ def _fields(data: Mapping[str, Any]) -> bytes:
 # --- commands ---------------------------------------------------------------------------------------------------
 
 
-def of_begin(ask: Begin) -> list[Argument]:
-    """Write a request."""
+def of_begin(ask: Begin, *, unheard: bool = False) -> list[Argument]:
+    """Write a request; `unheard`: it was sent before, and the reply was lost."""
     kept = [
         ask.session, ask.ttl, ask.agent, ask.thread, ask.tool, ask.key, ask.scope, ask.fingerprint,
         " ".join(ask.ancestors), ask.bell, ask.expected, ask.lineage,
@@ -70,7 +70,8 @@ def of_begin(ask: Begin) -> list[Argument]:
     # No call is as old as that, and a script reads no "inf".
     rerun_within = min(ask.rerun_within, 1e15)
     data = _fields(ask.data) + b"," if ask.data else b""
-    return [ask.owner, int(ask.repeated), ask.waited, rerun_within, data, ask.task, to_json(kept)]
+    repeated = 2 if unheard else int(ask.repeated)
+    return [ask.owner, repeated, ask.waited, rerun_within, data, ask.task, to_json(kept)]
 
 
 def of_fast_begin(ask: Begin) -> list[Argument]:
@@ -93,12 +94,18 @@ def _about(ask: Begin) -> bytes:
     return to_json([ask.agent, ask.thread, ask.owner, ask.key, names])[1:-1]
 
 
-def of_settle(end: Settle, ask: Begin | None = None, *, repeated: bool = False) -> list[Argument]:
-    """Write an outcome; `ask` is the request of its lease, where that is known to have been granted as it was sent."""
+def of_settle(end: Settle, ask: Begin | None = None, *, unheard: bool = False) -> list[Argument]:
+    """Write an outcome.
+
+    Args:
+        end: it.
+        ask: the request of its lease, where that is known to have been granted as it was sent.
+        unheard: whether it was sent before, and the reply was lost.
+    """
     arguments: list[Argument] = [
         end.owner, end.fence, end.state or "", end.key, int(end.result is not None), end.result or b"",
         int(end.touched), int(end.is_open), end.attempt, end.error, end.by,
-        b"," + _fields(end.facts) if end.facts else b"", int(repeated),
+        b"," + _fields(end.facts) if end.facts else b"", int(unheard),
     ]  # fmt: skip
     if ask is None:
         arguments += [b"", b"", b"", 0, 0]
@@ -134,8 +141,8 @@ def of_page(wanted: EventFilter) -> list[Argument]:
     return [wanted.after, min(wanted.limit, _PAGE) if takes_all else _PAGE]
 
 
-def of_fact(fact: Fact, *, repeated: bool = False) -> tuple[str, list[Argument]]:
-    """Write a fact, and say which script records it; `repeated` says that it may be recorded already."""
+def of_fact(fact: Fact) -> tuple[str, list[Argument]]:
+    """Write a fact, and say which script records it."""
     match fact:
         case Kill():
             return "kill", [fact.agent, fact.reason, fact.by]
@@ -149,7 +156,7 @@ def of_fact(fact: Fact, *, repeated: bool = False) -> tuple[str, list[Argument]]
         case Note():
             names, data = "\n".join(fact.resources), _fields(fact.data)
             about: list[Argument] = [fact.agent, fact.thread, fact.call, fact.key, names, fact.fence]
-            return "note", [fact.type, *about, data, int(repeated)]
+            return "note", [fact.type, *about, data]
         case Subscribe():
             return "subscribe", [fact.name, fact.owner, fact.start]
         case Advance():

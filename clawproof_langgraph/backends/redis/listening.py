@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from clawproof_langgraph.backends.base import Hear
 from clawproof_langgraph.backends.redis.connections import FAULTS
-from clawproof_langgraph.backends.redis.faults import mapped
+from clawproof_langgraph.backends.redis.faults import unusable
 from clawproof_langgraph.backends.redis.servers import Client, Server
 from clawproof_langgraph.errors import ConfigurationError
 
@@ -82,7 +82,7 @@ class StopsListener:
             try:
                 await self._read()
             except FAULTS as exc:
-                error = mapped(exc, self._server.name)
+                error = unusable(exc, self._server.name)
                 if isinstance(error, ConfigurationError):  # it will not be better the next time
                     _log.warning("an agent that is stopped is told at the next heartbeat, not at once: %s", error)
                     return

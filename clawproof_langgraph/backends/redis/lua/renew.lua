@@ -5,6 +5,7 @@
 -- reply  the owners whose lease is gone; agent, reason, by, at of each that is stopped; the owners that were handed a
 --        grant and have not claimed it; whether something has ended and waits to be swept (1 or 0)
 
+write_though_full()
 local session, waiting, count = ARGV[4], ARGV[5] == '1', tonumber(ARGV[6])
 local wanted = {}
 for i = 7, 6 + 2 * count, 2 do wanted[#wanted + 1] = 'l' .. ARGV[i] end

@@ -4,6 +4,7 @@
 -- ARGV   4 limit, 5 keep_results and 6 keep_events in seconds, 7 max_events, 8 subscriber_life in seconds
 -- reply  expired, waiters, records, events, more (1 or 0)
 
+write_though_full()
 local limit, keep_results, keep_events = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local max_events, subscriber_life = tonumber(ARGV[7]), tonumber(ARGV[8])
 

@@ -43,6 +43,26 @@ function log.tell(kind, about, names, fence, data)
   return entry
 end
 
+local SEARCHED = 10000 -- the most entries that are searched for an event
+local UNHEARD = 60 -- seconds for which somebody may still ask again whose reply was lost
+
+-- Tells whether an event was told of a call not long ago.
+function log.was_told(kind, owner)
+  local first, name = '["' .. kind .. '",', ',' .. text(owner) .. ','
+  local from, to, looked_at = exactly(max(floor((now - UNHEARD) * 1000000), 0)), '+', 0
+  repeat
+    local found = call('XREVRANGE', LOG, to, from, 'COUNT', 500)
+    for _, entry in ipairs(found) do
+      for i = 2, #entry[2], 2 do
+        local event = entry[2][i]
+        if sub(event, 1, #first) == first and string.find(event, name, #first, true) then return true end
+      end
+    end
+    looked_at, to = looked_at + #found, #found > 0 and '(' .. found[#found][1]
+  until #found < 500 or looked_at >= SEARCHED
+  return false
+end
+
 function log.write()
   if #appended == 0 then return end
   local entry = {}

@@ -33,6 +33,10 @@ local CLAIM_WITHIN, WAITER_LIFE, LIFE_STEP = 1, 3, 0.25
 local SCOPE, KEY = '\244\143\191\190', '\244\143\191\191' -- what the names of scopes and keys begin with (requests.lua)
 local NESTED, ORDINARY = '0', '1' -- what the places of those who wait begin with
 
+-- Lets a step write when the memory is full: a script may go on with what has begun, and removing may always begin. What
+-- keeps, ends and frees needs that; what begins does not.
+local function write_though_full() call('ZREM', ENDS, '') end
+
 local now, ticks = tonumber(ARGV[1]), tonumber(ARGV[2])
 if not now then
   local time = call('TIME')
