@@ -409,11 +409,13 @@ class Renewed:
         lost: owners whose lease is gone.
         killed: stopped agents among those asked for.
         turns: owners of this session that were handed a grant and have not claimed it.
+        overdue: whether a lease or a waiter may have ended that nobody has swept; looked at for those who wait.
     """
 
     lost: frozenset[str] = frozenset()
     killed: tuple[Killed, ...] = ()
     turns: tuple[str, ...] = ()
+    overdue: bool = True
 
 
 @dataclass(frozen=True, slots=True)

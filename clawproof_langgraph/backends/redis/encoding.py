@@ -208,11 +208,12 @@ def _killed(row: Sequence[bytes]) -> Killed:
 
 def renewed(reply: Sequence[Any]) -> Renewed:
     """Read what a renewal found."""
-    lost, killed, turns = reply
+    lost, killed, turns, overdue = reply
     return Renewed(
         frozenset([owner.decode() for owner in lost]),
         tuple([_killed(row) for row in killed]),
         tuple([owner.decode() for owner in turns]),
+        bool(overdue),
     )
 
 
