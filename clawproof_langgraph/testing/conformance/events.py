@@ -285,6 +285,10 @@ class Reading(Suite):
             EventFilter(call="call-1"),
             EventFilter(call="call-1", agent="agent-2"),
             EventFilter(types=("note.2",), resource="shared", agent="agent-2", thread="thread-2", call="call-2"),
+            EventFilter(except_agent="agent-3"),
+            EventFilter(except_thread="thread-2"),
+            EventFilter(resource="shared", except_agent="agent-3", except_thread="thread-2"),
+            EventFilter(except_agent="nobody"),
         ],
         ids=str,
     )
