@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as create_tool
 from langgraph.prebuilt import ToolNode
@@ -16,10 +17,12 @@ from langgraph.pregel import Pregel
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import ConfigurationError, UnmappedTool, meant
+from clawproof_langgraph.events import Event
 from clawproof_langgraph.graph.advice import Finding, of_place, unguarded, unmapped
 from clawproof_langgraph.graph.body import ToolTraits
 from clawproof_langgraph.graph.calls import GuardedCalls, ResourceTerms
 from clawproof_langgraph.graph.identity import site_of_request
+from clawproof_langgraph.graph.inbox import SkipOwn, make_inbox
 from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.outcomes import is_mcp, uses_effect_mark
@@ -27,6 +30,7 @@ from clawproof_langgraph.graph.structure import Room, rooms_of
 from clawproof_langgraph.graph.tools import calls_of, guarded_copy, is_guarded, model_arguments, site_from_hook
 from clawproof_langgraph.graph.unguarded import LetThrough, itself, let_through
 from clawproof_langgraph.policy import ToolPolicy
+from clawproof_langgraph.reading import Beginning
 from clawproof_langgraph.templates import agent_name, parse
 
 Unmapped = Literal["error", "allow", "serialize"]
@@ -129,6 +133,49 @@ class Guard:
         """List the policies that none of these tools has."""
         names = {tool.name for tool in tools}
         return [name for name in self._policies if name not in names]
+
+    # --- events -------------------------------------------------------------------------------------------------
+
+    def event_inbox(
+        self,
+        types: str | Iterable[str],
+        *,
+        resource: str = "",
+        agent: str = "",
+        skip_own: SkipOwn | None = None,
+        start: Beginning = "now",
+        limit: int = 100,
+        field: str = "events",
+        cursor: str = "events_cursor",
+        convert: Callable[[Event], Any] | None = None,
+    ) -> Runnable[Any, dict[str, Any]]:
+        """Make a node that brings new events into the state: `builder.add_node("inbox", guard.event_inbox([...]))`.
+
+        Each run puts the events behind the cursor in the state into `state[field]`, as a list of dicts, and the cursors
+        that they lie between into `state[cursor]`: `{"after": ..., "upto": ..., "more": ...}`. Since they are kept
+        together, each branch of the graph's history gets each event once. Where events were deleted unread, the event
+        `log.truncated` is in their place.
+
+        Args:
+            types: only events of these types; none for all.
+            resource, agent: only events about these.
+            skip_own: leave out what this `agent` has done, in whatever thread, or what was done in this `thread`.
+            start: where the first run begins: `now`, at the end of the log; `earliest`, with what it still has; or
+                behind a cursor.
+            limit: the most events that one run brings; `more` tells whether there were more.
+            field: a field of the state. A plain one holds the events of the last run; one with a reducer such as
+                `operator.add` gathers them.
+            cursor: a plain field of the state, which belongs to this inbox alone.
+            convert: what an event becomes in the state, such as a message.
+
+        Raises:
+            ConfigurationError: an argument does not fit. When the node runs: the state has no such fields, the cursor's
+                is not plain or belongs to another inbox, or whose events are its own cannot be told.
+        """
+        return make_inbox(
+            self.coordinator, types, resource=resource, agent=agent, own_name=self.agent, skip_own=skip_own,
+            start=start, limit=limit, field=field, cursor=cursor, convert=convert,
+        )  # fmt: skip
 
     # --- what is around the tools -------------------------------------------------------------------------------
 

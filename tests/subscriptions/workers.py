@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
-from clawproof_langgraph import Coordinator
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from clawproof_langgraph import Coordinator, Event
+from clawproof_langgraph.graph.inbox import plain
+from tests.subscriptions.graphs import guard_of, thread, with_inbox
 
 
 def write(url: str, writer: int, count: int) -> None:
@@ -26,3 +31,34 @@ def read_and_die(url: str, name: str, seen: str, lives: int) -> None:
             print(event.cursor, file=file, flush=True)
             if count == lives:
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+def bring(url: str, checkpoints: str, durability: str, place: str, when: int, last: str) -> None:
+    """Run a graph with an inbox over and over, and be killed at a place when it is reached for the `when`th time.
+
+    The last life ends when there are no more events.
+    """
+    left = when
+
+    def pass_by(here: str) -> None:
+        nonlocal left
+        left -= here == place
+        if here == place and left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def convert(event: Event) -> dict[str, Any]:
+        pass_by("in the inbox")
+        return plain(event)
+
+    def work(state: Any) -> dict[str, Any]:
+        pass_by("after it")
+        return {}
+
+    with Coordinator.from_url(url) as coordinator, SqliteSaver.from_conn_string(checkpoints) as saver:
+        inbox = guard_of(coordinator).event_inbox(["Counted"], start="earliest", limit=4, convert=convert)
+        app = with_inbox(inbox, work=work, checkpointer=saver)
+        found = True
+        while found or not last:
+            before = len(app.get_state(thread()).values.get("events", []))
+            given = None if app.get_state(thread()).next else {"events": []}
+            found = len(app.invoke(given, thread(), durability=durability)["events"]) > before
