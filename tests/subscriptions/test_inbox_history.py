@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import random
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,6 @@ from tests.subscriptions.conftest import Open
 from tests.subscriptions.graphs import guard_of, numbers, thread, with_inbox
 
 spawn = multiprocessing.get_context("spawn")
-LIVES, PUBLISHED = 6, 120
 
 
 class Crash(Exception):
@@ -131,31 +132,40 @@ def test_a_graph_that_is_killed_again_and_again_has_each_event_once(
 ) -> None:
     chance, checkpoints = random.Random(durability), str(tmp_path / "checkpoints.db")
     with Coordinator.from_url(shared) as coordinator:
-        publishing = threading.Thread(target=publish_slowly, args=(coordinator,))
+        numbered, ended = itertools.count(), threading.Event()
+        publishing = threading.Thread(target=publish_slowly, args=(coordinator, numbered, ended))
         publishing.start()
-        for _ in range(LIVES):
-            place, when = chance.choice(["in the inbox", "after it", "anywhere"]), chance.randint(1, 12)
-            life = spawn.Process(target=workers.bring, args=(shared, checkpoints, durability, place, when, ""))
-            life.start()
-            if place == "anywhere":
-                life.join(chance.uniform(1.5, 2.5))  # at whatever it is doing then
-                life.kill()
-            life.join(60)
-            assert life.exitcode == -signal.SIGKILL
-        publishing.join()
-        last = spawn.Process(target=workers.bring, args=(shared, checkpoints, durability, "", 0, "last"))
-        last.start()
-        last.join(60)
-        assert last.exitcode == 0
+        try:
+            for place in chance.sample(["in the inbox", "after it", "anywhere", "anywhere"], 4):
+                publish(coordinator, numbered, 10)
+                life = one_life(shared, checkpoints, durability, place, chance.randint(1, 8))
+                assert life == -signal.SIGKILL
+        finally:
+            ended.set()
+            publishing.join()
+        assert one_life(shared, checkpoints, durability, "", 0) == 0
+        log = coordinator.events(types=["Counted"])
     with SqliteSaver.from_conn_string(checkpoints) as saver:
         branch = saver.get_tuple(thread())  # type: ignore[arg-type]
         assert branch is not None
-        assert numbers(branch.checkpoint["channel_values"]) == list(range(PUBLISHED))
+        assert numbers(branch.checkpoint["channel_values"]) == [event.data["n"] for event in log]
 
 
-def publish_slowly(coordinator: Coordinator) -> None:
-    """Publish numbers over the time of several lives."""
-    pause = threading.Event()
-    for number in range(PUBLISHED):
+def one_life(url: str, checkpoints: str, durability: str, place: str, when: int) -> int | None:
+    """Let a process run the graph until it is killed, or until there are no more events; give how it ended."""
+    life = spawn.Process(target=workers.bring, args=(url, checkpoints, durability, place, when))
+    life.start()
+    life.join(60)
+    return life.exitcode
+
+
+def publish(coordinator: Coordinator, numbered: Iterator[int], count: int = 1) -> None:
+    """Publish the next numbers."""
+    for number in itertools.islice(numbered, count):
         coordinator.publish("Counted", data={"n": number})
-        pause.wait(0.05)
+
+
+def publish_slowly(coordinator: Coordinator, numbered: Iterator[int], ended: threading.Event) -> None:
+    """Publish numbers while lives come and go."""
+    while not ended.wait(0.05):
+        publish(coordinator, numbered)

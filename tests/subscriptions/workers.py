@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,15 @@ def read_and_die(url: str, name: str, seen: str, lives: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def bring(url: str, checkpoints: str, durability: str, place: str, when: int, last: str) -> None:
-    """Run a graph with an inbox over and over, and be killed at a place when it is reached for the `when`th time.
+def bring(url: str, checkpoints: str, durability: str, place: str, when: int) -> None:
+    """Run a graph with an inbox over and over.
 
-    The last life ends when there are no more events.
+    Args:
+        url: the store.
+        checkpoints: the file of the checkpointer.
+        durability: when LangGraph writes checkpoints.
+        place: where to be killed: `in the inbox`, `after it`, or `anywhere`; if empty, it ends with the events.
+        when: the how manyth time that it comes there; for `anywhere`, after how many hundredths of a second.
     """
     left = when
 
@@ -57,8 +63,10 @@ def bring(url: str, checkpoints: str, durability: str, place: str, when: int, la
     with Coordinator.from_url(url) as coordinator, SqliteSaver.from_conn_string(checkpoints) as saver:
         inbox = guard_of(coordinator).event_inbox(["Counted"], start="earliest", limit=4, convert=convert)
         app = with_inbox(inbox, work=work, checkpointer=saver)
-        found = True
-        while found or not last:
-            before = len(app.get_state(thread()).values.get("events", []))
-            given = None if app.get_state(thread()).next else {"events": []}
-            found = len(app.invoke(given, thread(), durability=durability)["events"]) > before
+        if place == "anywhere":
+            threading.Timer(when / 100, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        complete = False
+        while place or not complete:
+            before = app.get_state(thread())
+            after = app.invoke(None if before.next else {"events": []}, thread(), durability=durability)
+            complete = not before.next and len(after["events"]) == len(before.values.get("events", []))
