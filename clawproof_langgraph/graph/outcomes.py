@@ -18,7 +18,7 @@ from clawproof_langgraph.graph import results
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
 
 try:
-    from langgraph.errors import is_invalid_resume
+    from langgraph.errors import is_invalid_resume as is_invalid_resume
 except ImportError:  # older versions never mark such errors
 
     def is_invalid_resume(error: BaseException) -> bool:
