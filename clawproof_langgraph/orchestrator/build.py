@@ -102,7 +102,8 @@ def _planning(roster: Roster) -> Runnable[Any, Any]:
         results = state["results"]
         waiting = {task["id"]: task for task in [*state["planned"], *new] if task["id"] not in results}
         sends = [_send(waiting[job.id], results) for job in in_order(map(job_of, waiting.values()))]
-        return Command(update={"tasks": [], "planned": new}, goto=sends or END)
+        # Nothing is added to the results, and yet they are written: only so does LangGraph give them as its output.
+        return Command(update={"tasks": [], "planned": new, "results": {}}, goto=sends or END)
 
     return RunnableLambda(plan, name=_PLAN)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, NotRequired, Required, TypedDict, get_args
+from typing import Annotated, Any, Final, Literal, NotRequired, Required, get_args
+
+from typing_extensions import TypedDict  # pydantic, which makes schemas of them, takes no other before Python 3.12
 
 from clawproof_langgraph.errors import ConfigurationError, meant
 from clawproof_langgraph.model import Mode
