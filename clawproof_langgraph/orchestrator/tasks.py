@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, NotRequired, Required, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from typing_extensions import TypedDict  # pydantic, which makes schemas of them, takes no other before Python 3.12
 
@@ -16,8 +16,14 @@ from clawproof_langgraph.templates import canonical
 TaskMode = Literal["exclusive", "shared"]
 
 
-class Task(TypedDict, total=False):
-    """One piece of work for an agent.
+class _WhatATaskNeeds(TypedDict):
+    id: str
+    agent: str
+    input: Any
+
+
+class Task(_WhatATaskNeeds, total=False):
+    """One piece of work for an agent; `resources` and `after` may be left out.
 
     Attributes:
         id: names it among all tasks of the thread.
@@ -27,11 +33,8 @@ class Task(TypedDict, total=False):
         after: the ids of the tasks that it depends on.
     """
 
-    id: Required[str]
-    agent: Required[str]
-    input: Required[Any]
-    resources: NotRequired[Sequence[str] | Mapping[str, TaskMode]]
-    after: NotRequired[Sequence[str]]
+    resources: Sequence[str] | Mapping[str, TaskMode]
+    after: Sequence[str]
 
 
 class TaskResult(TypedDict):
@@ -53,14 +56,16 @@ class TaskResult(TypedDict):
     ended: float
 
 
-class Planned(Task):
+class _Key(TypedDict):
+    key: str
+
+
+class Planned(Task, _Key):
     """A task in its one form, as it was taken on.
 
     Attributes:
         key: names it for the coordinator, so that it is not done a second time.
     """
-
-    key: Required[str]
 
 
 class OrchestratorInput(TypedDict):
