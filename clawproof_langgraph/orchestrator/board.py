@@ -7,19 +7,21 @@ therefore sent in one step, and what each of them waits for is decided here, as 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
-from langgraph.errors import GraphInterrupt
+from langgraph.errors import GraphDrained, GraphInterrupt
+from langgraph.runtime import get_runtime
 
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.graph.surroundings import Configurable, Neighbour, loop_of, neighbours
 from clawproof_langgraph.orchestrator.schedule import (
     Decision,
-    Job,
     Progress,
     Status,
     Terms,
@@ -29,6 +31,24 @@ from clawproof_langgraph.orchestrator.schedule import (
 from clawproof_langgraph.orchestrator.tasks import Planned, TaskResult, job_of
 
 OnFailure = Literal["skip_dependents", "fail_dependents", "stop"]
+
+
+Turn = Future[TaskResult | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is asked of the schedule.
+
+    Args:
+        on_failure: what becomes of tasks that depend on one that fails.
+        max_parallel: how many may run at once; None for no limit.
+        now: tells the time, in seconds since 1970.
+    """
+
+    on_failure: OnFailure = "skip_dependents"
+    max_parallel: int | None = None
+    now: Callable[[], float] = time.time
 
 
 class Sent(NamedTuple):
@@ -53,71 +73,70 @@ class Board:
     Args:
         sent: all of them, in the order of `schedule.in_order`.
         ended: the results of those that had ended before this run went on with the step.
-        on_failure: what becomes of those that depend on one that fails.
-        most: how many may run at once; None for no limit.
-        now: tells the time.
+        drained: tells why nothing may start any more in this run, if somebody has asked for that.
+        rules: what is asked of the schedule.
     """
 
     def __init__(
         self,
         sent: Iterable[Sent],
         ended: Mapping[str, TaskResult],
-        on_failure: OnFailure,
-        most: int | None,
-        now: Callable[[], float],
+        drained: Callable[[], str | None],
+        rules: Rules,
     ) -> None:
-        self._jobs: dict[str, Job] = {}
-        self._agents: dict[str, str] = {}
-        self._results: dict[str, TaskResult] = {}
-        for task, before in sent:
-            self._jobs[task["id"]], self._agents[task["id"]] = job_of(task), task["agent"]
-            self._results.update(before)
-        self._known = {name: Status(result["status"]) for name, result in self._results.items()}
+        tasks = [task for task, _ in sent]
+        self._jobs = tuple(map(job_of, tasks))
+        self._agents = {task["id"]: task["agent"] for task in tasks}
+        self._places = {job.id: place for place, job in enumerate(self._jobs, start=1)}
+        known = {name: result for _, before in sent for name, result in before.items()}
+        self._known = {name: Status(result["status"]) for name, result in known.items()}
         self._ended = {
-            name: Status(ended[name]["status"]) for name in sorted(ended, key=lambda id_: ended[id_]["ended"])
+            name: Status(ended[name]["status"]) for name in sorted(ended, key=lambda name: _end_of(ended, name))
         }
-        self._results.update(ended)
-        self._on_failure, self._now = on_failure, now
-        self._terms = Terms(stops=on_failure == "stop", most=most)
-        self._order = tuple(self._jobs.values())
-        self._places = {name: place for place, name in enumerate(self._jobs, start=1)}
+        self._results = {**known, **ended}
+        self._drained, self._rules = drained, rules
+        self._terms = Terms(stops=rules.on_failure == "stop", most=rules.max_parallel)
         self._running: set[str] = set()
         self._paused: set[str] = set()
         self._begun, self._broken_off = 0, False
-        self._turns: dict[str, Future[TaskResult | None]] = {name: Future() for name in self._jobs}
+        self._turns: dict[str, Turn] = {job.id: Future() for job in self._jobs}
         self._lock = threading.Lock()
 
     @contextmanager
-    def at_work(self, name: str) -> Iterator[Future[TaskResult | None]]:
+    def at_work(self, name: str) -> Iterator[Turn]:
         """Take part with the node of a task, and give its turn: None to start, or the result of one passed over.
 
-        What leaves the block as an exception has not ended. The turn itself raises `GraphInterrupt` where it does not
-        come in this run; LangGraph then runs the node again when the thread goes on.
+        What leaves the block as an exception has not ended. The turn itself raises where it does not come in this run;
+        LangGraph runs the node again when the thread goes on.
         """
         with self._lock:
             self._begun = max(self._begun, self._places[name])
-            if (
-                name in self._ended and not self._turns[name].done()
-            ):  # a replay from a checkpoint that knows the end; the coordinator knows it, too
-                self._turns[name].set_result(None)
+            if name in self._ended and not self._turns[name].done():
+                self._turns[name].set_result(None)  # a replay from a checkpoint: the coordinator knows the end
             self._decide()
         try:
             yield self._turns[name]
         except GraphInterrupt:
-            self._leave(name, self._paused.add)
+            with self._lock:
+                self._running.discard(name)
+                self._paused.add(name)
+                self._decide()
             raise
-        except BaseException:  # the run is over: who waits must not go on waiting
-            self._leave(name, lambda _: self._break_off())
+        except BaseException:
+            with self._lock:
+                self._running.discard(name)
+                self._broken_off = True  # the run is over: who waits must not go on waiting
+                self._decide()
             raise
 
     def before(self, name: str) -> dict[str, TaskResult]:
         """Give the results of what a task comes after."""
-        return {each: self._results[each] for each in self._jobs[name].after}
+        return {each: self._results[each] for each in self._jobs[self._places[name] - 1].after}
 
     @property
     def ids(self) -> frozenset[str]:
         """The tasks that are known here."""
-        return frozenset(self._jobs) | frozenset(self._known)
+        return frozenset(self._places) | frozenset(self._known)
 
     def end(self, name: str, result: TaskResult) -> None:
         """Note how a task has ended, and let go on who waited for it."""
@@ -131,55 +150,49 @@ class Board:
         self._ended.pop(name, None)
         self._ended[name] = Status(result["status"])
 
-    def _leave(self, name: str, note: Callable[[str], object]) -> None:
-        with self._lock:
-            self._running.discard(name)
-            note(name)
-            self._decide()
-
-    def _break_off(self) -> None:
-        self._broken_off = True
-
     def _decide(self) -> None:
-        if self._broken_off:
-            for name in self._jobs:
-                if name not in self._running:
-                    self._give(name, GraphInterrupt())
+        if self._broken_off or self._drained() is not None:
+            for name in self._turns.keys() - self._running:
+                self._refuse(name)
             return
-        for decision in decide(self._order, self._progress(), self._terms):
+        progress = Progress(self._known, self._ended, frozenset(self._running), frozenset(self._paused), self._begun)
+        for decision in decide(self._jobs, progress, self._terms):
             match decision.verdict:
                 case Verdict.START:
                     self._running.add(decision.job)
                     self._give(decision.job, None)
                 case Verdict.LATER:
                     self._paused.add(decision.job)
-                    self._give(decision.job, GraphInterrupt())
+                    self._refuse(decision.job)
                 case Verdict.PASS_OVER:
                     result = self._passed_over(decision)
                     self._note(decision.job, result)
                     self._give(decision.job, result)
 
-    def _give(self, name: str, turn: TaskResult | GraphInterrupt | None) -> None:
-        future = self._turns[name]
-        if future.done() or not future.set_running_or_notify_cancel():  # its node was cancelled while it waited
-            return
-        if isinstance(turn, GraphInterrupt):
-            future.set_exception(turn)
-        else:
-            future.set_result(turn)
+    def _give(self, name: str, turn: TaskResult | None) -> None:
+        if self._is_open(name):
+            self._turns[name].set_result(turn)
 
-    def _progress(self) -> Progress:
-        running, paused = frozenset(self._running), frozenset(self._paused)
-        return Progress(self._known, self._ended, running, paused, self._begun)
+    def _refuse(self, name: str) -> None:
+        """Let a node end without having ended: no interrupt is saved for it, and LangGraph runs it again."""
+        why = self._drained()
+        if self._is_open(name):
+            self._turns[name].set_exception(GraphInterrupt() if why is None else GraphDrained(why))
+
+    def _is_open(self, name: str) -> bool:
+        turn = self._turns[name]
+        return not turn.done() and turn.set_running_or_notify_cancel()  # a node may be cancelled while it waits
 
     def _passed_over(self, decision: Decision) -> TaskResult:
-        ended = self._results.get(decision.because)
-        how = f'task "{decision.because}" {ended["status"] if ended else "has not ended"}'
-        error = f"It never ran: {how}{', and this run stops at a failure' if self._terms.stops else ''}."
-        status: Literal["failed", "skipped"] = "failed" if self._on_failure == "fail_dependents" else "skipped"
-        now = self._now()
+        stops = ", and this run stops at a failure" if self._terms.stops else ""
+        now = self._rules.now()
         return TaskResult(
-            agent=self._agents[decision.job], status=status, result=None, error=error, started=now, ended=now
+            agent=self._agents[decision.job],
+            status="failed" if self._rules.on_failure == "fail_dependents" else "skipped",
+            result=None,
+            error=f'It never ran: task "{decision.because}" {self._results[decision.because]["status"]}{stops}.',
+            started=now,
+            ended=now,
         )
 
 
@@ -194,11 +207,11 @@ class Boards:
 
     Args:
         nodes: the nodes to which tasks are sent.
-        make: makes a board of what was sent in a step, and of what had ended.
+        rules: what is asked of the schedule.
     """
 
-    def __init__(self, nodes: Iterable[str], make: Callable[[Iterable[Sent], Mapping[str, TaskResult]], Board]) -> None:
-        self._nodes, self._make = frozenset(nodes), make
+    def __init__(self, nodes: Iterable[str], rules: Rules) -> None:
+        self._nodes, self._rules = frozenset(nodes), rules
         self._boards: WeakKeyDictionary[Any, tuple[int, Board]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -222,7 +235,9 @@ class Boards:
         ended: dict[str, TaskResult] = {}
         for task in tasks:
             ended.update(_results_in(task))
-        return self._make([Sent.of(task.input) for task in tasks], ended)
+        control = get_runtime().control
+        drained = (lambda: None) if control is None else (lambda: control.drain_reason)
+        return Board([Sent.of(task.input) for task in tasks], ended, drained, self._rules)
 
 
 def _results_in(task: Neighbour) -> dict[str, TaskResult]:

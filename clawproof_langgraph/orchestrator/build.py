@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -16,7 +15,7 @@ from langgraph.types import Command, Send
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.errors import ConfigurationError, meant
 from clawproof_langgraph.graph.notices import Notices
-from clawproof_langgraph.orchestrator.board import Board, Boards, OnFailure, Sent
+from clawproof_langgraph.orchestrator.board import Boards, OnFailure, Rules, Sent
 from clawproof_langgraph.orchestrator.calls import TaskCalls
 from clawproof_langgraph.orchestrator.node import AgentNode, Prepare
 from clawproof_langgraph.orchestrator.schedule import in_order
@@ -81,14 +80,14 @@ def build_orchestrator(
     """
     _check_options(agents, coordinator, on_failure, max_parallel)
     roster = Roster(agents, require_resources=require_resources)
-    boards = Boards(agents, lambda sent, ended: Board(sent, ended, on_failure, max_parallel, time.time))
+    boards = Boards(agents, Rules(on_failure, max_parallel))
     notices = Notices()
     builder = StateGraph(OrchestratorState, input_schema=OrchestratorInput, output_schema=OrchestratorOutput)
     builder.add_node(_PLAN, _planning(roster), destinations=(*agents, END))
     builder.add_edge(START, _PLAN)
     for agent, runnable in agents.items():
         calls = TaskCalls(coordinator, agent, ttl=ttl, wait=wait, notices=notices)
-        _add_agent(builder, agent, runnable, AgentNode(agent, calls, boards, roster, prepare or _given))
+        _add_agent(builder, agent, runnable, AgentNode(calls, boards, roster, prepare or _given))
         builder.add_edge(agent, _PLAN)
     graph = builder.compile(checkpointer=checkpointer, name=name, **compiled)
     return graph.with_config(max_concurrency=_PLENTY)

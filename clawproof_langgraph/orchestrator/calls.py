@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
+from clawproof_langgraph.codec import NotStorable
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.graph.body import ToolBody, ToolTraits
 from clawproof_langgraph.graph.calls import GuardedCalls, Values
@@ -13,7 +15,7 @@ from clawproof_langgraph.graph.identity import CallSite
 from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.surroundings import lags_behind
-from clawproof_langgraph.model import Begin, Want
+from clawproof_langgraph.model import Begin, Replay, Want
 from clawproof_langgraph.orchestrator.tasks import Planned, job_of
 from clawproof_langgraph.policy import ToolPolicy
 from clawproof_langgraph.runtime.lease import Lease
@@ -60,6 +62,25 @@ class TaskCalls(GuardedCalls):
         self, code: Callable[[], Any] | None, acode: Callable[[], Awaitable[Any]] | None, values: Values, site: CallSite
     ) -> ToolBody:
         return _TaskBody(self._task_traits, self._coordinator, code, acode, None, values, site)
+
+    def _load(self, replay: Replay) -> Any:
+        try:
+            return super()._load(replay)
+        except NotStorable as error:
+            return Lost(str(error))
+
+    def _stub(self, key: str, tool_call_id: str | None) -> Any:
+        return Lost(
+            "The task was done before; what its agent returned was too large to be stored, or of a kind that cannot "
+            "be. Let agents return less, or name their types: Coordinator(results=[...])."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Stands for the result of a task that is done, where it cannot be given again; says why."""
+
+    why: str
 
 
 def values_of(task: Planned) -> dict[str, Any]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.errors import GraphBubbleUp, ParentCommand
 from langgraph.pregel import Pregel
 
-from clawproof_langgraph.codec import NotStorable
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError
 from clawproof_langgraph.graph.identity import site_of_config
 from clawproof_langgraph.graph.outcomes import is_invalid_resume
 from clawproof_langgraph.orchestrator.board import Board, Boards, Sent
-from clawproof_langgraph.orchestrator.calls import TaskCalls, values_of
+from clawproof_langgraph.orchestrator.calls import Lost, TaskCalls, values_of
 from clawproof_langgraph.orchestrator.tasks import Planned, Roster, Task, TaskResult
 
 Prepare = Callable[[Task, Mapping[str, TaskResult]], Any]
@@ -30,31 +30,30 @@ class AgentNode:
     """Does the tasks of one agent.
 
     Args:
-        name: the agent's.
         calls: coordinates them.
         boards: where tasks wait for each other.
         roster: what the tasks that the agent adds are checked against.
         prepare: makes the agent's input.
     """
 
-    def __init__(self, name: str, calls: TaskCalls, boards: Boards, roster: Roster, prepare: Prepare) -> None:
-        self._name, self._calls, self._boards, self._roster, self._prepare = name, calls, boards, roster, prepare
+    def __init__(self, calls: TaskCalls, boards: Boards, roster: Roster, prepare: Prepare) -> None:
+        self._calls, self._boards, self._roster, self._prepare = calls, boards, roster, prepare
 
     def run(self, agent: Runnable[Any, Any], packed: Mapping[str, Any], config: RunnableConfig) -> dict[str, Any]:
         """Do one task."""
         sent, board = Sent.of(packed), self._boards.of(config)
         with board.at_work(sent.task["id"]) as turn:
             if passed_over := turn.result():
-                return _update(sent, passed_over)
-            started = time.time()
+                return {"results": {sent.task["id"]: passed_over}}
+            task = _Started(sent.task, board, time.time())
             values, site = values_of(sent.task), site_of_config(config, None)
             try:
-                given, within = self._given(agent, sent, board), _told(config, sent)
+                given, within = self._given(agent, task), _told(config, sent.task)
                 value = self._calls.run(lambda: agent.invoke(given, within), values, site, None)
             except Exception as error:  # noqa: BLE001 - it is the result of this task; what is not, is raised
                 _raise_what_is_no_failure(error)
-                return self._failed(sent, board, error, started)
-            return self._done(sent, board, value, started)
+                return task.ended("failed", error=_told_of(error))
+            return self._done(task, value)
 
     async def arun(
         self, agent: Runnable[Any, Any], packed: Mapping[str, Any], config: RunnableConfig
@@ -63,51 +62,56 @@ class AgentNode:
         sent, board = Sent.of(packed), self._boards.of(config)
         with board.at_work(sent.task["id"]) as turn:
             if passed_over := await asyncio.wrap_future(turn):
-                return _update(sent, passed_over)
-            started = time.time()
+                return {"results": {sent.task["id"]: passed_over}}
+            task = _Started(sent.task, board, time.time())
             values, site = values_of(sent.task), site_of_config(config, None)
             try:
-                given, within = self._given(agent, sent, board), _told(config, sent)
+                given, within = self._given(agent, task), _told(config, sent.task)
                 value = await self._calls.arun(None, lambda: agent.ainvoke(given, within), values, site, None)
             except Exception as error:  # noqa: BLE001 - as above
                 _raise_what_is_no_failure(error)
-                return self._failed(sent, board, error, started)
-            return self._done(sent, board, value, started)
+                return task.ended("failed", error=_told_of(error))
+            return self._done(task, value)
 
-    def _given(self, agent: Runnable[Any, Any], sent: Sent, board: Board) -> Any:
-        given = self._prepare(sent.task, board.before(sent.task["id"]))
+    def _given(self, agent: Runnable[Any, Any], started: _Started) -> Any:
+        given = self._prepare(started.task, started.board.before(started.task["id"]))
         if isinstance(given, str) and isinstance(agent, Pregel) and "messages" in agent.channels:
             return {"messages": [("user", given)]}
         return given
 
-    def _done(self, sent: Sent, board: Board, value: Any, started: float) -> dict[str, Any]:
-        added: list[Planned] = []
-        if isinstance(value, Mapping) and value.get(_ADDED):
-            value = dict(value)
-            try:
-                added = self._roster.planned(value.pop(_ADDED), board.ids, parent=sent.task["id"])
-            except ConfigurationError as error:
-                return self._failed(sent, board, error, started)
-        result = TaskResult(agent=self._name, status="done", result=value, error="", started=started, ended=time.time())
-        board.end(sent.task["id"], result)
-        return _update(sent, result, added)
+    def _done(self, task: _Started, value: Any) -> dict[str, Any]:
+        if isinstance(value, Lost):
+            return task.ended("done", error=value.why)
+        if not (isinstance(value, Mapping) and value.get(_ADDED)):
+            return task.ended("done", value)
+        kept = {name: part for name, part in value.items() if name != _ADDED}
+        try:
+            added = self._roster.planned(value[_ADDED], task.board.ids, parent=task.task["id"])
+        except ConfigurationError as error:
+            return task.ended("failed", error=f"The agent is done, but adds tasks that are none: {error}")
+        return {**task.ended("done", kept), "planned": added}
 
-    def _failed(self, sent: Sent, board: Board, error: Exception, started: float) -> dict[str, Any]:
-        result = TaskResult(
-            agent=self._name, status="failed", result=None, error=_told_of(error), started=started, ended=time.time()
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A task whose turn has come."""
+
+    task: Planned
+    board: Board
+    at: float
+
+    def ended(self, status: Literal["done", "failed"], result: Any = None, error: str = "") -> dict[str, Any]:
+        """Note how it ended, and give the update of the state."""
+        ended = TaskResult(
+            agent=self.task["agent"], status=status, result=result, error=error, started=self.at, ended=time.time()
         )
-        board.end(sent.task["id"], result)
-        return _update(sent, result)
+        self.board.end(self.task["id"], ended)
+        return {"results": {self.task["id"]: ended}}
 
 
-def _update(sent: Sent, result: TaskResult, added: list[Planned] | None = None) -> dict[str, Any]:
-    update: dict[str, Any] = {"results": {sent.task["id"]: result}}
-    return {**update, "planned": added} if added else update
-
-
-def _told(config: RunnableConfig, sent: Sent) -> RunnableConfig:
+def _told(config: RunnableConfig, task: Task) -> RunnableConfig:
     """Let traces and streams tell which task an agent works on."""
-    return {**config, "metadata": {**config.get("metadata", {}), "clawproof_task": sent.task["id"]}}
+    return {**config, "metadata": {**config.get("metadata", {}), "clawproof_task": task["id"]}}
 
 
 def _raise_what_is_no_failure(error: Exception) -> None:
@@ -123,6 +127,4 @@ def _told_of(error: Exception) -> str:
             "The agent has handed over to a graph around it, and here is none: what agents hand over to each other, "
             "such as a swarm, is one agent of an orchestrator."
         )
-    if isinstance(error, NotStorable):
-        return f"The task is done, but its result is lost: {error}"
     return f"{type(error).__name__}: {error}"

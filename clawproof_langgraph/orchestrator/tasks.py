@@ -44,7 +44,7 @@ class TaskResult(TypedDict):
         agent: who did it.
         status: `done`, `failed`, or `skipped`, which never ran.
         result: what the agent returned; None unless it is done.
-        error: what went wrong, or why it never ran; empty if it is done.
+        error: what went wrong, or why it never ran; empty if it is done, unless its result was lost in a crash.
         started, ended: when, in seconds since 1970; the same for one that never ran.
     """
 

@@ -112,9 +112,7 @@ def test_a_tool_inside_a_task_takes_what_the_task_holds_and_what_sorts_after_it(
     assert coordinator.snapshot().leases == ()
 
 
-def test_a_tool_that_takes_what_sorts_before_fails_the_task_with_the_remedy(
-    coordinator: Coordinator, mode: str
-) -> None:
+def test_a_tool_that_takes_what_sorts_before_fails_the_task_with_the_remedy(local: Coordinator, mode: str) -> None:
     result, sold = selling(local, ToolPolicy(locks=["inventory/{sku}"]), mode, "till")
 
     assert (result["status"], sold) == ("failed", [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from langgraph.graph import START, StateGraph
 from clawproof_langgraph import Coordinator
 from clawproof_langgraph.orchestrator import Task, build_orchestrator
 from tests.langgraph.scripted import play, thread
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import PATIENCE, await_until, wait_until
 
 
 class Work(TypedDict, total=False):
@@ -85,7 +84,7 @@ class Workshop:
         """Do a job, on an event loop."""
         self.note("start", state["job"])
         if held := self._held.get(state["job"]):
-            assert await asyncio.to_thread(held.wait, PATIENCE), "nobody has released it"
+            await await_until(held.is_set)
         return self._end(state)
 
     def _end(self, state: Work) -> Work:
