@@ -90,9 +90,8 @@ class Board:
         self._places = {job.id: place for place, job in enumerate(self._jobs, start=1)}
         known = {name: result for _, before in sent for name, result in before.items()}
         self._known = {name: Status(result["status"]) for name, result in known.items()}
-        self._ended = {
-            name: Status(ended[name]["status"]) for name in sorted(ended, key=lambda name: _end_of(ended, name))
-        }
+        by_moment = sorted(ended, key=lambda name: ended[name]["ended"])
+        self._ended = {name: Status(ended[name]["status"]) for name in by_moment}
         self._results = {**known, **ended}
         self._drained, self._rules = drained, rules
         self._terms = Terms(stops=rules.on_failure == "stop", most=rules.max_parallel)

@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from langgraph.graph import START, StateGraph
 from clawproof_langgraph import Coordinator
 from clawproof_langgraph.orchestrator import Task, build_orchestrator
 from tests.langgraph.scripted import thread
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 from .workshop import Work, job
 
@@ -73,6 +74,8 @@ class Folder:
     # --- the agent ------------------------------------------------------------------------------------------------
 
     def effect(self, state: Work) -> Work:
+        if self.where == "returned" and state["job"] == "rival":
+            threading.Event().wait(PATIENCE)  # for the kill: else it could strike between an effect and its checkpoint
         self.note("effect", state["job"])
         return {}
 
