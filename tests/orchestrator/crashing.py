@@ -24,7 +24,7 @@ from tests.waiting import PATIENCE, wait_until
 
 from .workshop import Work, job
 
-TTL = 1.0
+TTL = 3.0
 TASKS: list[Task] = [
     job("done", "y"),
     job("crashes", "x"),
