@@ -22,6 +22,7 @@ from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.graph.surroundings import Configurable, Neighbour, loop_of, neighbours
 from clawproof_langgraph.orchestrator.schedule import (
     Decision,
+    Job,
     Progress,
     Status,
     Terms,
@@ -112,7 +113,8 @@ class Board:
             self._begun = max(self._begun, self._places[name])
             if name in self._ended and not self._turns[name].done():
                 self._turns[name].set_result(None)  # a replay from a checkpoint: the coordinator knows the end
-            self._decide()
+            if all(each in self._results for each in self._job(name).after):  # else it changes nothing yet
+                self._decide()
         try:
             yield self._turns[name]
         except GraphInterrupt:
@@ -130,7 +132,7 @@ class Board:
 
     def before(self, name: str) -> dict[str, TaskResult]:
         """Give the results of what a task comes after."""
-        return {each: self._results[each] for each in self._jobs[self._places[name] - 1].after}
+        return {each: self._results[each] for each in self._job(name).after}
 
     @property
     def ids(self) -> frozenset[str]:
@@ -142,6 +144,9 @@ class Board:
         with self._lock:
             self._note(name, result)
             self._decide()
+
+    def _job(self, name: str) -> Job:
+        return self._jobs[self._places[name] - 1]
 
     def _note(self, name: str, result: TaskResult) -> None:
         self._running.discard(name)

@@ -124,6 +124,8 @@ def _settled(jobs: Sequence[Job], progress: Progress, terms: Terms) -> list[Deci
     lost = {name: name for name, status in _all_ended(progress) if status is not Status.DONE}
     paused = {name: name for name in progress.paused}
     failed = next((name for name, status in progress.ended.items() if status is Status.FAILED), "")
+    if not (lost or paused):
+        return []
     found = []
     for job in _waiting(jobs, progress):
         because = next((lost[name] for name in job.after if name in lost), failed if terms.stops else "")

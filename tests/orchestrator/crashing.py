@@ -74,7 +74,7 @@ class Folder:
     # --- the agent ------------------------------------------------------------------------------------------------
 
     def effect(self, state: Work) -> Work:
-        if self.where == "returned" and state["job"] == "rival":
+        if self.where == "returned" and state["job"] not in ("done", "crashes"):
             threading.Event().wait(PATIENCE)  # for the kill: else it could strike between an effect and its checkpoint
         self.note("effect", state["job"])
         return {}
