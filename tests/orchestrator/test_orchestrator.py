@@ -12,7 +12,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
-from clawproof_langgraph import Coordinator
+from clawproof_langgraph import Coordinator, Guard, ToolPolicy
+from clawproof_langgraph.middleware import CoordinationMiddleware
 from clawproof_langgraph.orchestrator import OrchestratorInput, Task, build_orchestrator
 from tests.langgraph.scripted import ScriptedModel, call, says, thread
 from tests.waiting import PATIENCE
@@ -305,6 +306,18 @@ def test_the_log_tells_which_task_held_what(coordinator: Coordinator, mode: str)
     assert [(event.agent, event.resources, event.data["task"]) for event in started] == [
         ("worker", ("inventory/1",), "restock")
     ]
+
+
+def test_a_guard_looks_into_the_agents(local: Coordinator) -> None:
+    """`split` has a policy, and the one agent runs it without the guard."""
+    guard = Guard(local, tools={"split": ToolPolicy()})
+    model = ScriptedModel(replies=[])
+    guarded = create_agent(model, [split], middleware=[CoordinationMiddleware(guard)], name="guarded")
+    agents = {"guarded": guarded, "plain": create_agent(model, [split], name="plain")}
+
+    findings = guard.check(build_orchestrator(agents, local, checkpointer=InMemorySaver()))
+
+    assert [(finding.kind, finding.where) for finding in findings] == [("unguarded-tool", "plain > tools")]
 
 
 def test_two_runs_of_two_threads_do_not_wait_for_each_other_but_for_resources(local: Coordinator, mode: str) -> None:
