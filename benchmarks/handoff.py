@@ -23,7 +23,7 @@ _SECTION: Final = 0.001
 _NOTE: Final = (
     "simpler: one process with one lock, or for more locks as many processes with one, in the same round; fairness:\n"
     "largest over smallest share of the turns in the common window, worst round; FIFO: (processes - 1) x (section +\n"
-    "median hand-off); hand-off: end of a section to the beginning of the next one; overlaps and fence order: violations"
+    "median hand-off); hand-off: end of a section to the beginning of the next; overlaps, fence order: violations"
 )
 
 
