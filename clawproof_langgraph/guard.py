@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as create_tool
 from langgraph.prebuilt import ToolNode
@@ -21,15 +22,21 @@ from clawproof_langgraph.graph.body import ToolTraits
 from clawproof_langgraph.graph.calls import GuardedCalls, ResourceTerms
 from clawproof_langgraph.graph.identity import site_of_request
 from clawproof_langgraph.graph.lookout import Lookout
+from clawproof_langgraph.graph.node_calls import NodeCalls
+from clawproof_langgraph.graph.nodes import guarded_node, name_of, runnable_of
 from clawproof_langgraph.graph.notices import Notices
-from clawproof_langgraph.graph.outcomes import is_mcp, uses_effect_mark
+from clawproof_langgraph.graph.outcomes import is_mcp, names_effect_mark, uses_effect_mark
+from clawproof_langgraph.graph.runs import holding
+from clawproof_langgraph.graph.scopes import Scope
 from clawproof_langgraph.graph.structure import Room, rooms_of
 from clawproof_langgraph.graph.tools import calls_of, guarded_copy, is_guarded, model_arguments, site_from_hook
+from clawproof_langgraph.graph.turns import OnConflict, Turns
 from clawproof_langgraph.graph.unguarded import LetThrough, itself, let_through
 from clawproof_langgraph.policy import ToolPolicy
 from clawproof_langgraph.templates import agent_name, parse
 
 Unmapped = Literal["error", "allow", "serialize"]
+_Graph = TypeVar("_Graph", bound=Pregel[Any, Any, Any, Any])
 
 _COPIES = 256
 """The most guarded copies that are kept of tools that were not given in advance."""
@@ -129,6 +136,74 @@ class Guard:
         """List the policies that none of these tools has."""
         names = {tool.name for tool in tools}
         return [name for name in self._policies if name not in names]
+
+    # --- nodes and runs -----------------------------------------------------------------------------------------
+
+    def node(self, function: Any, policy: ToolPolicy, *, name: str | None = None) -> Runnable[Any, Any]:
+        """Make a guarded copy of a node: `builder.add_node("ship", guard.node(ship, policy))`.
+
+        It is the same call over resume, RetryPolicy and replay from a checkpoint, and another one in each step of a
+        loop. Templates read the state. What refuses a node is raised, since no model called it.
+
+        Args:
+            function: what `add_node` takes: a function of the state, sync or async, or a Runnable.
+            policy: how its calls are coordinated.
+            name: what it is called in events and records; the default is that of the function.
+
+        Raises:
+            ConfigurationError: it is a tool, a whole graph or no node, or has no name; or the policy is none.
+        """
+        bare = runnable_of(function)
+        shown, identity = name_of(function, name)
+        if not isinstance(policy, ToolPolicy):
+            raise ConfigurationError(
+                f'The policy of node "{shown}" is a {type(policy).__name__}; write ToolPolicy(...).'
+            )
+        traits = ToolTraits(shown, policy, False, names_effect_mark(function), False)
+        calls = NodeCalls(
+            self.coordinator, shown, policy, self.agent, traits, self._notices, self._lookout, self._resources
+        )
+        calls.identity = identity
+        return guarded_node(function, bare, calls, shown)
+
+    def scope(self, graph: _Graph, policy: ToolPolicy) -> _Graph:
+        """Make a copy of a compiled graph that holds locks while it runs, as a node of another graph or by itself.
+
+        The locks are taken before the first step, renewed, and given back at the end, on an error, and at an interrupt;
+        a resume takes them again. Guarded calls in the graph nest in them. Templates read the input of a run, and what
+        the thread's state has of fields that it lacks.
+
+        Args:
+            graph: what `compile()` gives.
+            policy: `locks`, `ttl` and `wait`; with `effect="read"`, the locks are shared.
+
+        Raises:
+            ConfigurationError: it is no compiled graph, or the policy names no lock or says what only a call can keep.
+        """
+        name = graph.get_name() if isinstance(graph, Pregel) else ""
+        return holding(graph, Scope(self.coordinator, policy, self.agent, name), "scope")
+
+    def serialize_threads(
+        self,
+        app: _Graph,
+        *,
+        on_conflict: OnConflict = "queue",
+        wait: str | float | None = None,
+        ttl: str | float = 30.0,
+    ) -> _Graph:
+        """Make a copy of a compiled graph of which each thread has one run at a time, in whatever process.
+
+        Args:
+            app: what `compile()` gives, with a checkpointer.
+            on_conflict: `queue` lets a run wait for the one before it; `reject` refuses it with WaitTimeout.
+            wait: seconds to wait at most; None is five minutes.
+            ttl: seconds after which the turn of a process that died passes on.
+
+        Raises:
+            ConfigurationError: it is no compiled graph, or an argument does not fit.
+        """
+        turns = Turns(self.coordinator, self.agent, on_conflict=on_conflict, wait=wait, ttl=ttl)
+        return holding(app, turns, "serialize_threads")
 
     # --- what is around the tools -------------------------------------------------------------------------------
 
