@@ -73,11 +73,12 @@ def runnable_of(function: Any) -> _Bare:
 
 def guarded_node(function: Any, bare: _Bare, calls: NodeCalls, name: str) -> _Bare:
     """Copy what LangGraph made of a node so that its calls are coordinated."""
+    is_function = not isinstance(function, Runnable)
+    if is_function:  # else it has a name of its own
+        bare.__dict__["name"] = name
     made = copy.copy(bare)
     made.__dict__[_CALLS], made.__dict__[_BARE] = calls, bare
-    is_function = not isinstance(function, Runnable)
     if is_function:
-        made.__dict__["name"] = name
         made.__dict__["__signature__"] = inspect.signature(function)
         made.__dict__[_FACE] = _face(function)
     object.__setattr__(made, "__class__", _guarded_class(type(bare), is_function))
