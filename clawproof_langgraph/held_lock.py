@@ -41,7 +41,7 @@ class Store(Protocol):
 class HeldLock:
     """What `coordinator.lock(...)` gives: a context manager, sync and async, for one use."""
 
-    _thread = _tool = ""
+    _thread = ""
     _pulse: Callable[[], None] | None = None
 
     def __init__(self, coordinator: Store, wants: tuple[Want, ...], agent: str, ttl: float, wait: float) -> None:
@@ -65,7 +65,6 @@ class HeldLock:
             self._ttl,
             self._agent,
             self._thread,
-            self._tool,
             ancestors=ancestors,
             bell=bell(),
         )
@@ -150,7 +149,6 @@ class HeldRun(HeldLock):
     Args:
         coordinator, wants, agent, ttl, wait: as of a lock.
         thread: the LangGraph thread of the run.
-        tool: what runs, for the log.
         pulse: tells LangGraph that a wait is not a hang.
     """
 
@@ -163,11 +161,10 @@ class HeldRun(HeldLock):
         wait: float,
         *,
         thread: str = "",
-        tool: str = "",
         pulse: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(coordinator, wants, agent, ttl, wait)
-        self._thread, self._tool, self._pulse = thread, tool, pulse
+        self._thread, self._pulse = thread, pulse
         self._frame: Frame | None = None
 
     def _taken(self, ask: Begin, granted: Granted, driver: Driver) -> Lease:

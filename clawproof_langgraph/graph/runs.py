@@ -19,6 +19,8 @@ from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.held_lock import HeldRun
 
 _HOLDS: Final = "_clawproof_holds"
+_MARK: Final = "_clawproof_holding"
+"""Marks the classes of graphs whose runs hold locks."""
 _ADDRESS: Final = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
 """What in a config says which checkpoints are meant."""
 
@@ -58,7 +60,7 @@ def holding(graph: G, hold: Hold, method: str) -> G:
 
 @functools.lru_cache(maxsize=64)
 def _holding_class(kind: type[Graph]) -> type[Graph]:
-    if issubclass(kind, _Marked):
+    if hasattr(kind, _MARK):
         return kind
 
     def stream(self: Graph, input: Any, config: Any = None, **options: Any) -> Iterator[Any]:
@@ -83,13 +85,9 @@ def _holding_class(kind: type[Graph]) -> type[Graph]:
         return made
 
     members = {"stream": stream, "astream": astream, "copy": copied, "__doc__": kind.__doc__}
-    members["__module__"] = kind.__module__
-    made: type[Graph] = type(kind)(kind.__name__, (_Marked, kind), members)  # type: ignore[misc]
+    members |= {"__module__": kind.__module__, _MARK: True}
+    made: type[Graph] = type(kind)(kind.__name__, (kind,), members)  # type: ignore[misc]
     return made
-
-
-class _Marked:
-    """Marks the classes of graphs whose runs hold locks."""
 
 
 def _held(hold: Hold, graph: Graph, given: Any, config: Any, bare: Any) -> Iterator[Any]:

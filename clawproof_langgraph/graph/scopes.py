@@ -53,7 +53,7 @@ class Scope:
         self._check_resumable(graph, configurable)
         values = _given(given)
         if self._lacks(values) and _has_history(graph, configurable):
-            values = {**values_of(graph.get_state(config).values), **values}
+            values = {**values_of(graph.get_state(_address(configurable)).values), **values}
         return self._lock(graph, values, config, configurable)
 
     async def alock(self, graph: Graph, given: Any, config: Any) -> HeldRun:
@@ -62,7 +62,7 @@ class Scope:
         self._check_resumable(graph, configurable)
         values = _given(given)
         if self._lacks(values) and _has_history(graph, configurable):
-            values = {**values_of((await graph.aget_state(config)).values), **values}
+            values = {**values_of((await graph.aget_state(_address(configurable))).values), **values}
         return self._lock(graph, values, config, configurable)
 
     def _lacks(self, values: Mapping[str, Any]) -> bool:
@@ -73,7 +73,7 @@ class Scope:
         thread = str(configurable.get("thread_id") or "")
         return HeldRun(
             self._coordinator, self._wants(values), agent, self._policy.ttl, self._policy.wait_limit(), thread=thread,
-            tool=self._name, pulse=pulse_of(configurable),
+            pulse=pulse_of(configurable),
         )  # fmt: skip
 
     def _wants(self, values: Mapping[str, Any]) -> tuple[Want, ...]:
@@ -122,6 +122,10 @@ def _given(given: Any) -> Mapping[str, Any]:
     if not isinstance(given, Command):
         return values_of(given)
     return given.update if isinstance(given.update, Mapping) else {}
+
+
+def _address(configurable: Configurable) -> Any:
+    return {"configurable": dict(configurable)}
 
 
 def _has_history(graph: Graph, configurable: Configurable) -> bool:

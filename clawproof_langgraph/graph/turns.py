@@ -74,7 +74,7 @@ class Turns:
         agent = self._agent or agent_name(agent_in(graph, config))
         return HeldRun(
             self._coordinator, (Want(name, Mode.EXCLUSIVE),), agent, self._ttl, self._wait, thread=thread,
-            tool=graph.get_name(), pulse=pulse_of(configurable),
+            pulse=pulse_of(configurable),
         )  # fmt: skip
 
     async def alock(self, graph: Graph, given: Any, config: Any) -> HeldRun | None:

@@ -1,7 +1,9 @@
 """The state of the graphs in these tests."""
 
 import operator
-from typing import Annotated, TypedDict
+from typing import Annotated
+
+from typing_extensions import TypedDict
 
 
 class Order(TypedDict, total=False):
@@ -11,6 +13,12 @@ class Order(TypedDict, total=False):
     shipped: Annotated[list[str], operator.add]
     rounds: int
     note: str
+
+
+class OnlyShipped(TypedDict):
+    """What a graph may give."""
+
+    shipped: Annotated[list[str], operator.add]
 
 
 class OnlyId(TypedDict):
