@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Protocol
 
 from clawproof_langgraph import events
 from clawproof_langgraph.core.hold import give_back, leave, take
-from clawproof_langgraph.errors import ConfigurationError, LockOrderError
+from clawproof_langgraph.errors import ConfigurationError, LockOrderError, WaitTimeout
 from clawproof_langgraph.model import Begin, Granted, Note, Want
 from clawproof_langgraph.runtime.context import Frame, Link, linked, pop, push, within
 from clawproof_langgraph.runtime.drive import Driver
@@ -150,6 +150,7 @@ class HeldRun(HeldLock):
         coordinator, wants, agent, ttl, wait: as of a lock.
         thread: the LangGraph thread of the run.
         pulse: tells LangGraph that a wait is not a hang.
+        busy: what is added to the error of a turn that did not come.
     """
 
     def __init__(
@@ -162,10 +163,29 @@ class HeldRun(HeldLock):
         *,
         thread: str = "",
         pulse: Callable[[], None] | None = None,
+        busy: str = "",
     ) -> None:
         super().__init__(coordinator, wants, agent, ttl, wait)
         self._thread, self._pulse = thread, pulse
+        self._busy = busy
         self._frame: Frame | None = None
+
+    def __enter__(self) -> Lease:
+        with self._explained():
+            return super().__enter__()
+
+    async def __aenter__(self) -> Lease:
+        with self._explained():
+            return await super().__aenter__()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except WaitTimeout as exc:
+            if self._busy:
+                exc.add_note(self._busy)
+            raise
 
     def _taken(self, ask: Begin, granted: Granted, driver: Driver) -> Lease:
         assert driver.lease is not None

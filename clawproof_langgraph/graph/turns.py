@@ -75,6 +75,7 @@ class Turns:
         return HeldRun(
             self._coordinator, (Want(name, Mode.EXCLUSIVE),), agent, self._ttl, self._wait, thread=thread,
             pulse=pulse_of(configurable),
+            busy=f'clawproof: another run of this thread ("{thread}") is going on.',
         )  # fmt: skip
 
     async def alock(self, graph: Graph, given: Any, config: Any) -> HeldRun | None:

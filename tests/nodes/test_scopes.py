@@ -1,4 +1,4 @@
-"""A scope holds its locks while its graph runs, and leaves the graph what it was."""
+"""A scope holds its locks while its graph runs, and gives them up with it."""
 
 from __future__ import annotations
 
