@@ -67,6 +67,7 @@ class HeldLock:
             self._thread,
             ancestors=ancestors,
             bell=bell(),
+            patience=self._wait,
         )
 
     def _taken(self, ask: Begin, granted: Granted, driver: Driver) -> Lease:

@@ -164,15 +164,16 @@ def _settle(ask: Begin, lease: Granted, terms: Terms, outcomes: Outcomes) -> Pro
 
 
 def _until_settled(end: Settle, patience: float) -> Program[SettleReply]:
-    started = yield Now()
+    started, left = (yield Now()), patience
     while True:
         try:
-            return (yield end)  # type: ignore[no-any-return]
+            return (yield replace(end, patience=left))  # type: ignore[no-any-return]
         except BackendUnavailable as exc:
             # While an error unwinds, what becomes of the record is second to it. A closed coordinator stays closed.
             if end.state is not State.DONE or exc.closed:
                 raise
-            if (yield Now()) - started + _SETTLE_PAUSE > patience:
+            left = patience - ((yield Now()) - started) - _SETTLE_PAUSE
+            if left < 0:
                 raise
         yield Sleep(_SETTLE_PAUSE)
 

@@ -155,7 +155,7 @@ class GuardedCalls:
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, names.key, names.scope,
             names.fingerprint, self._rerun_within, outer.chain if outer else (), bell(), expected,
             data=self._logged(values), task="" if self._why_nobody_is_asked(site) else site.task,
-            lineage=names.lineage,
+            lineage=names.lineage, patience=self._terms.wait,
         )  # fmt: skip
 
     def _look_around(self, site: CallSite) -> None:

@@ -84,7 +84,7 @@ def _holding_class(kind: type[Graph]) -> type[Graph]:
         made.__dict__[_HOLDS] = self.__dict__[_HOLDS]
         return made
 
-    members = {"stream": stream, "astream": astream, "copy": copied, "__doc__": kind.__doc__}
+    members: dict[str, Any] = {"stream": stream, "astream": astream, "copy": copied, "__doc__": kind.__doc__}
     members |= {"__module__": kind.__module__, _MARK: True}
     made: type[Graph] = type(kind)(kind.__name__, (kind,), members)  # type: ignore[misc]
     return made

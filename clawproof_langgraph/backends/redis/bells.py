@@ -22,6 +22,10 @@ _MISSED: Final = 1024
 """The most early rings that are remembered."""
 _BLOCK: Final = 5.0
 """The most seconds for which a connection waits at a time."""
+_LATE: Final = 0.5
+"""Seconds after which the server's "nobody rang" is overdue."""
+_CONNECTED: Final = 1.0
+"""Seconds for a connection to wait on."""
 
 
 class _Early:
@@ -49,7 +53,8 @@ class ThreadsBell:
         self.address = secrets.token_hex(8)
         self._key = prefix + self.address
         self._connections = connections
-        self._client: redis.Redis | None = None
+        self._client: Any = None
+        self._connection: Any = None
         self._lock = threading.Lock()
         self._listening = threading.Lock()
         self._sleepers: dict[str, threading.Event] = {}
@@ -91,11 +96,11 @@ class ThreadsBell:
 
     def _listen(self, timeout: float) -> None:
         try:
-            if self._client is None:
-                self._client = self._connections.server.client(waits=True)
-            found = self._client.execute_command("BLPOP", self._key, max(timeout, 0.001))
-        except FAULTS:
-            self._client = None
+            found = self._heard(max(timeout, 0.001))
+        except BaseException as exc:
+            self._hang_up()  # an answer that is still to come must not be taken for that to another question
+            if not isinstance(exc, FAULTS):
+                raise
             with self._lock:  # all look by themselves
                 self._called.update(self._sleepers)
                 for awake in self._sleepers.values():
@@ -103,6 +108,27 @@ class ThreadsBell:
             return
         if found is not None:
             self._call(found[1].decode())
+
+    def _heard(self, timeout: float) -> Any:
+        if self._connection is None:
+            self._connection = self._connect()
+        self._connection.send_command("BLPOP", self._key, timeout)
+        # The server ends the wait. One that is gone does not, and must not keep anybody beyond his time.
+        if not self._connection.can_read(timeout + _LATE):
+            raise redis.TimeoutError("no reply to BLPOP")
+        return self._connection.read_response()
+
+    def _connect(self) -> Any:
+        client = self._client = self._connections.server.client(_CONNECTED)
+        if isinstance(client, redis.RedisCluster):
+            node: Any = client.get_node_from_key(self._key)  # type: ignore[no-untyped-call]
+            client = client.get_redis_connection(node)
+        return client.connection_pool.get_connection()
+
+    def _hang_up(self) -> None:
+        client, self._client, self._connection = self._client, None, None
+        if client is not None:
+            client.close()
 
     def _call(self, owner: str) -> None:
         with self._lock:
@@ -115,8 +141,9 @@ class ThreadsBell:
 
     def close(self) -> None:
         """Let go of the connection."""
-        if self._client is not None:
-            self._client.close()
+        client = self._client
+        if client is not None:
+            client.close()
 
 
 class LoopBell:
@@ -148,7 +175,7 @@ class LoopBell:
             del self._sleepers[owner]
 
     async def _listen(self) -> None:
-        client: Any = self._connections.server.aclient(waits=True)
+        client: Any = self._connections.server.aclient(_BLOCK + _LATE)
         try:
             while self._sleepers:
                 found = await client.execute_command("BLPOP", self._key, _BLOCK)
@@ -167,6 +194,13 @@ class LoopBell:
             self._early.add(owner)
         elif not sleeper.done():
             sleeper.set_result(None)
+
+    def close(self) -> None:
+        """Let go of the connection; those who sleep look by themselves."""
+        if self._listener is not None:
+            self._listener.cancel()
+        for owner in list(self._sleepers):
+            self._call(owner)
 
 
 class RedisBells:
@@ -195,3 +229,6 @@ class RedisBells:
     def close(self) -> None:
         """Let go of what they hold."""
         self.of_threads.close()
+        for loop, bell in list(self._loops.items()):
+            with contextlib.suppress(RuntimeError):  # it is closed, and all that it had
+                loop.call_soon_threadsafe(bell.close)

@@ -17,7 +17,8 @@ from __future__ import annotations
 import pytest
 
 _TOPICS = (
-    "admin adoption bells crowds doubts events expiry granting handoff listening nesting queueing records retention"
+    "admin adoption bells crowds doubts events expiry granting handoff listening nesting queueing records retention "
+    "subscribing"
 )
 # Without this, a failed assertion in an installed package would not show what it compared.
 pytest.register_assert_rewrite("clawproof_langgraph.testing.faces", *(f"{__name__}.{name}" for name in _TOPICS.split()))
@@ -36,6 +37,7 @@ from clawproof_langgraph.testing.conformance.nesting import Nesting  # noqa: E40
 from clawproof_langgraph.testing.conformance.queueing import Liveness, Queueing  # noqa: E402
 from clawproof_langgraph.testing.conformance.records import Records  # noqa: E402
 from clawproof_langgraph.testing.conformance.retention import Retention  # noqa: E402
+from clawproof_langgraph.testing.conformance.subscribing import Subscribing, Trimming, Truncation  # noqa: E402
 
 __all__ = ["BackendConformance"]
 
@@ -59,6 +61,9 @@ class BackendConformance(
     Listening,
     Events,
     Retention,
+    Subscribing,
+    Trimming,
+    Truncation,
     Bells,
     Crowds,
 ):

@@ -196,9 +196,10 @@ function granting.finish(reply)
   fields.write_changes()
   for _, ask in ipairs(rings) do
     if ask.bell ~= '' then
+      -- While the slot moves to another node, a bell may be out of reach; the step has been made all the same.
       local bell = ARGV[3] .. ask.bell
-      call('RPUSH', bell, ask.owner)
-      call('EXPIRE', bell, 60)
+      redis.pcall('RPUSH', bell, ask.owner)
+      redis.pcall('EXPIRE', bell, 60)
     end
   end
   return reply
