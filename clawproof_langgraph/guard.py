@@ -22,13 +22,14 @@ from clawproof_langgraph.graph.body import ToolTraits
 from clawproof_langgraph.graph.calls import GuardedCalls, ResourceTerms
 from clawproof_langgraph.graph.identity import site_of_request
 from clawproof_langgraph.graph.lookout import Lookout
-from clawproof_langgraph.graph.node_calls import NodeCalls
-from clawproof_langgraph.graph.nodes import guarded_node, name_of, runnable_of
+from clawproof_langgraph.graph.node_calls import NodeCalls, check_node_policy
+from clawproof_langgraph.graph.nodes import calls_of_node, guarded_node, name_of, runnable_of
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.outcomes import is_mcp, names_effect_mark, uses_effect_mark
 from clawproof_langgraph.graph.runs import holding
 from clawproof_langgraph.graph.scopes import Scope
-from clawproof_langgraph.graph.structure import Room, rooms_of
+from clawproof_langgraph.graph.structure import Room, nodes_of, rooms_of
+from clawproof_langgraph.graph.surroundings import Place
 from clawproof_langgraph.graph.tools import calls_of, guarded_copy, is_guarded, model_arguments, site_from_hook
 from clawproof_langgraph.graph.turns import OnConflict, Turns
 from clawproof_langgraph.graph.unguarded import LetThrough, itself, let_through
@@ -155,10 +156,7 @@ class Guard:
         """
         bare = runnable_of(function)
         shown, identity = name_of(function, name)
-        if not isinstance(policy, ToolPolicy):
-            raise ConfigurationError(
-                f'The policy of node "{shown}" is a {type(policy).__name__}; write ToolPolicy(...).'
-            )
+        check_node_policy(shown, policy)
         traits = ToolTraits(shown, policy, False, names_effect_mark(function), False)
         calls = NodeCalls(
             self.coordinator, shown, policy, self.agent, traits, self._notices, self._lookout, self._resources
@@ -180,8 +178,7 @@ class Guard:
         Raises:
             ConfigurationError: it is no compiled graph, or the policy names no lock or says what only a call can keep.
         """
-        name = graph.get_name() if isinstance(graph, Pregel) else ""
-        return holding(graph, Scope(self.coordinator, policy, self.agent, name), "scope")
+        return holding(graph, lambda name: Scope(self.coordinator, policy, self.agent, name), "scope")
 
     def serialize_threads(
         self,
@@ -203,7 +200,7 @@ class Guard:
             ConfigurationError: it is no compiled graph, or an argument does not fit.
         """
         turns = Turns(self.coordinator, self.agent, on_conflict=on_conflict, wait=wait, ttl=ttl)
-        return holding(app, turns, "serialize_threads")
+        return holding(app, lambda _: turns, "serialize_threads")
 
     # --- what is around the tools -------------------------------------------------------------------------------
 
@@ -228,8 +225,13 @@ class Guard:
         findings = [
             *self._lookout.of_process(),
             *(found for room in rooms_of(graph) for found in self._check_room(room)),
+            *(found for place, node in nodes_of(graph) for found in self._check_node(place, node)),
         ]
         return list(dict.fromkeys(findings))  # a graph may be reached in two ways
+
+    def _check_node(self, place: Place, node: Any) -> Iterable[Finding]:
+        calls = calls_of_node(node)
+        return calls.findings(place) if calls is not None and calls.lookout is self._lookout else ()
 
     def _check_room(self, room: Room) -> Iterator[Finding]:
         hooks = room.place.around_tools()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -10,10 +10,13 @@ from typing import Any
 from clawproof_langgraph import keys
 from clawproof_langgraph.codec import NotStorable
 from clawproof_langgraph.errors import ConfigurationError, UnfitArgument
+from clawproof_langgraph.graph.advice import Finding, of_node
 from clawproof_langgraph.graph.body import ToolBody
 from clawproof_langgraph.graph.calls import CallNames, GuardedCalls, Values
 from clawproof_langgraph.graph.identity import CallSite, lineage_of, number_of
+from clawproof_langgraph.graph.surroundings import Place
 from clawproof_langgraph.model import Want
+from clawproof_langgraph.policy import ToolPolicy
 from clawproof_langgraph.runtime.context import current_call
 from clawproof_langgraph.runtime.lease import Lease
 
@@ -26,6 +29,21 @@ def values_of(state: object) -> Values:
         return {field.name: getattr(state, field.name) for field in fields(state)}
     declared = getattr(type(state), "model_fields", ())
     return {name: getattr(state, name) for name in declared}
+
+
+def check_node_policy(node: str, policy: ToolPolicy) -> None:
+    """Make sure that a policy can be kept for a node.
+
+    Raises:
+        ConfigurationError: it is none, or takes what a model has seen.
+    """
+    if not isinstance(policy, ToolPolicy):
+        raise ConfigurationError(f'The policy of node "{node}" is a {type(policy).__name__}; write ToolPolicy(...).')
+    if getattr(policy, "requires_read", False):
+        raise ConfigurationError(
+            f'The policy of node "{node}" says requires_read, which compares what a model has read: no model calls a '
+            f"node. Remove it, and read what the node writes inside the node, under its locks."
+        )
 
 
 class NodeBody(ToolBody):
@@ -45,6 +63,10 @@ class NodeCalls(GuardedCalls):
     body = NodeBody
     identity: str = ""
     """What tells the node from any other: business keys of two nodes must not answer each other."""
+
+    def findings(self, place: Place) -> Iterator[Finding]:
+        """Judge the place where the node runs."""
+        return of_node(place, self._tool, self._policy)
 
     def _look_around(self, site: CallSite) -> None:
         self.lookout.before_node(site, self._tool, self._policy)

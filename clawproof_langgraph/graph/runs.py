@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing, closing
 from typing import Any, Final, Protocol, TypeVar
 
@@ -39,12 +39,12 @@ class Hold(Protocol):
         """Do what `lock` does, from an event loop."""
 
 
-def holding(graph: G, hold: Hold, method: str) -> G:
+def holding(graph: G, hold: Callable[[str], Hold], method: str) -> G:
     """Copy a compiled graph so that each of its runs holds a lock.
 
     Args:
         graph: what `compile()` gave.
-        hold: says what a run holds; taken before what the graph holds already.
+        hold: makes, for the name of the graph, what says what a run holds; taken before what it holds already.
         method: of the guard, for an error.
 
     Raises:
@@ -53,7 +53,7 @@ def holding(graph: G, hold: Hold, method: str) -> G:
     if not isinstance(graph, Pregel):
         raise ConfigurationError(f"{method}() takes a compiled graph, not {graph!r}; call compile() first.")
     made = copy.copy(graph)
-    made.__dict__[_HOLDS] = (hold, *made.__dict__.get(_HOLDS, ()))
+    made.__dict__[_HOLDS] = (hold(graph.get_name()), *made.__dict__.get(_HOLDS, ()))
     made.__class__ = _holding_class(type(graph))  # type: ignore[assignment]
     return made
 

@@ -107,6 +107,12 @@ def _check(policy: ToolPolicy, name: str) -> None:
         raise ConfigurationError(
             f'The scope of graph "{name}" holds nothing; write ToolPolicy(locks=["order/{{id}}"]).'
         )
+    for lock in policy.lock_list():
+        if lock.mode not in (Mode.EXCLUSIVE, Mode.SHARED):
+            raise ConfigurationError(
+                f'The scope of graph "{name}" has the {lock.mode} lock "{lock.resource}", which holds nothing; give it '
+                f"to the nodes and tools in the graph."
+            )
     foreign = sorted(policy.model_fields_set - _MEANT_BY_A_SCOPE)
     if foreign or policy.effect not in _EFFECTS:
         said = ", ".join(foreign) if foreign else f'effect="{policy.effect}"'
