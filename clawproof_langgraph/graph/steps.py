@@ -57,7 +57,8 @@ def _search(config: Config | None) -> tuple[_Lookup, Any]:
 
 def _step(loop: Any, task: Any) -> _Lookup:
     path = _words(getattr(task, "path", ()))
-    if not path:  # it is no task of the graph itself: its id names it, as far as anything does
+    known = all(hasattr(loop, name) for name in ("checkpoint", "checkpoint_metadata", "prev_checkpoint_config"))
+    if not (path and known):  # the id of the task names it, which a replay changes
         return ""
     origin = yield from _origin(loop)
     # A resume may change the state, too: what was begun with another one is another call.
