@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from types import MethodType
 from typing import Any, Final
 
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.runnables.config import run_in_executor
 from langchain_core.tools import BaseTool
 from langgraph.graph import StateGraph
@@ -65,10 +65,29 @@ def runnable_of(function: Any) -> _Bare:
         raise ConfigurationError(f'Node "{function.get_name()}" is guarded already; guard it once.')
     if isinstance(function, type) or not (callable(function) or isinstance(function, Runnable)):
         raise ConfigurationError(f"{function!r} is no node; give a function of the state, or a Runnable.")
+    if not isinstance(function, Runnable):
+        return _made_of(function)
+    # LangGraph takes a sequence to pieces, and past what is around it.
+    return _in_one_piece(function) if hasattr(function, "steps") else function
+
+
+def _made_of(function: Any) -> _Bare:
     # Not by its hints: these are looked at when it is added to the graph of which it becomes a node.
     builder: Any = StateGraph
     made: _Bare = builder(dict).add_node("node", function, input_schema=dict).nodes["node"].runnable
     return made
+
+
+def _in_one_piece(sequence: _Bare) -> _Bare:
+    def run(state: Any, config: RunnableConfig) -> Any:
+        return sequence.invoke(state, config)
+
+    async def arun(state: Any, config: RunnableConfig) -> Any:
+        return await sequence.ainvoke(state, config)
+
+    made: Any = _made_of(run)
+    made.name, made.afunc = sequence.get_name(), arun
+    return made  # type: ignore[no-any-return]
 
 
 def guarded_node(function: Any, bare: _Bare, calls: NodeCalls, name: str) -> _Bare:

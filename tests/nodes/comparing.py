@@ -67,7 +67,7 @@ class Case:
 
 def both(coordinator: Coordinator, case: Case, mode: str) -> tuple[Any, Any]:
     """Run a case without and with the guard, and give what came of each."""
-    guard = Guard(coordinator, tools={})
+    guard = Guard(coordinator)
     return outcome(case, None, mode), outcome(case, guard, mode)
 
 

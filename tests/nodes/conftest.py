@@ -13,7 +13,7 @@ __all__ = ["coordinator", "guard", "mode", "seen", "url"]
 @pytest.fixture
 def guard(coordinator: Coordinator) -> Guard:
     """Give a guard without tools."""
-    return Guard(coordinator, tools={})
+    return Guard(coordinator)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class Dock:
     ) -> None:
         self.coordinator, self.keys, self._then = coordinator, [], before_returning
         terms = ToolPolicy(**{"locks": ["order/{order_id}"], "retry": False, **policy})
-        self.node = Guard(coordinator, tools={}).node(self._ship, terms, name="ship")
+        self.node = Guard(coordinator).node(self._ship, terms, name="ship")
 
     keys: list[str]
 
@@ -221,6 +221,30 @@ def test_runs_that_chance_repeats_are_different_calls(coordinator: Coordinator) 
     assert len(set(dock.keys)) == 2
 
 
+def test_forks_that_chance_repeats_are_different_calls(coordinator: Coordinator) -> None:
+    dock = Dock(coordinator)
+    graph = dock.graph()
+    graph.invoke(ORDER, thread())
+    start = before_shipping(graph)
+
+    for note in ("one", "another"):
+        random.seed(7)
+        graph.invoke(Command(update={"note": note}), start)
+
+    assert len(set(dock.keys)) == 3
+
+
+def test_a_resume_that_changes_the_state_begins_another_call(coordinator: Coordinator, mode: str) -> None:
+    dock = Dock(coordinator, lambda: interrupt("sure?"))
+    graph = dock.graph()
+
+    play(graph, ORDER, thread(), mode=mode)
+    play(graph, Command(resume="yes", update={"order_id": "8"}), thread(), mode=mode)
+
+    assert len(set(dock.keys)) == 2
+    assert [event.resources for event in coordinator.events(types=["call.done"])] == [("order/8",)]
+
+
 def test_a_business_key_says_what_is_the_same(coordinator: Coordinator, mode: str) -> None:
     dock = Dock(coordinator, key="ship/{order_id}")
 
@@ -231,11 +255,11 @@ def test_a_business_key_says_what_is_the_same(coordinator: Coordinator, mode: st
 
 
 def test_two_nodes_with_one_business_key_do_not_answer_each_other(coordinator: Coordinator) -> None:
-    docks = [Dock(coordinator, key="order/{order_id}") for _ in range(2)]
-    guard = Guard(coordinator, tools={})
-    other = guard.node(lambda state: {"shipped": ["billed"]}, ToolPolicy(key="order/{order_id}"), name="bill")
+    dock = Dock(coordinator, key="order/{order_id}")
+    policy = ToolPolicy(locks=["order/{order_id}"], key="order/{order_id}")
+    other = Guard(coordinator).node(lambda state: {"shipped": ["billed"]}, policy, name="bill")
     builder = StateGraph(Order).add_node("bill", other).add_edge(START, "bill")
-    docks[0].graph().invoke(ORDER, thread())
+    dock.graph().invoke(ORDER, thread())
 
     with pytest.raises(FingerprintMismatch):
         builder.compile().invoke(ORDER)

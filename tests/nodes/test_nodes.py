@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
@@ -179,6 +179,7 @@ RESULTS: dict[str, Any] = {
     "update": {"shipped": ["it"], "note": "n"},
     "nothing": None,
     "messages": {"messages": [AIMessage("shipped", id="m-1")]},
+    "answers": Command(update={"messages": [ToolMessage("done", tool_call_id="call-1", id="m-1")]}),
     "command": Command(update={"shipped": ["it"]}, goto="__end__"),
     "commands": [Command(update={"shipped": ["a"]}), Command(update={"shipped": ["b"]})],
     "send": Command(goto=Send("ship2", {"order_id": "9"})),

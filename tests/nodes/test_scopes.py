@@ -189,7 +189,7 @@ def test_guarded_tools_inside_enter_the_locks_of_the_scope(coordinator: Coordina
 
 
 def test_a_tool_that_locks_what_sorts_before_the_scope_is_told_so(coordinator: Coordinator, mode: str) -> None:
-    guard = Guard(coordinator, tools={})
+    guard = Guard(coordinator)
     node = guard.node(lambda state: {}, ToolPolicy(locks=["inventory/1"]), name="take")
     app = guard.scope(two_steps(node, node), POLICY)
 

@@ -32,7 +32,7 @@ def inner_graph() -> Any:
 
 @pytest.mark.parametrize("url", ["memory://"])
 def test_drawings_chunks_states_and_histories_are_those_of_the_graph(coordinator: Coordinator, mode: str) -> None:
-    guard = Guard(coordinator, tools={})
+    guard = Guard(coordinator)
 
     def told(wrap: Callable[[Any], Any]) -> Any:
         builder = StateGraph(Order).add_node("inner", wrap(inner_graph())).add_edge(START, "inner")

@@ -148,6 +148,28 @@ def test_a_run_on_its_own_thread_from_inside_of_itself_does_not_wait_for_itself(
     assert left == []
 
 
+def test_runs_on_the_thread_of_the_run_around_them_may_overlap(
+    coordinator: Coordinator, guard: Guard, mode: str
+) -> None:
+    both = threading.Barrier(2)
+
+    def meet(state: Order) -> Order:
+        both.wait(10)
+        return {}
+
+    inner = guard.serialize_threads(two_steps(meet, lambda state: {}), on_conflict="reject")
+
+    def calls(state: Order) -> Order:
+        inner.invoke(ORDER, thread())
+        return {"shipped": ["it"]}
+
+    builder = StateGraph(Order).add_node("calls", calls)
+    builder.add_conditional_edges(START, lambda state: [Send("calls", ORDER)] * 2, ["calls"])
+    app = guard.serialize_threads(builder.compile(checkpointer=InMemorySaver()), on_conflict="reject")
+
+    assert play(app, ORDER, thread(), mode=mode)["shipped"] == ["it"] * 2
+
+
 def test_guarded_nodes_nest_in_the_turn_of_their_thread(coordinator: Coordinator, guard: Guard, mode: str) -> None:
     seen = Seen(coordinator)
     node = guard.node(seen.node, ToolPolicy(locks=["a/{order_id}"]), name="ship")

@@ -67,7 +67,7 @@ def graph_of(kind: str, guard: Guard, section: Section) -> Any:
 def run(url: str, kind: str, folder: str, runs: int, dies: bool) -> None:
     """Run a graph so often at the same time, and end when all have ended."""
     with Coordinator.from_url(url, namespace=Path(folder).name) as coordinator:
-        app = graph_of(kind, Guard(coordinator, tools={}), Section(Path(folder), dies))
+        app = graph_of(kind, Guard(coordinator), Section(Path(folder), dies))
 
         async def all_of_them() -> None:
             threads = ["one"] * runs if kind == "thread" else [f"{os.getpid()}-{number}" for number in range(runs)]
