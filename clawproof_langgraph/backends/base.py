@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from clawproof_langgraph.events import Event, EventFilter, Gathering, Page
 from clawproof_langgraph.model import (
@@ -22,13 +22,31 @@ from clawproof_langgraph.model import (
 )
 
 
+class Answered(NamedTuple):
+    """The reply to a request that a bell has sent ahead.
+
+    Args:
+        reply: the reply.
+        asked_at: when it was asked, or earlier, in seconds of `time.monotonic()`.
+    """
+
+    reply: BeginReply
+    asked_at: float
+
+
 class Bell(Protocol):
     """Where a thread sleeps until its turn may have come."""
 
     address: str
 
-    def wait(self, owner: str, timeout: float) -> bool:
-        """Sleep until the bell rings for `owner`, or `timeout` seconds; tell whether to look now."""
+    def wait(self, owner: str, timeout: float, ask: Begin | None = None) -> bool | Answered:
+        """Sleep until the bell rings for `owner`, or `timeout` seconds; tell whether to look now.
+
+        Args:
+            owner: who sleeps.
+            timeout: seconds.
+            ask: what it will ask then; a bell that can has the answer with it.
+        """
 
 
 class AsyncBell(Protocol):
@@ -36,8 +54,8 @@ class AsyncBell(Protocol):
 
     address: str
 
-    async def wait(self, owner: str, timeout: float) -> bool:
-        """Sleep until the bell rings for `owner`, or `timeout` seconds; tell whether to look now."""
+    async def wait(self, owner: str, timeout: float, ask: Begin | None = None) -> bool | Answered:
+        """Do what a bell of threads does."""
 
 
 Hear = Callable[[str], None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -12,6 +13,7 @@ from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell, Hear, Li
 from clawproof_langgraph.backends.clocks import Clock
 from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.redis import encoding
+from clawproof_langgraph.backends.redis.ahead import Ahead
 from clawproof_langgraph.backends.redis.bells import RedisBells
 from clawproof_langgraph.backends.redis.checks import check
 from clawproof_langgraph.backends.redis.connections import LONGEST_WAIT, PATIENCE, Again, Connections
@@ -70,7 +72,8 @@ class RedisBackend(Backend):
         self._granted: dict[str, Begin] = {}
         self._connections = Connections(Server(url))
         self.name = self._connections.server.name
-        self._bells = RedisBells(self._connections, self._keys.bells)
+        self._ahead = Ahead(self._command_ahead, self._begun)
+        self._bells = RedisBells(self._connections, self._keys.bells, self._ahead)
         self._listeners: list[StopsListener] = []
         self._connections.open(
             lambda client: check(client, self.name, eviction=eviction), self._keys.secret, secrets.token_bytes(32)
@@ -80,7 +83,7 @@ class RedisBackend(Backend):
     def start_anew(self) -> None:
         """Open connections of its own in a forked child."""
         self._connections.start_anew()
-        self._bells = RedisBells(self._connections, self._keys.bells)
+        self._bells = RedisBells(self._connections, self._keys.bells, self._ahead)
         _inherited.append(self._listeners)
         self._listeners = []
 
@@ -91,8 +94,9 @@ class RedisBackend(Backend):
     # --- commands -----------------------------------------------------------------------------------------------
 
     def begin(self, ask: Begin) -> BeginReply:
+        began = time.monotonic()
         reply = self._run("begin", asked(ask), lambda: self._again(ask), within=left(ask))
-        return self._begun(ask, reply)
+        return self._ahead.noted(ask, began, reply, self._begun(ask, reply))
 
     def settle(self, end: Settle) -> SettleReply:
         reply = self._run("settle", self._ended(end), lambda: self._ended_again(end), within=end.patience)
@@ -103,6 +107,7 @@ class RedisBackend(Backend):
         return encoding.renewed(self._run_beside("renew", encoding.of_renew(beat), within=shortest))
 
     def withdraw(self, leave: Withdraw) -> None:
+        self._ahead.forget(leave.owner)
         self._run("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=0.0)
 
     def sweep(self, terms: Sweep) -> Swept:
@@ -124,14 +129,16 @@ class RedisBackend(Backend):
         return encoding.snapshot_of(self._run("snapshot", []))
 
     async def abegin(self, ask: Begin) -> BeginReply:
+        began = time.monotonic()
         reply = await self._arun("begin", asked(ask), lambda: self._again(ask), within=left(ask))
-        return self._begun(ask, reply)
+        return self._ahead.noted(ask, began, reply, self._begun(ask, reply))
 
     async def asettle(self, end: Settle) -> SettleReply:
         reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end), within=end.patience)
         return SettleReply(reply.decode())
 
     async def awithdraw(self, leave: Withdraw) -> None:
+        self._ahead.forget(leave.owner)
         await self._arun("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=0.0)
 
     async def arecord(self, fact: Fact) -> int:
@@ -194,6 +201,10 @@ class RedisBackend(Backend):
             if len(self._granted) > _REMEMBERED:
                 del self._granted[next(iter(self._granted))]
         return answer
+
+    def _command_ahead(self, ask: Begin) -> Sequence[Argument]:
+        begin, keys = script("begin"), self._keys.scripts
+        return ["EVALSHA", begin.sha, len(keys), *keys, *self._times(), *encoding.of_fast_begin(ask, ahead=True)]
 
     def _ended(self, end: Settle) -> list[Argument]:
         return encoding.of_settle(end, self._granted.pop(end.owner, None))

@@ -78,6 +78,10 @@ class _LoopClients:
         self._living: AsyncIterator[None] | None = None
         self._closing: asyncio.Future[None] | None = None
 
+    def known(self, which: Hashable) -> Client | None:
+        """Give a client, if there is one by that name."""
+        return self._made.get(which)
+
     async def client(self, which: Hashable, make: Callable[[], Client]) -> Client:
         """Give a client, made where there is none by that name."""
         found = self._made.get(which)
@@ -200,10 +204,9 @@ class Connections:
         within = max(within, LEAST)
         timeout = self._timeout(within)
 
-        async def send(arguments: Sequence[Argument]) -> Any:
-            return await self._aevaluate(await self._sender(timeout), script, keys, arguments)
-
-        return await self.apatiently(send, first, again, within=within)
+        return await self.apatiently(
+            lambda arguments: self._aevaluate(timeout, script, keys, arguments), first, again, within=within
+        )
 
     def command(self, *arguments: Argument) -> Any:
         """Send one command that may be carried out twice."""
@@ -254,8 +257,9 @@ class Connections:
             return client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
 
     async def _aevaluate(
-        self, client: Client, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
+        self, timeout: float, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
     ) -> Any:
+        client = self._known_sender(timeout) or await self._sender(timeout)
         try:
             return await client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
@@ -327,6 +331,11 @@ class Connections:
 
     async def _sender(self, timeout: float) -> Client:
         return await self.of_loop(("sender", timeout), lambda: self.server.asender(timeout))
+
+    def _known_sender(self, timeout: float) -> Client | None:
+        """Give the sender of the running event loop, if it has one: that takes no turn of the loop."""
+        found = self._loops.get(asyncio.get_running_loop())
+        return found.known(("sender", timeout)) if found else None
 
     def _timeout(self, within: float) -> float:
         """Tell for how many seconds a reply is waited for, if its caller has so many seconds in all."""

@@ -60,8 +60,8 @@ def _fields(data: Mapping[str, Any]) -> bytes:
 # --- commands ---------------------------------------------------------------------------------------------------
 
 
-def of_begin(ask: Begin, *, unheard: bool = False) -> list[Argument]:
-    """Write a request; `unheard`: it was sent before, and the reply was lost."""
+def of_begin(ask: Begin, *, unheard: bool = False, ahead: bool = False) -> list[Argument]:
+    """Write a request; `unheard`: it was sent before, and the reply was lost; `ahead`: it is sent before its turn."""
     kept = [
         ask.session, ask.ttl, ask.agent, ask.thread, ask.tool, ask.key, ask.scope, ask.fingerprint,
         " ".join(ask.ancestors), ask.bell, ask.expected, ask.lineage,
@@ -70,13 +70,13 @@ def of_begin(ask: Begin, *, unheard: bool = False) -> list[Argument]:
     # No call is as old as that, and a script reads no "inf".
     rerun_within = min(ask.rerun_within, 1e15)
     data = _fields(ask.data) + b"," if ask.data else b""
-    repeated = 2 if unheard else int(ask.repeated)
+    repeated = 3 if ahead else 2 if unheard else int(ask.repeated)
     return [ask.owner, repeated, ask.waited, rerun_within, data, ask.task, to_json(kept)]
 
 
-def of_fast_begin(ask: Begin) -> list[Argument]:
+def of_fast_begin(ask: Begin, *, ahead: bool = False) -> list[Argument]:
     """Write a request with what lets a script answer it without asking any rule."""
-    arguments = of_begin(ask)
+    arguments = of_begin(ask, ahead=ahead)
     wants = all_wants(ask)
     if any(mode is Mode.SHARED for _, mode in ask.wants):
         return arguments
@@ -178,7 +178,7 @@ def begun(ask: Begin, reply: Sequence[Any]) -> BeginReply:
     """Read the reply to a request."""
     match reply[0]:
         case b"granted":
-            _, owner, fence, key, attempt, doubt, asked = reply
+            _, owner, fence, key, attempt, doubt, asked, _ = reply
             return Granted(owner.decode(), int(fence), ask.ttl, key.decode(), attempt, int(doubt), _fences(asked))
         case b"queued":
             return _queued(reply)

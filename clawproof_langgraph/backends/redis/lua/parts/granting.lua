@@ -110,7 +110,7 @@ function granting.granted(ask, lease, record)
   if record then
     doubt, asked = exactly(record.touched and record.fence or 0), judging.asked_in(ask.task, record)
   end
-  return {'granted', ask.owner, exactly(lease.fence), lease.ask.key, lease.attempt, doubt, asked}
+  return {'granted', ask.owner, exactly(lease.fence), lease.ask.key, lease.attempt, doubt, asked, precisely(ticks)}
 end
 
 -- Gives a request its lease, claimed; `held`: the one that was handed over to it, if there is one.
@@ -141,7 +141,7 @@ end
 local function hand_over(waiter)
   queue.drop(waiter)
   leases.take({
-    ask = waiter.ask, wants = waiter.wants, fence = 0, expires = ticks + CLAIM_WITHIN, since = ticks, seen = ticks,
+    ask = waiter.ask, wants = waiter.wants, fence = 0, expires = ticks + CLAIM_WITHIN, since = waiter.arrived, seen = ticks,
     claimed = false, attempt = 0, suspected = false,
   })
   rings[#rings + 1] = waiter.ask
