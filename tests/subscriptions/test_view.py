@@ -297,6 +297,24 @@ def test_threads_and_tasks_may_share_a_view(coordinator: Coordinator) -> None:
     assert view.state() == tuple(range(150))
 
 
+def test_what_another_thread_has_applied_meanwhile_is_not_applied_again(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = View(coordinator, gather, snapshot=tuple, types=["Counted"])
+    view.state()
+    publish(coordinator, 1, 2)
+    read, overtaken = coordinator.read_log, [True]
+
+    def slowly(program: Any) -> Any:
+        found = read(program)
+        if overtaken and overtaken.pop():
+            assert view.state() == (1, 2)
+        return found
+
+    monkeypatch.setattr(coordinator, "read_log", slowly)
+    assert view.state() == (1, 2)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_log_that_is_trimmed_again_and_again_leaves_nothing_out(open_store: Open, mode: str) -> None:
     coordinator, stop = open_store(), threading.Event()
