@@ -26,8 +26,9 @@ class Stretch:
         upto: the upper cursor: all up to it, and that, was looked at.
         events: those that pass the filter, in order; where others were deleted unread, `log.truncated` is in their
             place.
-        more: whether the log had more of them at that moment.
+        more: whether the log had more of them when the reading began.
         gap: whether some were deleted unread.
+        end: where the log ended when the reading began.
     """
 
     after: int
@@ -35,6 +36,7 @@ class Stretch:
     events: tuple[Event, ...] = ()
     more: bool = False
     gap: bool = False
+    end: int = 0
 
 
 def place_of(start: Beginning) -> Reading[int]:
@@ -46,21 +48,26 @@ def place_of(start: Beginning) -> Reading[int]:
 
 
 def stretch(wanted: EventFilter) -> Reading[Stretch]:
-    """Read what follows the cursor of a filter, at most as many events as it says."""
+    """Read what follows the cursor of a filter, at most as many events as it says.
+
+    It goes no further than the log did when it began, so it ends however fast others write.
+    """
     found: list[Event] = []
-    reached, more, gap = wanted.after, True, False
+    reached, more, gap, end = wanted.after, True, False, 0
     while more and len(found) <= wanted.limit:
         # One more than is given tells for certain whether there are more.
         page = yield replace(wanted, after=reached, limit=wanted.limit + 1 - len(found))
+        end = end or page.end
         if reached < page.trimmed:
             gap = True
             found.append(truncated(reached, page.trimmed))
         found.extend(admitted(page.events, wanted))
-        reached, more = max(page.reached, page.trimmed), page.more
+        reached = max(page.reached, page.trimmed)
+        more = page.more and reached < end
     if len(found) > wanted.limit:
         given = tuple(found[: wanted.limit])
-        return Stretch(wanted.after, given[-1].cursor, given, more=True, gap=gap)
-    return Stretch(wanted.after, reached, tuple(found), gap=gap)
+        return Stretch(wanted.after, given[-1].cursor, given, more=True, gap=gap, end=end)
+    return Stretch(wanted.after, reached, tuple(found), gap=gap, end=end)
 
 
 def admitted(events: list[Event], wanted: EventFilter) -> list[Event]:

@@ -145,15 +145,17 @@ class View(Generic[S]):
     # --- the program --------------------------------------------------------------------------------------------
 
     def _refresh(self) -> Generator[_Step, Any, Saved[S]]:
-        """Take in what was written until now."""
-        looked_at, begun, more = time.monotonic(), False, True
+        """Take in what was written until now, and not what others go on to write meanwhile."""
+        looked_at, begun, more, end = time.monotonic(), False, True, 0
         saved = self._saved
         while saved is None or more:
             if saved is None:
                 saved, begun = self._begin((yield None)), True
             found: Stretch = yield stretch(replace(self._wanted, after=saved.cursor))
+            end = end or found.end
             if not found.gap:
-                saved, more = self._take(found), found.more
+                saved = self._take(found)
+                more = found.more and saved.cursor < end
             elif begun:
                 raise _outdated(saved.cursor)
             else:

@@ -250,7 +250,7 @@ def test_nothing_is_missed_or_counted_twice_while_others_write(coordinator: Coor
 
     def write(thing: str) -> int:
         count = 0
-        while not stop.is_set() or count < 10:
+        while count < 10 or (count < 500 and not stop.is_set()):
             shop.add.invoke({"thing": thing, "units": 1})
             count += 1
         return count
@@ -295,6 +295,18 @@ def test_threads_and_tasks_may_share_a_view(coordinator: Coordinator) -> None:
         for each in reading:
             each.result()
     assert view.state() == tuple(range(150))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_looking_ends_however_fast_others_write(coordinator: Coordinator, mode: str) -> None:
+    def apply(state: Numbers, event: Event) -> Numbers:
+        publish(coordinator, event.data["n"] + 1)
+        return gather(state, event)
+
+    view = View(coordinator, apply, snapshot=tuple, types=["Counted"])
+    look(view, mode)
+    publish(coordinator, *range(0, 600))
+    assert 600 <= len(look(view, mode)) < 1200
 
 
 def test_what_another_thread_has_applied_meanwhile_is_not_applied_again(
