@@ -10,10 +10,14 @@ from typing import Any, NamedTuple
 
 
 class Mode(StrEnum):
-    """How a call uses a resource: alone, or together with others of its kind."""
+    """How a call uses a resource: alone, together with others of its kind, or without a lock.
+
+    A request wants resources in one of the first two modes; what is advisory is in nobody's way.
+    """
 
     EXCLUSIVE = "exclusive"
     SHARED = "shared"
+    ADVISORY = "advisory"
 
 
 class Want(NamedTuple):
@@ -21,6 +25,10 @@ class Want(NamedTuple):
 
     resource: str
     mode: Mode
+
+
+Versions = tuple[tuple[str, int], ...]
+"""Resources with the version of each."""
 
 
 class State(StrEnum):
@@ -58,6 +66,9 @@ class Begin(NamedTuple):
         task: the LangGraph task that asks, where a human may be asked in it; empty for none.
         lineage: what the call came out of, in words of the form `group:member`; different members of one group are
             different calls, whatever else is equal.
+        versions: whether the versions of its resources are to be told with the grant.
+        seen: the versions of resources that the caller has read: it gets no grant if one of those that it wants has
+            another one by now, or was not read. None: that is not asked.
     """
 
     owner: str
@@ -79,6 +90,8 @@ class Begin(NamedTuple):
     data: Mapping[str, Any] = MappingProxyType({})
     task: str = ""
     lineage: str = ""
+    versions: bool = False
+    seen: Versions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +263,7 @@ class Granted:
         attempt: how often the call was executed before.
         in_doubt: the fence of an earlier execution, if that may have had its effect; 0 if not.
         asked: about which executions, by their fences, a human was asked in the request's task, in order.
+        versions: of its resources, where the request asks for them.
     """
 
     owner: str
@@ -259,6 +273,7 @@ class Granted:
     attempt: int = 0
     in_doubt: int = 0
     asked: tuple[int, ...] = ()
+    versions: Versions = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,12 +306,14 @@ class Replay:
         result: the encoded result; None when it could not be stored.
         rejected: whether the result is an error that is raised again.
         asked: as of a grant.
+        fence: of the execution that gave it.
     """
 
     key: str
     result: bytes | None
     rejected: bool = False
     asked: tuple[int, ...] = ()
+    fence: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +353,39 @@ class Mismatch:
     tool: str
 
 
-BeginReply = Granted | Queued | Replay | Held | Killed | Mismatch
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A resource that is not as the caller saw it.
+
+    Args:
+        resource: which.
+        seen: the version that the caller has read; None if it read none.
+        current: the version now; None where nobody has read the resource for so long that it is not known.
+        agent, tool, thread: who changed it last, as far as that is known.
+        at: when, in seconds since the epoch; 0 where that is not known.
+    """
+
+    resource: str
+    seen: int | None
+    current: int | None
+    agent: str = ""
+    tool: str = ""
+    thread: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """What the request rests on has changed, or was never read; nothing was run.
+
+    Args:
+        changes: each resource of which that is so, at least one.
+    """
+
+    changes: tuple[Change, ...]
+
+
+BeginReply = Granted | Queued | Replay | Held | Killed | Mismatch | Stale
 
 
 class SettleReply(StrEnum):

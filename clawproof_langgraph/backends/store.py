@@ -100,6 +100,26 @@ class RecordRow(NamedTuple):
     lineage: str = ""
 
 
+class VersionRow(NamedTuple):
+    """The version of a resource that somebody has read, and who gave it that one.
+
+    Args:
+        resource: which.
+        version: a number that grows with each change.
+        agent, tool, thread: of the call that changed it; empty where it was read first.
+        key: the idempotency key of that call.
+        at: when it changed, in seconds since the epoch; 0 where it was read first.
+    """
+
+    resource: str
+    version: int
+    agent: str = ""
+    tool: str = ""
+    thread: str = ""
+    key: str = ""
+    at: float = 0.0
+
+
 class Transaction(ABC):
     """One atomic step over a namespace; all of it happens, or nothing.
 
@@ -252,6 +272,14 @@ class Transaction(ABC):
         """Read all records in doubt."""
 
     @abstractmethod
+    def versions(self, names: Sequence[str]) -> list[VersionRow]:
+        """Read the versions of those of these resources that have one, in any order."""
+
+    @abstractmethod
+    def put_version(self, row: VersionRow) -> None:
+        """Write the version of a resource."""
+
+    @abstractmethod
     def killed(self, agent: str) -> Killed | None:
         """Read an agent's kill flag."""
 
@@ -273,4 +301,4 @@ class Transaction(ABC):
 
     @abstractmethod
     def retire(self, terms: Sweep) -> Swept:
-        """Delete records, events and sessions that are older than their retention."""
+        """Delete records, events, sessions and versions that are older than their retention."""

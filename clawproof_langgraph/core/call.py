@@ -29,6 +29,7 @@ from clawproof_langgraph.model import (
     Replay,
     Settle,
     SettleReply,
+    Stale,
     State,
     Withdraw,
 )
@@ -59,7 +60,7 @@ class Terms:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-Ended = Returned | Raised | Replay | Held | Killed | Mismatch
+Ended = Returned | Raised | Replay | Held | Killed | Mismatch | Stale
 """The tool's own result or error, or the answer that took its place."""
 
 

@@ -13,7 +13,7 @@ from clawproof_langgraph import codec, events, keys
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.core.call import Ended, Terms, guarded_call
 from clawproof_langgraph.core.outcome import state_after
-from clawproof_langgraph.core.steps import Raised, Returned
+from clawproof_langgraph.core.steps import Ending, Raised, Returned
 from clawproof_langgraph.errors import (
     AgentKilled,
     ClawproofError,
@@ -30,12 +30,15 @@ from clawproof_langgraph.graph.identity import CallSite, derive_key, lineage_of,
 from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
-from clawproof_langgraph.model import Begin, Held, Mode, Note, Replay, State, Want
+from clawproof_langgraph.graph.seen import seen_in, space_of
+from clawproof_langgraph.model import Begin, Held, Mode, Note, Replay, State, Versions, Want
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
 from clawproof_langgraph.runtime.context import current_call
+from clawproof_langgraph.runtime.lease import Lease
 from clawproof_langgraph.templates import Template, agent_name, canonical, parse
 
 Values = Mapping[str, Any]
+Tell = Callable[[Versions], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,16 @@ class GuardedCalls:
 
     # --- sync and async -----------------------------------------------------------------------------------------
 
-    def run(self, code: Callable[[], Any], values: Values, site: CallSite, tool_call_id: str | None) -> Any:
-        """Run the tool under coordination and give what LangGraph sees."""
+    def run(self, code: Callable[[], Any], values: Values, site: CallSite, tool_call_id: str | None, note: Tell) -> Any:
+        """Run the tool under coordination and give what LangGraph sees.
+
+        Args:
+            code: the tool's.
+            values: what the model gave.
+            site: where the call comes from.
+            tool_call_id: which call it answers.
+            note: is told which versions the answer is to tell.
+        """
         driver = self._coordinator.driver(self._body(code, None, values, site), site.pulse)
         try:
             ask = self._ask(values, site, driver.take_bell)
@@ -100,6 +111,7 @@ class GuardedCalls:
             raise
         except (WaitTimeout, AgentKilled, UnfitArgument) as exc:
             return self._refuse(exc, tool_call_id)
+        note(self._versions_after(ended, ask, driver.lease))
         return self._conclude(ended, site, tool_call_id)
 
     async def arun(
@@ -109,6 +121,7 @@ class GuardedCalls:
         values: Values,
         site: CallSite,
         tool_call_id: str | None,
+        note: Tell,
     ) -> Any:
         """Do what `run` does on an event loop; `code` runs on a thread where there is no `acode`."""
         driver = self._coordinator.driver(self._body(code, acode, values, site), site.pulse)
@@ -120,6 +133,7 @@ class GuardedCalls:
             raise
         except (WaitTimeout, AgentKilled, UnfitArgument) as exc:
             return self._refuse(exc, tool_call_id)
+        note(self._versions_after(ended, ask, driver.lease))
         return self._conclude(ended, site, tool_call_id)
 
     def _body(
@@ -150,7 +164,21 @@ class GuardedCalls:
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
             self._rerun_within, outer.chain if outer else (), bell(), expected, data=self._logged(values),
             task="" if self._why_nobody_is_asked(site) else site.task, lineage=lineage,
+            versions=self._policy.effect is Effect.READ and bool(wants), seen=self._seen(site),
         )  # fmt: skip
+
+    @property
+    def space(self) -> str:
+        """The name of the namespace whose versions its calls tell and compare."""
+        return space_of(self._coordinator.secret)
+
+    def _seen(self, site: CallSite) -> Versions | None:
+        if not self._policy.requires_read:
+            return None
+        seen = seen_in(site, self.space)
+        if seen is None:
+            raise sees_no_history(self._tool)
+        return seen
 
     def _wants(self, values: Values) -> tuple[Want, ...]:
         modes: dict[str, Mode] = {}
@@ -219,6 +247,14 @@ class GuardedCalls:
         return Note(events.DEADLOCK_PREVENTED, agent, site.thread, resources=names, data=data)
 
     # --- the end ------------------------------------------------------------------------------------------------
+
+    def _versions_after(self, ended: Ended, ask: Begin, lease: Lease | None) -> Versions:
+        """Tell what the answer lets the model know of the resources: what it has read, or has itself made of them."""
+        if isinstance(ended, Replay) and self._policy.requires_read and ended.fence:
+            return _made(ask, ended.fence)
+        if lease is None or not isinstance(ended, Returned) or ended.ending is not Ending.RETURNED:
+            return ()
+        return _made(ask, lease.fence) if self._policy.requires_read else lease.versions
 
     def _conclude(self, ended: Ended, site: CallSite, tool_call_id: str | None) -> Any:
         match ended:
@@ -296,3 +332,16 @@ class GuardedCalls:
         """Give an answer that is not the tool's own the shape that LangChain expects of this tool."""
         is_pair = isinstance(answer, tuple) and len(answer) == 2
         return (answer, None) if self._traits.gives_pair and not is_pair else answer
+
+
+def _made(ask: Begin, fence: int) -> Versions:
+    return tuple([(resource, fence) for resource, mode in ask.wants if mode is Mode.EXCLUSIVE])
+
+
+def sees_no_history(tool: str) -> ConfigurationError:
+    """Make the error of a tool that must know what its model has read, where no messages are seen."""
+    return ConfigurationError(
+        f'The policy of tool "{tool}" says requires_read, which compares what its model has read: that takes the '
+        f"history of messages, and here there is none. Let the guard see it: guard.tool_node(tools), a ToolNode with "
+        f"both hooks, or CoordinationMiddleware(guard); or remove requires_read."
+    )

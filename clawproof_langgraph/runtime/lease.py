@@ -23,6 +23,7 @@ class Lease:
         resources: what it holds.
         ttl: seconds that it lives without renewal.
         lineage: what the call came out of, as in `Begin`.
+        versions: of what it holds, where they were asked for.
         deadline: when it ends unless renewed, in seconds of `time.monotonic()`.
     """
 
@@ -37,6 +38,7 @@ class Lease:
         self.owner, self.fence, self.key = granted.owner, granted.fence, granted.key
         self.agent, self.ttl, self.lineage = ask.agent, granted.ttl, ask.lineage
         self.wants: tuple[Want, ...] = ask.wants
+        self.versions = granted.versions
         self.renewed_at = asked_at
         self._renew = renew
         self._lost: str = ""

@@ -34,6 +34,7 @@ from clawproof_langgraph.model import (
     Replay,
     Resolve,
     Revive,
+    Stale,
     State,
     Want,
     Withdraw,
@@ -55,7 +56,7 @@ def in_order(chosen: dict[str, Mode]) -> tuple[Want, ...]:
 
 
 picks = st.integers(0, RECENT - 1)
-modes = st.sampled_from(list(Mode))
+modes = st.sampled_from([Mode.EXCLUSIVE, Mode.SHARED])
 outcomes = st.sampled_from([State.DONE, State.FAILED, State.REJECTED, State.SUSPENDED, State.IN_DOUBT])
 agents = st.sampled_from(["p", "q", "r"])
 """Most calls are those of an agent that nobody stops: `o`."""
@@ -86,6 +87,8 @@ def gist(reply: BeginReply) -> tuple[object, ...]:
             return ("killed", agent)
         case Mismatch(key):
             return ("mismatch", key)
+        case Stale(changes):
+            return ("stale", *[change.resource for change in changes])
 
 
 class GrantingMachine(RuleBasedStateMachine):
