@@ -16,6 +16,7 @@ from clawproof_langgraph.model import (
     Asked,
     Begin,
     BeginReply,
+    Change,
     Fact,
     Granted,
     Held,
@@ -34,8 +35,10 @@ from clawproof_langgraph.model import (
     Revive,
     Settle,
     Snapshot,
+    Stale,
     Sweep,
     Swept,
+    Versions,
     WaiterView,
     Want,
     Withdraw,
@@ -64,14 +67,25 @@ def of_begin(ask: Begin) -> list[Argument]:
     # No call is as old as that, and a script reads no "inf".
     rerun_within = min(ask.rerun_within, 1e15)
     data = _fields(ask.data) + b"," if ask.data else b""
-    return [ask.owner, int(ask.repeated), ask.waited, rerun_within, data, ask.task, to_json(kept)]
+    request: list[Argument] = [ask.owner, int(ask.repeated), ask.waited, rerun_within, data, ask.task, to_json(kept)]
+    return [*request, *_of_versions(ask)] if _minds_versions(ask) else request
+
+
+def _minds_versions(ask: Begin) -> bool:
+    return ask.versions or ask.seen is not None
+
+
+def _of_versions(ask: Begin) -> list[Argument]:
+    wanted = {resource for resource, _ in ask.wants}
+    seen: list[Argument] = [part for pair in ask.seen or () if pair[0] in wanted for part in pair]
+    return ["", int(ask.versions), int(ask.seen is not None), *seen]
 
 
 def of_fast_begin(ask: Begin) -> list[Argument]:
     """Write a request with what lets a script answer it without asking any rule."""
     arguments = of_begin(ask)
     wants = all_wants(ask)
-    if any(mode is Mode.SHARED for _, mode in ask.wants):
+    if _minds_versions(ask) or any(mode is Mode.SHARED for _, mode in ask.wants):
         return arguments
     rows = ["r" + resource for resource, _ in wants]
     known = [kind + name for kind, name in (("u", ask.scope), ("d", ask.key), ("k", ask.agent)) if name]
@@ -152,18 +166,23 @@ def begun(ask: Begin, reply: Sequence[Any]) -> BeginReply:
     """Read the reply to a request."""
     match reply[0]:
         case b"granted":
-            _, owner, fence, key, attempt, doubt, asked = reply
-            return Granted(owner.decode(), int(fence), ask.ttl, key.decode(), attempt, int(doubt), _fences(asked))
+            _, owner, fence, key, attempt, doubt, asked, *told = reply
+            versions = _versions(told) if told else ()
+            return Granted(
+                owner.decode(), int(fence), ask.ttl, key.decode(), attempt, int(doubt), _fences(asked), versions
+            )
         case b"queued":
             return _queued(reply)
         case b"replay":
-            _, key, result, rejected, asked = reply
-            return Replay(key.decode(), result, bool(rejected), _fences(asked))
+            _, key, result, rejected, asked, fence = reply
+            return Replay(key.decode(), result, bool(rejected), _fences(asked), int(fence))
         case b"held":
             _, key, tool, fence, asked = reply
             return Held(key.decode(), tool.decode(), int(fence), _fences(asked))
         case b"killed":
             return _killed(reply[1:])
+        case b"stale":
+            return Stale(tuple([_change(reply[at : at + 7]) for at in range(1, len(reply), 7)]))
         case _:
             return Mismatch(reply[1].decode(), reply[2].decode())
 
@@ -173,6 +192,16 @@ def _queued(reply: Sequence[Any]) -> Queued:
     on_key, alive, own = map(bool, reply[6:9])
     holder = (f'agent "{agent}"' if agent else f"owner {owner}") + (f' running "{tool}"' if tool else "")
     return Queued(resource, holder, float(look_again), on_key, alive, own)
+
+
+def _versions(told: Sequence[bytes]) -> Versions:
+    return tuple([(name.decode(), int(version)) for name, version in zip(told[::2], told[1::2], strict=True)])
+
+
+def _change(row: Sequence[bytes]) -> Change:
+    resource, seen, current, agent, tool, thread, at = [part.decode() for part in row]
+    saw, now = int(seen) if seen else None, int(current) if current else None
+    return Change(resource, saw, now, agent, tool, thread, float(at))
 
 
 def _killed(row: Sequence[bytes]) -> Killed:

@@ -17,7 +17,8 @@ from __future__ import annotations
 import pytest
 
 _TOPICS = (
-    "admin adoption bells crowds doubts events expiry granting handoff listening nesting queueing records retention"
+    "admin adoption bells crowds doubts events expiry granting handoff listening nesting queueing records retention "
+    "versions"
 )
 # Without this, a failed assertion in an installed package would not show what it compared.
 pytest.register_assert_rewrite("clawproof_langgraph.testing.faces", *(f"{__name__}.{name}" for name in _TOPICS.split()))
@@ -36,6 +37,12 @@ from clawproof_langgraph.testing.conformance.nesting import Nesting  # noqa: E40
 from clawproof_langgraph.testing.conformance.queueing import Liveness, Queueing  # noqa: E402
 from clawproof_langgraph.testing.conformance.records import Records  # noqa: E402
 from clawproof_langgraph.testing.conformance.retention import Retention  # noqa: E402
+from clawproof_langgraph.testing.conformance.versions import (  # noqa: E402
+    Versions,
+    VersionsForgotten,
+    VersionsMoved,
+    VersionsOfRepetitions,
+)
 
 __all__ = ["BackendConformance"]
 
@@ -59,6 +66,10 @@ class BackendConformance(
     Listening,
     Events,
     Retention,
+    Versions,
+    VersionsMoved,
+    VersionsOfRepetitions,
+    VersionsForgotten,
     Bells,
     Crowds,
 ):
