@@ -44,7 +44,11 @@ def seen_in(site: CallSite, space: str) -> Versions | None:
 
 def _told(message: ToolMessage, space: str) -> Mapping[str, int]:
     told = message.response_metadata.get(FIELD)
-    return told["versions"] if told and told.get("space") == space else {}
+    if not isinstance(told, Mapping) or told.get("space") != space:
+        return {}
+    versions = told.get("versions")  # anybody may have written there, and a message may come from anywhere
+    known = versions.items() if isinstance(versions, Mapping) else ()
+    return {resource: version for resource, version in known if isinstance(version, int)}
 
 
 def with_versions(output: Any, tool_call_id: str | None, versions: Versions, space: str) -> Any:
