@@ -11,7 +11,7 @@ from clawproof_langgraph import events
 from clawproof_langgraph.core.hold import give_back, leave, take
 from clawproof_langgraph.errors import ConfigurationError, LockOrderError
 from clawproof_langgraph.model import Begin, Granted, Note, Want
-from clawproof_langgraph.runtime.context import Frame, Link, pop, push
+from clawproof_langgraph.runtime.context import Frame, Link, current_call, pop, push
 from clawproof_langgraph.runtime.drive import Driver
 from clawproof_langgraph.runtime.lease import Lease
 
@@ -73,7 +73,11 @@ class HeldLock:
     def _prevented(self, error: LockOrderError) -> Note:
         names = tuple(want.resource for want in self._wants)
         data = {"wanted": error.wanted, "held": error.held}
-        return Note(events.DEADLOCK_PREVENTED, self._agent, resources=names, data=data)
+        outer = current_call()
+        if outer is None:
+            return Note(events.DEADLOCK_PREVENTED, self._agent, resources=names, data=data)
+        data["tool"] = outer.tool
+        return Note(events.DEADLOCK_PREVENTED, self._agent or outer.agent, outer.thread, resources=names, data=data)
 
     def __enter__(self) -> Lease:
         self._check_unused()

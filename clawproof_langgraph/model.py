@@ -432,7 +432,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class LeaseView:
-    """A live lease as `coordinator.snapshot()` shows it; times are seconds."""
+    """A live lease as `coordinator.snapshot()` shows it; times are seconds, ancestors the calls around it."""
 
     owner: str
     agent: str
@@ -443,11 +443,12 @@ class LeaseView:
     fence: int
     held: float
     remaining: float
+    ancestors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WaiterView:
-    """A waiter as `coordinator.snapshot()` shows it; times are seconds."""
+    """A waiter as `coordinator.snapshot()` shows it; times are seconds, ancestors the calls around it."""
 
     owner: str
     agent: str
@@ -456,6 +457,8 @@ class WaiterView:
     wants: tuple[Want, ...]
     ticket: int
     waited: float
+    key: str = ""
+    ancestors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

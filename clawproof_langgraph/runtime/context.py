@@ -24,6 +24,7 @@ class CallContext:
         fence: the fencing token of its lease.
         attempt: which execution of the call this is, counted from 1.
         agent: who calls.
+        thread: the LangGraph thread that it is called in; empty outside of one.
         resources: what the call holds.
         deadline: when its lease ends unless renewed, in seconds of `time.monotonic()`.
         tool: the tool that is called.
@@ -58,6 +59,10 @@ class CallContext:
     @property
     def agent(self) -> str:
         return self._lease.agent
+
+    @property
+    def thread(self) -> str:
+        return self._lease.thread
 
     @property
     def resources(self) -> tuple[str, ...]:
@@ -148,13 +153,13 @@ class Frame:
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """The owners of this link and of all around it."""
-        return tuple(frame.owner for frame in self.links)
+        """The owners of this link and of all around it, innermost last."""
+        return tuple([frame.owner for frame in self.links][::-1])
 
     @property
-    def held(self) -> tuple[Want, ...]:
-        """What this link and all around it hold."""
-        return tuple(want for frame in self.links for want in frame.wants)
+    def held(self) -> tuple[tuple[Want, ...], ...]:
+        """What this link and each around it hold, innermost first."""
+        return tuple(frame.wants for frame in self.links)
 
 
 _frame: ContextVar[Frame | None] = ContextVar("clawproof_frame", default=None)

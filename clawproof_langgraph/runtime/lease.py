@@ -19,7 +19,7 @@ class Lease:
         owner: the id of the call.
         fence: the fencing token; hand it to stores that can refuse an older one.
         key: the idempotency key, empty for a plain lock.
-        agent: who holds it.
+        agent, thread: who holds it, and in which LangGraph thread, if any.
         resources: what it holds.
         ttl: seconds that it lives without renewal.
         lineage: what the call came out of, as in `Begin`.
@@ -37,6 +37,7 @@ class Lease:
     ) -> None:
         self.owner, self.fence, self.key = granted.owner, granted.fence, granted.key
         self.agent, self.ttl, self.lineage = ask.agent, granted.ttl, ask.lineage
+        self.thread = ask.thread
         self.wants: tuple[Want, ...] = ask.wants
         self.versions = granted.versions
         self.renewed_at = asked_at

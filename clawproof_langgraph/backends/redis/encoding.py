@@ -272,14 +272,16 @@ def _wants(text: str) -> tuple[Want, ...]:
 
 
 def _lease(row: Sequence[bytes]) -> LeaseView:
-    owner, agent, thread, tool, key, fence, held, remaining, wants = [part.decode() for part in row]
-    return LeaseView(owner, agent, thread, tool, key, _wants(wants), int(fence), float(held), float(remaining))
+    owner, agent, thread, tool, key, fence, held, remaining, wants, ancestors = [part.decode() for part in row]
+    times = float(held), float(remaining)
+    return LeaseView(owner, agent, thread, tool, key, _wants(wants), int(fence), *times, tuple(ancestors.split()))
 
 
 def _waiter(row: Sequence[bytes]) -> WaiterView:
-    owner, agent, thread, tool, place, waited, wants = [part.decode() for part in row]
+    owner, agent, thread, tool, place, waited, wants, key, ancestors = [part.decode() for part in row]
     ticket = int(place[1:]) - (LAST_PLACE if place[0] == "0" else 0)
-    return WaiterView(owner, agent, thread, tool, _wants(wants), ticket, float(waited))
+    chain = tuple(ancestors.split())
+    return WaiterView(owner, agent, thread, tool, _wants(wants), ticket, float(waited), key, chain)
 
 
 def _doubt(row: Sequence[Any]) -> InDoubt:
