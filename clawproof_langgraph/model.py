@@ -44,6 +44,23 @@ class State(StrEnum):
 # --- commands ---------------------------------------------------------------------------------------------------
 
 
+class Look(NamedTuple):
+    """Asks, after a call, whether somebody had a resource alone while the call went on without a lock on it.
+
+    Args:
+        resources: which.
+        elapsed: seconds since the call began, counted by whoever asks until the request was sent.
+        state: how the call came out, where nothing else will tell; None where it settles.
+        attempt, error: as in `Settle`.
+    """
+
+    resources: tuple[str, ...]
+    elapsed: float
+    state: State | None = None
+    attempt: int = 1
+    error: str = ""
+
+
 class Begin(NamedTuple):
     """Asks for a turn; asked again by the same owner it is a claim, a poll, or the repair of a lost reply.
 
@@ -69,6 +86,7 @@ class Begin(NamedTuple):
         versions: whether the versions of its resources are to be told with the grant.
         seen: the versions of resources that the caller has read: it gets no grant if one of those that it wants has
             another one by now, or was not read. None: that is not asked.
+        look: asks for no turn, but this.
     """
 
     owner: str
@@ -92,6 +110,7 @@ class Begin(NamedTuple):
     lineage: str = ""
     versions: bool = False
     seen: Versions | None = None
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +404,39 @@ class Stale:
     changes: tuple[Change, ...]
 
 
-BeginReply = Granted | Queued | Replay | Held | Killed | Mismatch | Stale
+class Glance(NamedTuple):
+    """What a look has found of a resource.
+
+    Args:
+        resource: which.
+        in_flight: whether somebody has it alone now.
+        ended: when somebody last gave it back who had it alone and may have changed it, by the store's clock; 0 where
+            that was before the call began.
+        version: its version now.
+    """
+
+    resource: str
+    in_flight: bool
+    ended: float
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look has found.
+
+    Args:
+        now: the store's date, in seconds.
+        told: whether the log tells that something was stale.
+        glances: of each resource.
+    """
+
+    now: float
+    told: bool
+    glances: tuple[Glance, ...]
+
+
+BeginReply = Granted | Queued | Replay | Held | Killed | Mismatch | Stale | Looked
 
 
 class SettleReply(StrEnum):

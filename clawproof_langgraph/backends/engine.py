@@ -28,6 +28,7 @@ from clawproof_langgraph.backends.granting import (
     release,
     show_life,
 )
+from clawproof_langgraph.backends.looking import look
 from clawproof_langgraph.backends.records import (
     Fit,
     deny,
@@ -77,6 +78,8 @@ _OWN_POLL = 0.05
 
 def begin(tx: Transaction, ask: Begin) -> BeginReply:
     """Grant, queue or answer a request."""
+    if ask.look:
+        return look(tx, ask, ask.look)
     tx.foresee(ask)
     lease = tx.lease(ask.owner) if ask.repeated else None
     if lease and lease.claimed:  # the reply to an earlier begin was lost; its TTL counts from this one

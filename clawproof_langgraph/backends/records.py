@@ -20,7 +20,7 @@ from clawproof_langgraph.model import Begin, Held, Killed, Mismatch, Replay, Set
 EXPIRED: Final = "the lease expired"
 """Why a call is in doubt of which nothing more was heard."""
 
-_EVENT_OF: Final = {
+EVENT_OF: Final = {
     State.DONE: events.CALL_DONE,
     State.FAILED: events.CALL_FAILED,
     State.REJECTED: events.CALL_FAILED,
@@ -231,6 +231,6 @@ def _tell_outcome(
         data["touched"] = end.touched
     if end.by:
         data |= {"applied": True, "by": end.by}
-    tx.append(events.CALL_RESOLVED if end.by else _EVENT_OF[state], ask, resources=names, fence=end.fence, data=data)
+    tx.append(events.CALL_RESOLVED if end.by else EVENT_OF[state], ask, resources=names, fence=end.fence, data=data)
     for kind, fields in end.emits:
         tx.append(kind, ask, resources=names, fence=end.fence, data={**fields, "version": end.fence})

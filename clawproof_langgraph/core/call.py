@@ -15,9 +15,23 @@ from typing import Any
 from clawproof_langgraph import events
 from clawproof_langgraph.core.acquire import Verdict, acquire
 from clawproof_langgraph.core.doubt import Questions, look_into
+from clawproof_langgraph.core.looking import look_back
 from clawproof_langgraph.core.outcome import may_have_touched, state_after, stays_open
 from clawproof_langgraph.core.retry import pause_before
-from clawproof_langgraph.core.steps import Afford, Draw, Ending, Now, Program, Raised, Returned, Run, Sleep, Warn
+from clawproof_langgraph.core.steps import (
+    Afford,
+    Draw,
+    Ending,
+    Notice,
+    Now,
+    Program,
+    Raised,
+    Returned,
+    Run,
+    Sleep,
+    Unheld,
+    Warn,
+)
 from clawproof_langgraph.errors import BackendUnavailable, LeaseLost, OutcomeUnrecorded
 from clawproof_langgraph.model import (
     Begin,
@@ -50,6 +64,7 @@ class Terms:
         probes: whether the tool's author can look what became of a call in doubt.
         emits: the type of the domain event of a success; empty for none.
         fields: what that event carries of the arguments.
+        advisory: resources that the call uses without a lock.
     """
 
     effect: Effect
@@ -58,6 +73,7 @@ class Terms:
     probes: bool = False
     emits: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
+    advisory: tuple[str, ...] = ()
 
 
 Ended = Returned | Raised | Replay | Held | Killed | Mismatch | Stale
@@ -71,15 +87,41 @@ def guarded_call(ask: Begin, terms: Terms) -> Program[Ended]:
         WaitTimeout: the turn did not come in time.
         BackendUnavailable: the store could not be used; the tool was not run.
     """
+    if terms.advisory and terms.effect is Effect.READ and not ask.wants:
+        return (yield from _unheld_read(ask, terms))
     questions = Questions()
     verdict = yield from _verdict(ask, terms, questions)
     if not isinstance(verdict, Granted):
         if isinstance(verdict, Replay):
             yield from questions.pass_over(verdict.asked)
         return verdict
+    began = yield Now()
     outcomes = yield from _run_with_retries(ask, verdict, terms, questions)
     yield from _settle(ask, verdict, terms, outcomes)
+    if terms.advisory:
+        try:
+            yield from look_back(ask, terms.advisory, began)
+        except BackendUnavailable as exc:  # the call is over, and what it came to is known
+            yield Warn(exc)
+            yield Notice(terms.advisory, ())
     return outcomes[-1]
+
+
+def _unheld_read(ask: Begin, terms: Terms) -> Program[Ended]:
+    """Run a call that changes nothing and locks nothing, and look back afterwards: the only command that it takes."""
+    lease = yield Unheld(ask)
+    began = yield Now()
+    outcomes: Outcomes = []
+    while True:
+        outcomes.append((yield Run(lease, len(outcomes) + 1)))
+        pause = yield from _pause(ask, terms, outcomes, began)
+        if pause is None:
+            break
+        yield Sleep(pause)
+    last = outcomes[-1]
+    state = state_after(last, terms.effect)
+    killed = yield from look_back(ask, terms.advisory, began, state=state, attempt=len(outcomes), error=_name(last))
+    return killed or last
 
 
 def _verdict(ask: Begin, terms: Terms, questions: Questions) -> Program[Verdict]:

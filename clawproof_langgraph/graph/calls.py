@@ -79,9 +79,9 @@ class GuardedCalls:
     ) -> None:
         self._coordinator, self._tool, self._policy, self._agent = coordinator, tool, policy, agent
         self._traits, self._notices, self.lookout, self._resources = traits, notices, lookout, resources
-        self._locks: tuple[tuple[Template, Mode], ...] = tuple(
-            (parse(lock.resource), lock.mode) for lock in policy.lock_list()
-        )
+        locks = [(parse(lock.resource), lock.mode) for lock in policy.lock_list()]
+        self._locks = tuple([(template, mode) for template, mode in locks if mode is not Mode.ADVISORY])
+        self._advisory = tuple([template for template, mode in locks if mode is Mode.ADVISORY])
         self._key = parse(policy.key) if isinstance(policy.key, str) else policy.key
         self._retry: Retry | None = policy.retry or None
         self._budget = coordinator.retry_budget(tool)
@@ -105,7 +105,7 @@ class GuardedCalls:
         driver = self._coordinator.driver(self._body(code, None, values, site), site.pulse)
         try:
             ask = self._ask(values, site, driver.take_bell)
-            ended = driver.drive(guarded_call(ask, self._terms_of(ask)))
+            ended = driver.drive(guarded_call(ask, self._terms_of(ask, values)))
         except LockOrderError as exc:
             self._coordinator.tell(self._prevented(exc, site))
             raise
@@ -127,7 +127,7 @@ class GuardedCalls:
         driver = self._coordinator.driver(self._body(code, acode, values, site), site.pulse)
         try:
             ask = self._ask(values, site, driver.use_loop_bell)
-            ended = await driver.adrive(guarded_call(ask, self._terms_of(ask)))
+            ended = await driver.adrive(guarded_call(ask, self._terms_of(ask, values)))
         except LockOrderError as exc:
             await self._coordinator.atell(self._prevented(exc, site))
             raise
@@ -238,8 +238,14 @@ class GuardedCalls:
     def _logged(self, values: Values) -> dict[str, Any]:
         return {name: shown(values[name]) for name in self._policy.log_fields if name in values}
 
-    def _terms_of(self, ask: Begin) -> Terms:
-        return replace(self._terms, fields=ask.data) if ask.data else self._terms
+    def _terms_of(self, ask: Begin, values: Values) -> Terms:
+        if not (ask.data or self._advisory):
+            return self._terms
+        return replace(self._terms, fields=ask.data, advisory=self._used_without_a_lock(ask, values))
+
+    def _used_without_a_lock(self, ask: Begin, values: Values) -> tuple[str, ...]:
+        names = {name for template in self._advisory for name in self._rendered(template, values)}
+        return tuple(sorted(names.difference([want.resource for want in ask.wants])))
 
     def _prevented(self, error: LockOrderError, site: CallSite) -> Note:
         data = {"wanted": error.wanted, "held": error.held, "tool": self._tool}

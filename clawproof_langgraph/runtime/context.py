@@ -26,6 +26,7 @@ class CallContext:
         agent: who calls.
         thread: the LangGraph thread that it is called in; empty outside of one.
         resources: what the call holds.
+        stale: the resources of its advisory locks that somebody had alone meanwhile; known once the call is over.
         deadline: when its lease ends unless renewed, in seconds of `time.monotonic()`.
         tool: the tool that is called.
         arguments: what the model gave, validated.
@@ -59,6 +60,10 @@ class CallContext:
     @property
     def agent(self) -> str:
         return self._lease.agent
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        return self._lease.stale
 
     @property
     def thread(self) -> str:
@@ -182,7 +187,8 @@ Link = tuple[Frame, Token[Frame | None]]
 
 def push(lease: Lease, coordinator: object) -> Link:
     """Add a link to the call chain."""
-    frame = Frame(lease.owner, lease.wants, coordinator, _frame.get(), os.getpid())
+    # Who holds nothing is in nobody's way, and none of those who may go before others.
+    frame = Frame(lease.owner, lease.wants, coordinator, _frame.get(), os.getpid(), ended=not lease.fence)
     return frame, _frame.set(frame)
 
 

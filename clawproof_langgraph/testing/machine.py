@@ -27,6 +27,7 @@ from clawproof_langgraph.model import (
     Kill,
     Killed,
     LeaseView,
+    Looked,
     Mismatch,
     Mode,
     Queued,
@@ -89,6 +90,8 @@ def gist(reply: BeginReply) -> tuple[object, ...]:
             return ("mismatch", key)
         case Stale(changes):
             return ("stale", *[change.resource for change in changes])
+        case Looked():
+            return ("looked",)
 
 
 class GrantingMachine(RuleBasedStateMachine):

@@ -18,12 +18,14 @@ from clawproof_langgraph.model import (
     BeginReply,
     Change,
     Fact,
+    Glance,
     Granted,
     Held,
     InDoubt,
     Kill,
     Killed,
     LeaseView,
+    Looked,
     Mismatch,
     Mode,
     Note,
@@ -68,11 +70,14 @@ def of_begin(ask: Begin) -> list[Argument]:
     rerun_within = min(ask.rerun_within, 1e15)
     data = _fields(ask.data) + b"," if ask.data else b""
     request: list[Argument] = [ask.owner, int(ask.repeated), ask.waited, rerun_within, data, ask.task, to_json(kept)]
+    if ask.look:
+        resources, elapsed, state, attempt, error = ask.look
+        return [*request, "", "look", elapsed, state or "", attempt, error, *resources]
     return [*request, *_of_versions(ask)] if _minds_versions(ask) else request
 
 
 def _minds_versions(ask: Begin) -> bool:
-    return ask.versions or ask.seen is not None
+    return ask.versions or ask.seen is not None or ask.look is not None
 
 
 def _of_versions(ask: Begin) -> list[Argument]:
@@ -181,6 +186,9 @@ def begun(ask: Begin, reply: Sequence[Any]) -> BeginReply:
             return Held(key.decode(), tool.decode(), int(fence), _fences(asked))
         case b"killed":
             return _killed(reply[1:])
+        case b"looked":
+            glances = [_glance(reply[at : at + 4]) for at in range(3, len(reply), 4)]
+            return Looked(float(reply[1]), bool(reply[2]), tuple(glances))
         case b"stale":
             return Stale(tuple([_change(reply[at : at + 7]) for at in range(1, len(reply), 7)]))
         case _:
@@ -196,6 +204,10 @@ def _queued(reply: Sequence[Any]) -> Queued:
 
 def _versions(told: Sequence[bytes]) -> Versions:
     return tuple([(name.decode(), int(version)) for name, version in zip(told[::2], told[1::2], strict=True)])
+
+
+def _glance(row: Sequence[Any]) -> Glance:
+    return Glance(row[0].decode(), bool(row[1]), float(row[2]), int(row[3]))
 
 
 def _change(row: Sequence[bytes]) -> Change:

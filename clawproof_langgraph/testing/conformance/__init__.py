@@ -17,8 +17,8 @@ from __future__ import annotations
 import pytest
 
 _TOPICS = (
-    "admin adoption bells crowds doubts events expiry granting handoff listening nesting queueing records retention "
-    "versions"
+    "admin adoption bells crowds doubts events expiry granting handoff listening looking nesting queueing records "
+    "retention versions"
 )
 # Without this, a failed assertion in an installed package would not show what it compared.
 pytest.register_assert_rewrite("clawproof_langgraph.testing.faces", *(f"{__name__}.{name}" for name in _TOPICS.split()))
@@ -33,6 +33,7 @@ from clawproof_langgraph.testing.conformance.expiry import Expiry, LateSettling,
 from clawproof_langgraph.testing.conformance.granting import Fencing, Granting, Repetition  # noqa: E402
 from clawproof_langgraph.testing.conformance.handoff import Handoff  # noqa: E402
 from clawproof_langgraph.testing.conformance.listening import Listening  # noqa: E402
+from clawproof_langgraph.testing.conformance.looking import Looking  # noqa: E402
 from clawproof_langgraph.testing.conformance.nesting import Nesting  # noqa: E402
 from clawproof_langgraph.testing.conformance.queueing import Liveness, Queueing  # noqa: E402
 from clawproof_langgraph.testing.conformance.records import Records  # noqa: E402
@@ -70,6 +71,7 @@ class BackendConformance(
     VersionsMoved,
     VersionsOfRepetitions,
     VersionsForgotten,
+    Looking,
     Bells,
     Crowds,
 ):

@@ -1,18 +1,19 @@
 -- Grants, queues or answers a request.
 --
--- parts: step begin_fast fields log requests leases queue records versions judging granting
+-- parts: step begin_fast fields log requests leases queue records versions judging granting looking
 -- ARGV   from 4 on: a request (requests.lua); if it wants all its resources alone, then what `begin_fast` needs: agent,
 --        thread, owner, key and resources as JSON, the tool as JSON, ttl, whether it has locks (1 or 0), session, key,
 --        whether it is nested (1 or 0), how many resources it has, and the fields of the state where they would be found,
 --        and where something would be known of its scope, key and agent; or else, if versions matter, an empty text,
 --        whether they are asked for (1 or 0), whether they are to be compared, and each resource that was seen, with its
---        version
+--        version; or else, for a look back, an empty text, `look`, elapsed, state, attempt, error, and the resources
 -- reply  granted, owner, fence, key, attempt, in_doubt, asked, and of each resource its name and version if asked for
 --        queued, resource, agent, owner, tool, look_again, on_key, alive, own
 --        replay, key, result, rejected, asked, fence
 --        held, key, tool, fence, asked
 --        killed, agent, reason, by, at
 --        mismatch, key, tool
+--        looked, now, told, and of each resource its name, in_flight, ended, version
 --        stale, and of each resource its name, the version seen, the current one, agent, tool, thread, date
 
 local POLL = 3        -- seconds after which a waiter behind other waiters asks again, should every bell be lost
@@ -104,7 +105,9 @@ local function take_turn(asked, handed)
 end
 
 local ask = requests.from_arguments(4)
-if ARGV[11] == '' then
+if ARGV[11] == '' and ARGV[12] == 'look' then
+  return granting.finish(looking.look(ask, tonumber(ARGV[13]), ARGV[14], ARGV[15], ARGV[16], {unpack(ARGV, 17)}))
+elseif ARGV[11] == '' then
   ask.versions = ARGV[12] == '1'
   ask.seen = ARGV[13] == '1' and {}
   for i = 14, #ARGV, 2 do ask.seen[ARGV[i]] = ARGV[i + 1] end
