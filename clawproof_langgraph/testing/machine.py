@@ -4,7 +4,8 @@
 
 Each command comes a millisecond after the one before, and each is preceded by a sweep: the reference ends what is due
 at once. What it checks after every command: the reply is the reference's, fences grow, nobody holds what is in conflict
-with another holder that is not of its chain, and the snapshot shows the leases, the queue and the doubts of the model.
+with another holder that is not of its chain, the snapshot shows the leases, the queue and the doubts of the model, and
+a version is another one if and only if the model has seen the resource move.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ class GrantingMachine(RuleBasedStateMachine):
         self.leases: dict[str, Granted] = {}
         """What was granted, by owner, as its holder remembers it."""
         self.last_fence = 0
+        self.seen: list[dict[str, int]] = []
+        """The versions that were told, one reader after the other."""
 
     def teardown(self) -> None:
         """Close the backend."""
@@ -132,6 +135,22 @@ class GrantingMachine(RuleBasedStateMachine):
     def begin_keyed(self, wants: tuple[Want, ...], session: str, key: str, **how: Any) -> None:
         """Ask for a call that may run again."""
         self._ask(self._request(session, wants=wants, key=key, ttl=4.0, **how))
+
+    @rule(names=st.sets(st.sampled_from("abc"), min_size=1), session=sessions, mode=modes)
+    def read(self, names: set[str], session: str, mode: Mode) -> None:
+        """Ask for resources and their versions, and give them back at once if that is granted."""
+        wants = in_order(dict.fromkeys(names, mode))
+        ask = self._request(session, wants=wants, ttl=4.0, versions=True)
+        self._ask(ask)
+        if self.model.leases.get(ask.owner):
+            self._settle(ask, State.DONE, touched=False)
+
+    @precondition(lambda self: self.seen)
+    @rule(index=picks, wants=wants, session=sessions, key=keys, rerun_within=st.sampled_from([0.0, float("inf")]))
+    def write_what_was_read(self, index: int, wants: tuple[Want, ...], session: str, **how: Any) -> None:
+        """Ask for resources as they were read, some of which may not have been."""
+        seen = tuple(pick(index, self.seen).items())
+        self._ask(self._request(session, wants=wants, seen=seen, ttl=4.0, **how))
 
     @precondition(lambda self: self._holders())
     @rule(index=picks, resource=st.sampled_from("abc"), mode=modes, keyed=st.booleans())
@@ -274,6 +293,7 @@ class GrantingMachine(RuleBasedStateMachine):
         assert gist(reply) == gist(expected), f"{ask.owner} got {reply}"
         if isinstance(reply, Granted):
             self._check_lease(ask, reply, repaired=bool(held and held.claimed))
+            self._check_versions(ask, reply)
 
     def _check_lease(self, ask: Begin, lease: Granted, *, repaired: bool) -> None:
         if repaired:
@@ -287,9 +307,20 @@ class GrantingMachine(RuleBasedStateMachine):
         assert 0 < lease.ttl <= ask.ttl
         self.model.leases[ask.owner].until = self.clock.ticks() + lease.ttl
 
-    def _settle(self, ask: Begin, state: State, *, is_open: bool = False) -> None:
+    def _check_versions(self, ask: Begin, lease: Granted) -> None:
+        assert [name for name, _ in lease.versions] == [name for name, _ in ask.wants if ask.versions]
+        for name, version in lease.versions:
+            moves = self.model.told.setdefault((name, version), self.model.moves[name])
+            assert moves == self.model.moves[name], f"{name} has moved, and still is at version {version}"
+            at_this = [at for (other, at), count in self.model.told.items() if (other, count) == (name, moves)]
+            assert at_this == [version], f"{name} has not moved, and was told to be at {at_this}"
+        if lease.versions:
+            self.seen.append(dict(lease.versions))
+
+    def _settle(self, ask: Begin, state: State, *, is_open: bool = False, touched: bool = True) -> None:
         self._tick()
-        end = settled(self.leases[ask.owner], state, result=f"{ask.owner} {state}".encode(), is_open=is_open)
+        result = f"{ask.owner} {state}".encode()
+        end = settled(self.leases[ask.owner], state, result=result, is_open=is_open, touched=touched)
         reply = self.store.settle(end)
         expected = self.model.settle(end, self.clock.ticks())
         event(f"settle: {expected}")

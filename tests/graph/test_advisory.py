@@ -66,7 +66,8 @@ def test_a_read_that_nobody_disturbs_is_not_stale(coordinator: Coordinator, face
 
 
 def test_a_write_in_flight_holds_up_nothing_and_is_told(coordinator: Coordinator, face: str) -> None:
-    glancing, glance = (it := Glancing(coordinator)), it.tool(face)
+    glancing = Glancing(coordinator)
+    glance = glancing.tool(face)
     holder, elsewhere = coordinator.lock("shelf/1", agent="rival"), contextvars.Context()
     elsewhere.run(holder.__enter__)
     try:
@@ -81,7 +82,8 @@ def test_a_write_in_flight_holds_up_nothing_and_is_told(coordinator: Coordinator
 
 
 def test_a_write_that_is_committed_meanwhile_is_told(coordinator: Coordinator, face: str) -> None:
-    glancing, glance = (it := Glancing(coordinator)), it.tool(face)
+    glancing = Glancing(coordinator)
+    glance = glancing.tool(face)
     glancing.meanwhile = lambda: write(coordinator)
 
     assert use(glance, face, sku="1").text == "5"
@@ -115,7 +117,8 @@ def test_a_stopped_agent_does_not_get_what_was_read(coordinator: Coordinator, fa
 
 
 def test_an_error_of_the_tool_stays_its_own(coordinator: Coordinator, face: str) -> None:
-    glancing, glance = (it := Glancing(coordinator)), it.tool(face)
+    glancing = Glancing(coordinator)
+    glance = glancing.tool(face)
 
     def fail() -> None:
         raise KeyError("sku")
@@ -162,7 +165,8 @@ def test_a_write_may_not_rest_on_one_that_was(coordinator: Coordinator, build: B
 
 def test_beside_locks_it_is_one_command_more(coordinator: Coordinator, face: str) -> None:
     policy = ToolPolicy(locks=["order/{sku}", Lock("shelf/{sku}", "advisory")])
-    glancing, glance = (it := Glancing(coordinator, policy)), it.tool(face)
+    glancing = Glancing(coordinator, policy)
+    glance = glancing.tool(face)
 
     use(glance, face, "a", sku="1")
     glancing.meanwhile = lambda: write(coordinator)
@@ -175,7 +179,8 @@ def test_beside_locks_it_is_one_command_more(coordinator: Coordinator, face: str
 
 def test_what_is_locked_too_is_not_advisory(coordinator: Coordinator) -> None:
     policy = ToolPolicy(locks=["shelf/{sku}", Lock("shelf/{sku}", "advisory")])
-    glancing, glance = (it := Glancing(coordinator, policy)), it.tool("sync")
+    glancing = Glancing(coordinator, policy)
+    glance = glancing.tool("sync")
 
     use(glance, sku="1")
 
@@ -183,7 +188,8 @@ def test_what_is_locked_too_is_not_advisory(coordinator: Coordinator) -> None:
 
 
 def test_the_calls_inside_it_are_nobodys_inner_calls(coordinator: Coordinator) -> None:
-    glancing, glance = (it := Glancing(coordinator)), it.tool("sync")
+    glancing = Glancing(coordinator)
+    glance = glancing.tool("sync")
     glancing.meanwhile = lambda: write(coordinator, "0")
 
     use(glance, sku="1")
