@@ -18,6 +18,7 @@ from clawproof_langgraph.core.order import check_order
 from clawproof_langgraph.core.waits import WaitFor, wait_for
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError, LockOrderError
+from clawproof_langgraph.event_log import EventLog
 from clawproof_langgraph.events import Event, EventFilter
 from clawproof_langgraph.held_lock import HeldLock
 from clawproof_langgraph.model import (
@@ -49,7 +50,7 @@ _LAST_CURSOR = 2**63 - 1
 Modes = Literal["exclusive", "shared"]
 
 
-class Coordinator:
+class Coordinator(EventLog):
     """Coordinates all who use the same store and namespace.
 
     One coordinator serves any number of threads and event loops at once. It is a context manager, sync and async.
@@ -85,7 +86,7 @@ class Coordinator:
         if not isinstance(max_events, int) or max_events < 0:
             raise ConfigurationError(f"max_events={max_events!r} is no number of events; write, for example, 100_000.")
         codec.allow(*results)
-        self._backend = backend
+        super().__init__(backend)
         self._terms = Sweep(
             keep_results=seconds(keep_results, "keep_results"),
             keep_events=seconds(keep_events, "keep_events"),
@@ -261,10 +262,10 @@ class Coordinator:
         return wait_for(await self.asnapshot())
 
     def events(self, *, after: int = 0, types: Iterable[str] = (), limit: int = 1000, **about: str) -> list[Event]:
-        """Read the log in order.
+        """Read the log in order; `log.truncated` comes first where what follows `after` was deleted.
 
         Args:
-            after: the cursor of the last event that is known already.
+            after: the cursor of the last event that is known already; 0 for whatever the log still has.
             types: only these.
             limit: the most to give.
             about: only events of this `resource`, `agent`, `thread` or `call`.
@@ -329,6 +330,7 @@ class Coordinator:
         self._closed = True
         # Inside a call, this would wait for the call itself.
         self._threads.close(patience=0.0 if current_frame() else _LAST_CALLS)
+        self.close_subscriptions()
         self._heartbeat.stop()
         self._backend.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -84,3 +84,56 @@ class EventFilter:
             and (not self.thread or self.thread == event.thread)
             and (not self.call or self.call == event.call)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of the log, read in one step.
+
+    Args:
+        events: those that pass the filter, in order.
+        reached: the cursor up to which was looked.
+        trimmed: the newest cursor that retention has deleted; 0 for none.
+        more: whether there may be more to read at once.
+    """
+
+    events: list[Event]
+    reached: int
+    trimmed: int = 0
+    more: bool = False
+
+
+def truncated(since: int, until: int, *subscribers: str) -> Event:
+    """Make the event that tells a reader what it has missed.
+
+    Args:
+        since: the last cursor that it has read.
+        until: the newest one that was deleted.
+        subscribers: whose subscription it is.
+    """
+    lost = {"subscribers": list(subscribers), "from": since, "to": until}
+    return Event(until, until / 1_000_000, LOG_TRUNCATED, data=lost)
+
+
+class Gathering:
+    """Puts pages together until they are enough.
+
+    Attributes:
+        found: the events so far; where a part of the log that follows `after` was deleted, an event tells of it.
+        wanted: what the next page shall have.
+        complete: whether no further page is needed.
+    """
+
+    def __init__(self, wanted: EventFilter) -> None:
+        self.found: list[Event] = []
+        self.wanted, self._limit = wanted, wanted.limit
+        self.complete = wanted.limit == 0
+
+    def add(self, page: Page) -> None:
+        """Add the page that was wanted."""
+        if 0 < self.wanted.after < page.trimmed:  # a reader from 0 asks for what there is
+            self.found.append(truncated(self.wanted.after, page.trimmed))
+        self.found = (self.found + page.events)[: self._limit]
+        left = self._limit - len(self.found)
+        self.wanted = replace(self.wanted, after=max(page.reached, page.trimmed), limit=left)
+        self.complete = not page.more or not left

@@ -62,6 +62,7 @@ class HeldLock:
             self._agent,
             ancestors=ancestors,
             bell=bell(),
+            patience=self._wait,
         )
 
     def _taken(self, ask: Begin, granted: Granted, driver: Driver) -> Lease:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -87,6 +88,7 @@ class Begin(NamedTuple):
         seen: the versions of resources that the caller has read: it gets no grant if one of those that it wants has
             another one by now, or was not read. None: that is not asked.
         look: asks for no turn, but this.
+        patience: seconds that its caller is ready to wait, from the first time on; the store is not tried for longer.
     """
 
     owner: str
@@ -111,6 +113,7 @@ class Begin(NamedTuple):
     versions: bool = False
     seen: Versions | None = None
     look: Look | None = None
+    patience: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ class Settle:
         emits: domain events, as (type, data).
         by: who found out that a call in doubt is done, where the tool was not run; empty where it was.
         facts: what else the log says of the end.
+        patience: seconds for which the store may be tried.
     """
 
     owner: str
@@ -144,6 +148,7 @@ class Settle:
     emits: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     by: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    patience: float = field(default=inf, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +192,15 @@ class Sweep:
         keep_results: seconds that a settled record is kept.
         keep_events: seconds that an event is kept.
         max_events: the most events that are kept, whatever their age.
+        subscriber_life: seconds since its last sign of life in which events that a subscriber has not read are kept,
+            whatever their age.
     """
 
     limit: int = 500
     keep_results: float = 30 * 86400.0
     keep_events: float = 7 * 86400.0
     max_events: int = 100_000
+    subscriber_life: float = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +271,54 @@ class Note:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-Fact = Kill | Revive | Resolve | Asked | Note
-"""One administrative fact, recorded with its event."""
+class Start(StrEnum):
+    """Where a new subscription begins, if not behind a cursor."""
+
+    NOW = "now"
+    EARLIEST = "earliest"  # with what the log still has
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Takes up a subscription where it stands, or makes it.
+
+    Args:
+        name: the subscription.
+        owner: who is going to read.
+        start: where a new one begins, or the cursor behind which it does.
+    """
+
+    name: str
+    owner: str
+    start: Start | int = Start.NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Says how far a subscription was read, and shows that its reader lives.
+
+    Args:
+        name: the subscription.
+        owner: who reads.
+        cursor: all up to here was read.
+        over: whether the reader leaves, so that another can take the subscription up at once.
+    """
+
+    name: str
+    owner: str
+    cursor: int
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Forgets a subscription."""
+
+    name: str
+
+
+Fact = Kill | Revive | Resolve | Asked | Note | Subscribe | Advance | Unsubscribe
+"""One administrative fact; all but those about subscriptions are recorded with an event."""
 
 
 # --- replies ----------------------------------------------------------------------------------------------------
@@ -455,11 +509,13 @@ class Renewed:
         lost: owners whose lease is gone.
         killed: stopped agents among those asked for.
         turns: owners of this session that were handed a grant and have not claimed it.
+        overdue: whether a lease or a waiter may have ended that nobody has swept; looked at for those who wait.
     """
 
     lost: frozenset[str] = frozenset()
     killed: tuple[Killed, ...] = ()
     turns: tuple[str, ...] = ()
+    overdue: bool = True
 
 
 @dataclass(frozen=True, slots=True)

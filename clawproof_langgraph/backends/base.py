@@ -1,12 +1,12 @@
-"""The contract of a backend: six atomic commands, two reads, and the bells that wake its waiters."""
+"""The contract of a backend: six atomic commands, two reads, and what wakes its waiters and readers."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.events import Event, EventFilter, Gathering, Page
 from clawproof_langgraph.model import (
     Begin,
     BeginReply,
@@ -22,13 +22,31 @@ from clawproof_langgraph.model import (
 )
 
 
+class Answered(NamedTuple):
+    """The reply to a request that a bell has sent ahead.
+
+    Args:
+        reply: the reply.
+        asked_at: when it was asked, or earlier, in seconds of `time.monotonic()`.
+    """
+
+    reply: BeginReply
+    asked_at: float
+
+
 class Bell(Protocol):
     """Where a thread sleeps until its turn may have come."""
 
     address: str
 
-    def wait(self, owner: str, timeout: float) -> bool:
-        """Sleep until the bell rings for `owner`, or `timeout` seconds; tell whether to look now."""
+    def wait(self, owner: str, timeout: float, ask: Begin | None = None) -> bool | Answered:
+        """Sleep until the bell rings for `owner`, or `timeout` seconds; tell whether to look now.
+
+        Args:
+            owner: who sleeps.
+            timeout: seconds.
+            ask: what it will ask then; a bell that can has the answer with it.
+        """
 
 
 class AsyncBell(Protocol):
@@ -36,8 +54,8 @@ class AsyncBell(Protocol):
 
     address: str
 
-    async def wait(self, owner: str, timeout: float) -> bool:
-        """Sleep until the bell rings for `owner`, or `timeout` seconds; tell whether to look now."""
+    async def wait(self, owner: str, timeout: float, ask: Begin | None = None) -> bool | Answered:
+        """Do what a bell of threads does."""
 
 
 Hear = Callable[[str], None]
@@ -97,12 +115,26 @@ class Backend(ABC):
         """Expire and delete a bounded number of rows."""
 
     @abstractmethod
-    def record(self, fact: Fact) -> None:
-        """Record one administrative fact with its event; raises ConfigurationError if it does not fit."""
+    def record(self, fact: Fact) -> int:
+        """Record one administrative fact with its event; raises ConfigurationError if it does not fit.
+
+        Gives the cursor of a note, or where a subscription stands; 0 for other facts.
+        """
 
     @abstractmethod
+    def page(self, wanted: EventFilter) -> Page:
+        """Read a part of the log: at most `limit` events, and only as far as is read quickly."""
+
     def events(self, wanted: EventFilter) -> list[Event]:
-        """Read events in the order of their cursors."""
+        """Read events in the order of their cursors; `log.truncated` comes first where the next ones were deleted."""
+        gathering = Gathering(wanted)
+        while not gathering.complete:
+            gathering.add(self.page(gathering.wanted))
+        return gathering.found
+
+    @abstractmethod
+    def follow(self, after: int, timeout: float) -> bool:
+        """Sleep until the log goes on behind a cursor, or `timeout` seconds or less; tell whether to read now."""
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
@@ -121,12 +153,23 @@ class Backend(ABC):
         """Do what `withdraw` does, from an event loop."""
 
     @abstractmethod
-    async def arecord(self, fact: Fact) -> None:
+    async def arecord(self, fact: Fact) -> int:
         """Do what `record` does, from an event loop."""
 
     @abstractmethod
+    async def apage(self, wanted: EventFilter) -> Page:
+        """Do what `page` does, from an event loop."""
+
     async def aevents(self, wanted: EventFilter) -> list[Event]:
         """Do what `events` does, from an event loop."""
+        gathering = Gathering(wanted)
+        while not gathering.complete:
+            gathering.add(await self.apage(gathering.wanted))
+        return gathering.found
+
+    @abstractmethod
+    async def afollow(self, after: int, timeout: float) -> bool:
+        """Do what `follow` does, from an event loop."""
 
     @abstractmethod
     async def asnapshot(self) -> Snapshot:

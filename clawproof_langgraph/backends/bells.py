@@ -22,6 +22,7 @@ import weakref
 from typing import Final
 
 from clawproof_langgraph.backends.base import AsyncBell, Bell, Deaf, Hear, Listening
+from clawproof_langgraph.model import Begin
 
 _NAP: Final = 0.05
 """Seconds between two looks where no bell can be had."""
@@ -39,7 +40,7 @@ class _Nap:
 
     address = ""
 
-    def wait(self, owner: str, timeout: float) -> bool:
+    def wait(self, owner: str, timeout: float, ask: Begin | None = None) -> bool:
         time.sleep(min(timeout, _NAP))
         return True
 
@@ -47,7 +48,7 @@ class _Nap:
 class _LoopNap:
     address = ""
 
-    async def wait(self, owner: str, timeout: float) -> bool:
+    async def wait(self, owner: str, timeout: float, ask: Begin | None = None) -> bool:
         await asyncio.sleep(min(timeout, _NAP))
         return True
 
@@ -89,7 +90,7 @@ class _SocketBell:
         self._socket = _open_socket()
         self.address = _address_of(self._socket)
 
-    def wait(self, owner: str, timeout: float) -> bool:
+    def wait(self, owner: str, timeout: float, ask: Begin | None = None) -> bool:
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0:
             self._socket.settimeout(left)
@@ -131,7 +132,7 @@ class _LoopBell:
                 if len(self._early) > _MISSED:
                     del self._early[next(iter(self._early))]
 
-    async def wait(self, owner: str, timeout: float) -> bool:
+    async def wait(self, owner: str, timeout: float, ask: Begin | None = None) -> bool:
         if owner in self._early:
             del self._early[owner]
             return True

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
 
 from clawproof_langgraph.backends import engine
 from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
 from clawproof_langgraph.backends.bells import Bells
 from clawproof_langgraph.backends.snapshot import snapshot
 from clawproof_langgraph.backends.store import Transaction
-from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.events import EventFilter, Page
 from clawproof_langgraph.model import (
     Begin,
     BeginReply,
@@ -27,6 +29,10 @@ from clawproof_langgraph.model import (
 )
 
 T = TypeVar("T")
+
+_FIRST_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.03
+"""Seconds between two looks whether the log goes on, each of which reads one number."""
 
 
 class EmbeddedBackend(Backend):
@@ -67,11 +73,19 @@ class EmbeddedBackend(Backend):
     def sweep(self, terms: Sweep) -> Swept:
         return self._step(engine.sweep, terms)
 
-    def record(self, fact: Fact) -> None:
-        self._step(engine.record, fact)
+    def record(self, fact: Fact) -> int:
+        return self._step(engine.record, fact)
 
-    def events(self, wanted: EventFilter) -> list[Event]:
-        return self._read(_events, wanted)
+    def page(self, wanted: EventFilter) -> Page:
+        return self._read(_page, wanted)
+
+    def follow(self, after: int, timeout: float) -> bool:
+        pauses = _pauses(timeout)
+        while self._read(_last_cursor, None) <= after:
+            if (pause := next(pauses)) is None:
+                return False
+            time.sleep(pause)
+        return True
 
     def snapshot(self) -> Snapshot:
         return self._read(_snapshot, None)
@@ -85,11 +99,19 @@ class EmbeddedBackend(Backend):
     async def awithdraw(self, leave: Withdraw) -> None:
         await self._astep(engine.withdraw, leave)
 
-    async def arecord(self, fact: Fact) -> None:
-        await self._astep(engine.record, fact)
+    async def arecord(self, fact: Fact) -> int:
+        return await self._astep(engine.record, fact)
 
-    async def aevents(self, wanted: EventFilter) -> list[Event]:
-        return await self._aread(_events, wanted)
+    async def apage(self, wanted: EventFilter) -> Page:
+        return await self._aread(_page, wanted)
+
+    async def afollow(self, after: int, timeout: float) -> bool:
+        pauses = _pauses(timeout)
+        while await self._aread(_last_cursor, None) <= after:
+            if (pause := next(pauses)) is None:
+                return False
+            await asyncio.sleep(pause)
+        return True
 
     async def asnapshot(self) -> Snapshot:
         return await self._aread(_snapshot, None)
@@ -107,8 +129,24 @@ class EmbeddedBackend(Backend):
         self._bells.ring(address, owner)
 
 
-def _events(tx: Transaction, wanted: EventFilter) -> list[Event]:
-    return tx.events(wanted)
+def _page(tx: Transaction, wanted: EventFilter) -> Page:
+    found = tx.events(wanted)
+    more = bool(found) and len(found) == wanted.limit
+    reached = found[-1].cursor if more else max(wanted.after, tx.last_cursor())
+    return Page(found, reached, tx.trimmed(), more)
+
+
+def _last_cursor(tx: Transaction, _: None) -> int:
+    return tx.last_cursor()
+
+
+def _pauses(timeout: float) -> Iterator[float | None]:
+    """Give the seconds to wait between two looks, and None once the time is over."""
+    end, pause = time.monotonic() + timeout, _FIRST_PAUSE
+    while (left := end - time.monotonic()) > 0:
+        yield min(pause, left)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    yield None
 
 
 def _snapshot(tx: Transaction, _: None) -> Snapshot:

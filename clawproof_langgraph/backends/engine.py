@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from clawproof_langgraph import events
-from clawproof_langgraph.backends import unresolvable
+from clawproof_langgraph.backends import subscribers, unresolvable
 from clawproof_langgraph.backends.granting import (
     Obstacle,
     end_dead_run,
@@ -41,6 +41,7 @@ from clawproof_langgraph.backends.store import LAST_PLACE, LeaseRow, Transaction
 from clawproof_langgraph.backends.versions import move, staleness
 from clawproof_langgraph.backends.wants import names_of, shown
 from clawproof_langgraph.model import (
+    Advance,
     Asked,
     Begin,
     BeginReply,
@@ -59,8 +60,10 @@ from clawproof_langgraph.model import (
     SettleReply,
     Stale,
     State,
+    Subscribe,
     Sweep,
     Swept,
+    Unsubscribe,
     Want,
     Withdraw,
 )
@@ -233,7 +236,7 @@ def sweep(tx: Transaction, terms: Sweep) -> Swept:
     for waiter in dead:
         leave_queue(tx, waiter)
     hand_on(tx)
-    retired = tx.retire(terms)
+    retired = subscribers.retire(tx, terms)
     more = retired.more or terms.limit in (len(expired), len(dead))
     return Swept(len(expired), len(dead), retired.records, retired.events, more)
 
@@ -241,8 +244,8 @@ def sweep(tx: Transaction, terms: Sweep) -> Swept:
 # --- administration ---------------------------------------------------------------------------------------------
 
 
-def record(tx: Transaction, fact: Fact) -> None:
-    """Record one administrative fact with its event."""
+def record(tx: Transaction, fact: Fact) -> int:
+    """Record one administrative fact with its event; give the cursor of a note, or where a subscription stands."""
     match fact:
         case Kill():
             before = tx.killed(fact.agent)  # killed again without a word, what was said before still holds
@@ -260,9 +263,16 @@ def record(tx: Transaction, fact: Fact) -> None:
             _note_question(tx, fact)
         case Note():
             about = Begin(fact.call, "", agent=fact.agent, thread=fact.thread, key=fact.key)
-            tx.append(fact.type, about, resources=fact.resources, fence=fact.fence, data=fact.data)
+            return tx.append(fact.type, about, resources=fact.resources, fence=fact.fence, data=fact.data)
+        case Subscribe():
+            return subscribers.subscribe(tx, fact)
+        case Advance():
+            return subscribers.advance(tx, fact)
+        case Unsubscribe():
+            tx.drop_subscriber(fact.name)
         case _:
             assert_never(fact)
+    return 0
 
 
 def _announce(tx: Transaction, agent: str) -> None:

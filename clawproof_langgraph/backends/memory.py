@@ -22,6 +22,7 @@ from clawproof_langgraph.backends.store import (
     Holding,
     LeaseRow,
     RecordRow,
+    SubscriberRow,
     Transaction,
     VersionRow,
     WaiterRow,
@@ -57,6 +58,8 @@ class _Tables:
     killed: dict[str, Killed] = field(default_factory=dict)
     log: list[Event] = field(default_factory=list)
     last_cursor: int = 0
+    trimmed: int = 0
+    subscribers: dict[str, SubscriberRow] = field(default_factory=dict)
     last_ticket: int = 0
 
 
@@ -254,8 +257,23 @@ class _MemoryTransaction(Transaction):
                     break
         return found
 
-    def retire(self, terms: Sweep) -> Swept:
-        events = self._retire_events(terms)
+    def trimmed(self) -> int:
+        return self._tables.trimmed
+
+    def subscriber(self, name: str) -> SubscriberRow | None:
+        return self._tables.subscribers.get(name)
+
+    def subscribers(self) -> list[SubscriberRow]:
+        return list(self._tables.subscribers.values())
+
+    def put_subscriber(self, row: SubscriberRow) -> None:
+        self._put(self._tables.subscribers, row.name, row)
+
+    def drop_subscriber(self, name: str) -> None:
+        self._drop(self._tables.subscribers, name)
+
+    def retire(self, terms: Sweep, unread: int) -> Swept:
+        events = self._retire_events(terms, unread)
         records = self._retire_records(terms)
         for session, until in list(self._tables.sessions.items()):
             if until <= self.ticks:
@@ -263,10 +281,12 @@ class _MemoryTransaction(Transaction):
         self._retire_versions(terms)
         return Swept(records=records, events=events, more=terms.limit in (records, events))
 
-    def _retire_events(self, terms: Sweep) -> int:
-        log, oldest = self._tables.log, int((self.now - terms.keep_events) * 1_000_000)
+    def _retire_events(self, terms: Sweep, unread: int) -> int:
+        log, oldest = self._tables.log, min(int((self.now - terms.keep_events) * 1_000_000), unread)
         count = max(bisect_right(log, oldest, key=lambda event: event.cursor), len(log) - terms.max_events)
         count = min(count, terms.limit)
+        if count:
+            self._tables.trimmed = log[count - 1].cursor  # before they go, so that no interrupt can hide it
         del log[:count]
         return count
 

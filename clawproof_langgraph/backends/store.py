@@ -17,6 +17,8 @@ CLAIM_WITHIN: Final = 1.0
 """Seconds that a waiter has to take up a grant, before it passes on."""
 WAITER_LIFE: Final = 3.0
 """Seconds that a waiter counts as alive after its session's last sign of life."""
+READER_LIFE: Final = 5.0
+"""Seconds after the last sign of life of its reader in which nobody else may take up a subscription."""
 SLACK: Final = 1.0
 """Seconds by which an end may be further away than it should, for whatever rounding."""
 
@@ -120,6 +122,24 @@ class VersionRow(NamedTuple):
     at: float = 0.0
 
 
+class SubscriberRow(NamedTuple):
+    """How far the log was read under a name.
+
+    Args:
+        name: the subscription.
+        cursor: all up to here was read.
+        owner: who reads; empty for nobody.
+        until: when another may, in ticks.
+        seen: the last sign of life, in seconds since the epoch: what is kept for how long goes by the date.
+    """
+
+    name: str
+    cursor: int
+    owner: str
+    until: float
+    seen: float
+
+
 class Transaction(ABC):
     """One atomic step over a namespace; all of it happens, or nothing.
 
@@ -151,6 +171,10 @@ class Transaction(ABC):
         """Tell whether a session's waiters count as alive."""
         return self.ticks < self.session_until(session) <= self.ticks + WAITER_LIFE + SLACK
 
+    def is_read(self, row: SubscriberRow) -> bool:
+        """Tell whether a subscription has a reader that counts as alive."""
+        return bool(row.owner) and self.ticks < row.until <= self.ticks + READER_LIFE + SLACK
+
     # The log is also the clock of fences: a fence is the cursor of the event that tells of its grant.
 
     def next_cursor(self) -> int:
@@ -168,14 +192,15 @@ class Transaction(ABC):
         resources: tuple[str, ...] = (),
         fence: int = 0,
         data: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Append an event about a request to the log."""
+    ) -> int:
+        """Append an event about a request to the log, and give its cursor."""
         self._cursor = cursor = self.next_cursor()
         self._appended.append(
             Event(
                 cursor, self.now, kind, ask.agent, ask.thread, ask.owner, key or ask.key, resources, fence, data or {}
             )
         )
+        return cursor
 
     def foresee(self, ask: Begin) -> None:  # noqa: B027 - a store without a cheaper way need not do anything
         """Be told that a request is about to be judged, so that what it needs can be read in one go."""
@@ -300,5 +325,28 @@ class Transaction(ABC):
         """Read events in order."""
 
     @abstractmethod
-    def retire(self, terms: Sweep) -> Swept:
-        """Delete records, events, sessions and versions that are older than their retention."""
+    def trimmed(self) -> int:
+        """Read the newest cursor that was deleted from the log, 0 if there is none."""
+
+    @abstractmethod
+    def subscriber(self, name: str) -> SubscriberRow | None:
+        """Read a subscription."""
+
+    @abstractmethod
+    def subscribers(self) -> list[SubscriberRow]:
+        """Read all subscriptions."""
+
+    @abstractmethod
+    def put_subscriber(self, row: SubscriberRow) -> None:
+        """Write a subscription under its name."""
+
+    @abstractmethod
+    def drop_subscriber(self, name: str) -> None:
+        """Delete a subscription."""
+
+    @abstractmethod
+    def retire(self, terms: Sweep, unread: int) -> Swept:
+        """Delete records, events, sessions and versions that are older than their retention.
+
+        Events behind the cursor `unread` are not old, however old they are, but may be too many.
+        """

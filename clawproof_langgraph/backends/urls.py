@@ -120,11 +120,11 @@ def _open_redis(url: str, namespace: str, replicas: int | None) -> Backend:
 
 def _without_own_options(url: str) -> tuple[str, dict[str, str]]:
     """Take our own options out of a URL; what is left is for redis-py."""
-    parts = urlsplit(url)
-    given = parse_qsl(parts.query, keep_blank_values=True)
+    base, _, query = url.partition("?")
+    given = parse_qsl(query, keep_blank_values=True)
     own = {name: value for name, value in given if name in _OWN}
     left = urlencode([(name, value) for name, value in given if name not in _OWN])
-    return urlunsplit(parts._replace(query=left)), own
+    return f"{base}?{left}" if left else base, own
 
 
 def default_file() -> Path:

@@ -95,8 +95,7 @@ def guarded_call(ask: Begin, terms: Terms) -> Program[Ended]:
         if isinstance(verdict, Replay):
             yield from questions.pass_over(verdict.asked)
         return verdict
-    began = yield Now()
-    outcomes = yield from _run_with_retries(ask, verdict, terms, questions)
+    outcomes, began = yield from _run_with_retries(ask, verdict, terms, questions)
     yield from _settle(ask, verdict, terms, outcomes)
     if terms.advisory:
         try:
@@ -139,7 +138,10 @@ Outcomes = list[Returned | Raised]
 """How the attempts of one lease ended, in order; the last one is the call's."""
 
 
-def _run_with_retries(ask: Begin, lease: Granted, terms: Terms, questions: Questions) -> Program[Outcomes]:
+def _run_with_retries(
+    ask: Begin, lease: Granted, terms: Terms, questions: Questions
+) -> Program[tuple[Outcomes, float]]:
+    """Run the tool until there is no reason to run it again; give how its attempts ended, and when the first began."""
     outcomes: Outcomes = []
     run: Run | None = None
     try:
@@ -151,7 +153,7 @@ def _run_with_retries(ask: Begin, lease: Granted, terms: Terms, questions: Quest
             run = None
             pause = yield from _pause(ask, terms, outcomes, started)
             if pause is None:
-                return outcomes
+                return outcomes, started
             yield _note(events.CALL_RETRYING, ask, lease, _retrying(lease, outcomes, pause))
             yield Sleep(pause)
     except BaseException as error:
@@ -207,15 +209,16 @@ def _settle(ask: Begin, lease: Granted, terms: Terms, outcomes: Outcomes) -> Pro
 
 
 def _until_settled(end: Settle, patience: float) -> Program[SettleReply]:
-    started = yield Now()
+    started, left = (yield Now()), patience
     while True:
         try:
-            return (yield end)  # type: ignore[no-any-return]
+            return (yield replace(end, patience=left))  # type: ignore[no-any-return]
         except BackendUnavailable as exc:
             # While an error unwinds, what becomes of the record is second to it. A closed coordinator stays closed.
             if end.state is not State.DONE or exc.closed:
                 raise
-            if (yield Now()) - started + _SETTLE_PAUSE > patience:
+            left = patience - ((yield Now()) - started) - _SETTLE_PAUSE
+            if left < 0:
                 raise
         yield Sleep(_SETTLE_PAUSE)
 

@@ -32,7 +32,7 @@ def leave(ask: Begin) -> Program[None]:
 def give_back(ask: Begin, lease: Granted) -> Program[None]:
     """End the lease of a lock; a failure only warns, since the work under the lock is done."""
     try:
-        reply = yield Settle(ask.owner, lease.fence, None)
+        reply = yield Settle(ask.owner, lease.fence, None, patience=ask.ttl)
     except BackendUnavailable as exc:
         yield Warn(exc)
         return

@@ -163,7 +163,7 @@ class GuardedCalls:
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
             self._rerun_within, outer.chain if outer else (), bell(), expected, data=self._logged(values),
-            task="" if self._why_nobody_is_asked(site) else site.task, lineage=lineage,
+            task="" if self._why_nobody_is_asked(site) else site.task, lineage=lineage, patience=self._terms.wait,
             versions=self._policy.effect is Effect.READ and bool(wants), seen=self._seen(site),
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 
-from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell
+from clawproof_langgraph.backends.base import Answered, AsyncBell, Backend, Bell
 from clawproof_langgraph.core.steps import (
     Afford,
     AskHuman,
@@ -111,7 +111,8 @@ class Driver:
         self.lease: Lease | None = None
         self._bell: Bell | None = None
         self._loop_bell: AsyncBell | None = None
-        self._waiting = ""
+        self._waiting: Begin | None = None
+        self._answered: Answered | None = None
         self._handed_over = False
         self._pid = os.getpid()
 
@@ -196,6 +197,8 @@ class Driver:
                 return None
 
     def _begin(self, ask: Begin) -> BeginReply:
+        if self._answered is not None:
+            return self._take_answer(ask, self._answered)
         asked_at = time.monotonic()
         return self._began(ask, self._backend.begin(ask), asked_at)
 
@@ -211,7 +214,8 @@ class Driver:
         assert self._bell is not None
         end = time.monotonic() + wait.seconds
         while (left := end - time.monotonic()) > 0:
-            if self._bell.wait(wait.owner, min(left, _PULSE) if self._pulse else left):
+            rang = self._bell.wait(wait.owner, min(left, _PULSE) if self._pulse else left, self._waiting)
+            if self._is_over(rang):
                 return
             if self._pulse:
                 self._pulse()
@@ -291,6 +295,8 @@ class Driver:
                 return self._perform(step)
 
     async def _abegin(self, ask: Begin) -> BeginReply:
+        if self._answered is not None:
+            return self._take_answer(ask, self._answered)
         asked_at = time.monotonic()
         return self._began(ask, await self._backend.abegin(ask), asked_at)
 
@@ -306,19 +312,30 @@ class Driver:
         assert self._loop_bell is not None
         end = time.monotonic() + wait.seconds
         while (left := end - time.monotonic()) > 0:
-            if await self._loop_bell.wait(wait.owner, min(left, _PULSE) if self._pulse else left):
+            rang = await self._loop_bell.wait(wait.owner, min(left, _PULSE) if self._pulse else left, self._waiting)
+            if self._is_over(rang):
                 return
             if self._pulse:
                 self._pulse()
 
     # --- both ---------------------------------------------------------------------------------------------------
 
+    def _is_over(self, rang: bool | Answered) -> bool:
+        """Note the answer that a bell has brought; tell whether to look now."""
+        if isinstance(rang, Answered):
+            self._answered = rang
+        return bool(rang)
+
+    def _take_answer(self, ask: Begin, answered: Answered) -> BeginReply:
+        self._answered = None
+        return self._began(ask, answered.reply, answered.asked_at)
+
     def _began(self, ask: Begin, reply: BeginReply, asked_at: float) -> BeginReply:
         if isinstance(reply, Granted):
             self.lease = Lease(ask, reply, asked_at=asked_at, renew=self._heartbeat.renew_now)
             self._heartbeat.add(self.lease)
-        elif isinstance(reply, Queued) and not self._waiting:
-            self._waiting = ask.owner
+        elif isinstance(reply, Queued) and self._waiting is None:
+            self._waiting = ask
             self._heartbeat.add_waiter(ask.owner, ask.bell)
         if isinstance(reply, Queued) and reply.own and not reply.alive:
             self._heartbeat.beat_soon()
@@ -342,9 +359,9 @@ class Driver:
         return self._pid != os.getpid()
 
     def _stop_waiting(self) -> None:
-        if self._waiting:
-            self._heartbeat.remove_waiter(self._waiting)
-            self._waiting = ""
+        if self._waiting is not None:
+            self._heartbeat.remove_waiter(self._waiting.owner)
+            self._waiting = None
 
     def _clean_up(self) -> None:
         self._stop_waiting()

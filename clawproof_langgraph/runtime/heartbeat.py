@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from clawproof_langgraph.backends.base import Backend, Listening
@@ -20,12 +21,27 @@ _log = logging.getLogger("clawproof_langgraph.heartbeat")
 
 _WAITER_BEAT: Final = 0.5
 """Seconds between two beats while somebody waits."""
+_TOGETHER: Final = 0.02
+"""Seconds: what is due within them is done at once."""
 _SWEEP_EVERY: Final = 10.0
 _NEXT_STEP: Final = 0.05
 """Seconds between two steps of a sweep that has more to do."""
 _IDLE: Final = 3600.0
 _SHARE: Final = 3.0
 """A lease is renewed when one third of its TTL has passed."""
+
+
+@dataclass(slots=True)
+class _Waiter:
+    """Somebody in a queue.
+
+    Args:
+        bell: where it sleeps.
+        due: by when, of the monotonic clock, it has to show life.
+    """
+
+    bell: str
+    due: float
 
 
 class Heartbeat:
@@ -40,14 +56,14 @@ class Heartbeat:
     def __init__(self, backend: Backend, session: str, terms: Sweep) -> None:
         self._backend, self._session, self._terms = backend, session, terms
         self._leases: dict[str, Lease] = {}
-        self._bells: dict[str, str] = {}
+        self._waiters: dict[str, _Waiter] = {}
         self._wake = threading.Condition()
         self._next = float("inf")
-        self._swept, self._more = time.monotonic(), False
+        self._swept, self._more, self._overdue = time.monotonic(), False, True
         self._thread: threading.Thread | None = None
         self._listening: Listening | None = None
         self._heard: dict[str, float] = {}
-        self._stopped = False
+        self._asked, self._stopped = False, False
 
     def add(self, lease: Lease) -> None:
         """Renew a lease from now on."""
@@ -65,12 +81,13 @@ class Heartbeat:
 
     def add_waiter(self, owner: str, bell: str) -> None:
         """Show from now on that a waiter is alive; ring its bell should its own ring get lost."""
-        self._bells[owner] = bell
-        self._be_awake_by(time.monotonic() + _WAITER_BEAT)
+        due = time.monotonic() + _WAITER_BEAT
+        self._waiters[owner] = _Waiter(bell, due)
+        self._be_awake_by(due)
 
     def remove_waiter(self, owner: str) -> None:
         """Stop showing that a waiter is alive."""
-        self._bells.pop(owner, None)
+        self._waiters.pop(owner, None)
 
     def hear(self, agent: str) -> None:
         """Look at once whether an agent is stopped, if it holds a lease here: somebody has said that this changed."""
@@ -80,7 +97,12 @@ class Heartbeat:
 
     def beat_soon(self) -> None:
         """Renew all leases at once, on the thread: somebody wants to know which of them still live."""
+        self._asked = True
         self._be_awake_by(time.monotonic())
+
+    def sweep_later(self) -> None:
+        """Sweep when it is due: somebody who holds no lease has written something that is to go some day."""
+        self._be_awake_by(self._swept + _SWEEP_EVERY)
 
     def renew_now(self, lease: Lease) -> None:
         """Renew one lease at once, on the calling thread.
@@ -138,11 +160,11 @@ class Heartbeat:
             self._beat()
 
     def _beat(self) -> None:
-        leases, waiters = list(self._leases.values()), list(self._bells)
+        leases, waiters = self._due()
         try:
             if leases or waiters:
                 self._renew(leases, waiters)
-            self._sweep_if_due()
+            self._sweep_if_due(waited=bool(waiters))
         except ClawproofError as exc:
             _log.warning("could not renew %d leases: %s", len(leases), exc)
         except Exception:  # noqa: BLE001 - a defect of a backend must not end the thread that all leases hang on
@@ -150,16 +172,29 @@ class Heartbeat:
         self._report_losses(leases)
         self._plan()
 
+    def _due(self) -> tuple[list[Lease], list[str]]:
+        """Give the leases and the waiters if it is time for one of them: most end before."""
+        asked, self._asked = self._asked, False
+        leases, waiters = list(self._leases.values()), dict(self._waiters)
+        soon = time.monotonic() + _TOGETHER
+        is_due = asked or any(lease.renewed_at + lease.ttl / _SHARE <= soon for lease in leases)
+        if not is_due and not any(waiter.due <= soon for waiter in waiters.values()):
+            return [], []
+        for waiter in waiters.values():
+            waiter.due = soon + _WAITER_BEAT
+        return leases, list(waiters)
+
     def _renew(self, leases: list[Lease], waiters: list[str]) -> None:
         asked_at = time.monotonic()
         agents = tuple({lease.agent for lease in leases if lease.agent})
         pairs = tuple((lease.owner, lease.ttl) for lease in leases)
         found = self._backend.renew(Renew(self._session, pairs, bool(waiters), agents))
+        self._overdue = found.overdue
         for lease in leases:
             self._apply(lease, found, asked_at)
         for owner in found.turns:
-            if bell := self._bells.get(owner):
-                self._backend.ring(bell, owner)
+            if waiter := self._waiters.get(owner):
+                self._backend.ring(waiter.bell, owner)
 
     def _apply(self, lease: Lease, found: Renewed, asked_at: float) -> None:
         if lease.owner not in found.lost:
@@ -168,9 +203,10 @@ class Heartbeat:
             lease.mark_lost("the store has no such lease any more: it was not renewed in time")
         lease.mark_killed(next((killed for killed in found.killed if killed.agent == lease.agent), None), asked_at)
 
-    def _sweep_if_due(self) -> None:
+    def _sweep_if_due(self, *, waited: bool) -> None:
         now = time.monotonic()
-        every = _WAITER_BEAT if self._bells else _SWEEP_EVERY
+        # Those who wait see to it that what has ended is passed on.
+        every = _WAITER_BEAT if waited and self._overdue else _SWEEP_EVERY
         if now - self._swept < every and not self._more:
             return
         self._swept = now
@@ -188,8 +224,7 @@ class Heartbeat:
         dues = [
             max(lease.renewed_at + lease.ttl / _SHARE, now + lease.ttl / 20) for lease in list(self._leases.values())
         ]
-        if self._bells:
-            dues.append(now + _WAITER_BEAT)
+        dues += [waiter.due for waiter in list(self._waiters.values())]
         if self._more:
             dues.append(now + _NEXT_STEP)
         dues.append(max(self._swept + _SWEEP_EVERY, now + 1.0) if self._leases else now + _IDLE)

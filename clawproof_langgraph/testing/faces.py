@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 
 from clawproof_langgraph.backends.base import Backend
-from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.events import Event, EventFilter, Page
 from clawproof_langgraph.model import (
     Begin,
     BeginReply,
@@ -18,10 +18,13 @@ from clawproof_langgraph.model import (
     Settle,
     SettleReply,
     Snapshot,
+    Start,
+    Subscribe,
     Sweep,
     Swept,
     Withdraw,
 )
+from clawproof_langgraph.subscription import Subscription
 
 
 class Face(ABC):
@@ -43,8 +46,24 @@ class Face(ABC):
         """Send `withdraw`."""
 
     @abstractmethod
-    def record(self, fact: Fact) -> None:
+    def record(self, fact: Fact) -> int:
         """Send `record`."""
+
+    @abstractmethod
+    def page(self, wanted: EventFilter) -> Page:
+        """Read a `page`."""
+
+    @abstractmethod
+    def follow(self, after: int, timeout: float) -> bool:
+        """Send `follow`."""
+
+    @abstractmethod
+    def poll(self, subscription: Subscription) -> Event | None:
+        """Take the next event of a subscription, if there is one."""
+
+    @abstractmethod
+    def leave(self, subscription: Subscription) -> None:
+        """Close a subscription."""
 
     @abstractmethod
     def events(self, wanted: EventFilter) -> list[Event]:
@@ -57,6 +76,18 @@ class Face(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of what the face itself holds; the backend stays open."""
+
+    def subscribe(self, name: str, *types: str, owner: str = "reader", start: Start | int = Start.NOW) -> Subscription:
+        """Take a subscription up, or make it, and read it as `owner`."""
+        cursor = self.record(Subscribe(name, owner, start))
+        return Subscription(self.backend, name, EventFilter(types=types), owner=owner, cursor=cursor, timeout=0)
+
+    def drain(self, subscription: Subscription) -> list[Event]:
+        """Take what a subscription has to give now; all of it is read."""
+        found = []
+        while event := self.poll(subscription):
+            found.append(event)
+        return found
 
     def renew(self, beat: Renew) -> Renewed:
         """Send `renew`."""
@@ -99,8 +130,20 @@ class SyncFace(Face):
     def withdraw(self, leave: Withdraw) -> None:
         self.backend.withdraw(leave)
 
-    def record(self, fact: Fact) -> None:
-        self.backend.record(fact)
+    def record(self, fact: Fact) -> int:
+        return self.backend.record(fact)
+
+    def page(self, wanted: EventFilter) -> Page:
+        return self.backend.page(wanted)
+
+    def follow(self, after: int, timeout: float) -> bool:
+        return self.backend.follow(after, timeout)
+
+    def poll(self, subscription: Subscription) -> Event | None:
+        return subscription.poll()
+
+    def leave(self, subscription: Subscription) -> None:
+        subscription.close()
 
     def events(self, wanted: EventFilter) -> list[Event]:
         return self.backend.events(wanted)
@@ -128,8 +171,20 @@ class AsyncFace(Face):
     def withdraw(self, leave: Withdraw) -> None:
         self._runner.run(self.backend.awithdraw(leave))
 
-    def record(self, fact: Fact) -> None:
-        self._runner.run(self.backend.arecord(fact))
+    def record(self, fact: Fact) -> int:
+        return self._runner.run(self.backend.arecord(fact))
+
+    def page(self, wanted: EventFilter) -> Page:
+        return self._runner.run(self.backend.apage(wanted))
+
+    def follow(self, after: int, timeout: float) -> bool:
+        return self._runner.run(self.backend.afollow(after, timeout))
+
+    def poll(self, subscription: Subscription) -> Event | None:
+        return self._runner.run(subscription.apoll())
+
+    def leave(self, subscription: Subscription) -> None:
+        self._runner.run(subscription.aclose())
 
     def events(self, wanted: EventFilter) -> list[Event]:
         return self._runner.run(self.backend.aevents(wanted))

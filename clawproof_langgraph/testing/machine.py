@@ -164,8 +164,14 @@ class GrantingMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.asked)
     @rule(index=picks)
     def repeat(self, index: int) -> None:
-        """Ask again: a claim, a poll, the repair of a lost reply, or one that comes much too late."""
-        self._ask(again(pick(index, self.asked[-RECENT:])))
+        """Ask again: a claim, a poll, the repair of a lost reply, or one that comes much too late.
+
+        But not a call that has ended while calls inside it wait: nobody begins anew around what is going on.
+        """
+        ask = pick(index, self.asked[-RECENT:])
+        around = {owner for waiter in self.model.waiters.values() for owner in waiter.ancestors}
+        if ask.owner in self.model.leases or ask.owner not in around:
+            self._ask(again(ask))
 
     @precondition(lambda self: self._turns())
     @rule(index=picks)

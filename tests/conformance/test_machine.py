@@ -21,6 +21,7 @@ from clawproof_langgraph.backends.redis import RedisBackend
 from clawproof_langgraph.backends.sqlite import SqliteBackend
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.faces import AsyncFace, Face, SyncFace
+from clawproof_langgraph.testing.log_machine import log_machine
 from clawproof_langgraph.testing.machine import granting_machine
 from clawproof_langgraph.testing.safety import safety_machine
 from tests.servers import Server
@@ -83,3 +84,8 @@ def test_the_backend_does_what_the_reference_does(make_backend: MakeBackend, fac
 @BACKENDS
 def test_holders_can_rely_on_what_they_were_told(make_backend: MakeBackend, face: type[Face], examples: int) -> None:
     run_state_machine_as_test(safety_machine(make_backend, face), settings=settings(PATIENT, max_examples=examples))
+
+
+@BACKENDS
+def test_nobody_misses_an_event_unawares(make_backend: MakeBackend, face: type[Face], examples: int) -> None:
+    run_state_machine_as_test(log_machine(make_backend, face), settings=settings(PATIENT, max_examples=examples))

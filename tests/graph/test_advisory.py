@@ -55,7 +55,6 @@ def write(coordinator: Coordinator, sku: str = "1") -> None:
 
 
 def test_a_read_that_nobody_disturbs_is_not_stale(coordinator: Coordinator, face: str) -> None:
-    write(coordinator)
     glancing = Glancing(coordinator)
     glance = glancing.tool(face)
     for _ in range(2):

@@ -201,4 +201,4 @@ def test_nothing_is_left_behind(scene: Scene) -> None:
 
     assert scene.coordinator.snapshot().leases == ()
     assert scene.store.bells_out == 0
-    assert not scene.coordinator._heartbeat._leases and not scene.coordinator._heartbeat._bells
+    assert not scene.coordinator._heartbeat._leases and not scene.coordinator._heartbeat._waiters

@@ -275,7 +275,7 @@ async def test_cancelled_while_queued_it_leaves_the_queue(
         assert coordinator.snapshot().waiters == ()
 
     assert coordinator.snapshot().leases == ()
-    assert not coordinator._heartbeat._bells
+    assert not coordinator._heartbeat._waiters
 
 
 def test_an_interrupt_while_queued_leaves_the_queue(

@@ -76,6 +76,12 @@ def start_server(*options: str, password: str | None = None, cluster: bool = Fal
     return Server(port, process, folder, bus)
 
 
+def replica_of(primary: Server) -> tuple[str, ...]:
+    """Give the options of a server that follows another one, from the first moment on."""
+    return ("--replicaof", "127.0.0.1", str(primary.port), "--repl-ping-replica-period", "1")
+
+
 def _run(port: int, folder: str, *options: str) -> subprocess.Popen[bytes]:
-    command = [server_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", *options]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    command = [server_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""]
+    in_step_at_once = ["--repl-diskless-sync-delay", "0"]
+    return subprocess.Popen([*command, *in_step_at_once, *options], stdout=subprocess.DEVNULL)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 
@@ -19,10 +20,32 @@ class Cluster:
 
     def __init__(self, servers: list[Server]) -> None:
         self.servers = servers
+        self._homes: dict[int, int] = {}
 
     @property
     def url(self) -> str:
         return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers[:2])
+
+    def move(self, key: str, *, halfway: Callable[[], object] = lambda: None) -> None:
+        """Move the slot of a key to another primary; `halfway` is called when half of its keys are there."""
+        clients = [redis.Redis(port=server.port, decode_responses=True) for server in self.servers[:3]]
+        names = [client.execute_command("CLUSTER", "MYID") for client in clients]
+        slot = int(clients[0].execute_command("CLUSTER", "KEYSLOT", key))
+        source = self._homes.get(slot, bisect(_SLOTS, slot) - 1)
+        target = self._homes[slot] = (source + 1) % 3
+        clients[target].execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
+        clients[source].execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
+        first = True
+        while keys := clients[source].execute_command("CLUSTER", "GETKEYSINSLOT", slot, 3):
+            address = ("127.0.0.1", self.servers[target].port)
+            clients[source].execute_command("MIGRATE", *address, "", 0, 5000, "KEYS", *keys)
+            if first:
+                halfway()
+            first = False
+        for client in (clients[target], clients[source]):
+            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[target])
+        for client in clients:
+            client.close()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import redis
 
-from tests.servers import Server, free_port, server_program, start_server
+from tests.servers import Server, free_port, replica_of, server_program, start_server
 from tests.waiting import wait_until
 
 _SERVICE = "store"
@@ -43,18 +43,19 @@ def service() -> Iterator[Service]:
         servers = [start_server()]
         running.callback(servers[0].stop)
         for _ in range(2):
-            servers.append(start_server("--replicaof", "127.0.0.1", str(servers[0].port)))
+            servers.append(start_server(*replica_of(servers[0])))
             running.callback(servers[-1].stop)
         wait_until(lambda: _replicas(servers[0]) == 2, within=30)
         sentinels = []
         for _ in range(3):
-            sentinels.append(_start_sentinel(servers[0].port))
+            sentinels.append(start_sentinel(servers[0].port))
             running.callback(sentinels[-1].stop)
         wait_until(lambda: all(_is_complete(sentinel) for sentinel in sentinels), within=30)
         yield Service(servers, sentinels)
 
 
-def _start_sentinel(primary: int) -> Server:
+def start_sentinel(primary: int) -> Server:
+    """Start a Sentinel that watches over the server at a port."""
     folder, port = tempfile.TemporaryDirectory(), free_port()
     settings = Path(folder.name) / "sentinel.conf"
     settings.write_text(

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from clawproof_langgraph.backends.base import AsyncBell, Backend, Bell, Hear, Listening
 from clawproof_langgraph.backends.clocks import Clock
 from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.redis import encoding
+from clawproof_langgraph.backends.redis.ahead import Ahead
 from clawproof_langgraph.backends.redis.bells import RedisBells
 from clawproof_langgraph.backends.redis.checks import check
-from clawproof_langgraph.backends.redis.connections import Again, Connections
+from clawproof_langgraph.backends.redis.connections import LONGEST_WAIT, PATIENCE, Again, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.keys import keys_of
 from clawproof_langgraph.backends.redis.listening import StopsListener
 from clawproof_langgraph.backends.redis.scripts import script
 from clawproof_langgraph.backends.redis.servers import Server
 from clawproof_langgraph.errors import ConfigurationError
-from clawproof_langgraph.events import Event, EventFilter
+from clawproof_langgraph.events import EventFilter, Page
 from clawproof_langgraph.model import (
     Begin,
     BeginReply,
@@ -28,7 +31,6 @@ from clawproof_langgraph.model import (
     Granted,
     Renew,
     Renewed,
-    Resolve,
     Settle,
     SettleReply,
     Snapshot,
@@ -37,8 +39,8 @@ from clawproof_langgraph.model import (
     Withdraw,
 )
 
-_PAGE: Final = 500
-"""Entries of the log that are read at a time."""
+_BESIDE: Final = 3.0
+"""Seconds for a sweep, and for showing that waiters are alive: the renewals of leases wait for both."""
 _REMEMBERED: Final = 10_000
 """The most requests that are remembered until they settle, so that their end need not be told what they were."""
 
@@ -70,97 +72,127 @@ class RedisBackend(Backend):
         self._granted: dict[str, Begin] = {}
         self._connections = Connections(Server(url))
         self.name = self._connections.server.name
-        self._bells = RedisBells(self._connections, self._keys.bells)
+        self._ahead = Ahead(self._command_ahead, self._begun)
+        self._bells = RedisBells(self._connections, self._keys.bells, self._ahead)
         self._listeners: list[StopsListener] = []
-        self._connections.once(lambda client: check(client, self.name, eviction=eviction))
-        self._secret = self._connections.made_once(self._keys.secret, secrets.token_bytes(32))
+        self._connections.open(
+            lambda client: check(client, self.name, eviction=eviction), self._keys.secret, secrets.token_bytes(32)
+        )
         start_anew_in_children(self)
 
     def start_anew(self) -> None:
         """Open connections of its own in a forked child."""
         self._connections.start_anew()
-        self._bells = RedisBells(self._connections, self._keys.bells)
+        self._bells = RedisBells(self._connections, self._keys.bells, self._ahead)
         _inherited.append(self._listeners)
         self._listeners = []
 
     @property
     def secret(self) -> bytes:
-        return self._secret
+        return self._connections.kept
 
     # --- commands -----------------------------------------------------------------------------------------------
 
     def begin(self, ask: Begin) -> BeginReply:
-        return self._begun(ask, self._run("begin", asked(ask), lambda: self._again(ask)))
+        began = time.monotonic()
+        reply = self._run("begin", asked(ask), lambda: self._again(ask), within=left(ask))
+        return self._ahead.noted(ask, began, reply, self._begun(ask, reply))
 
     def settle(self, end: Settle) -> SettleReply:
-        return SettleReply(self._run("settle", self._ended(end), lambda: self._ended_again(end)).decode())
+        reply = self._run("settle", self._ended(end), lambda: self._ended_again(end), within=end.patience)
+        return SettleReply(reply.decode())
 
     def renew(self, beat: Renew) -> Renewed:
-        return encoding.renewed(self._run_beside("renew", encoding.of_renew(beat)))
+        shortest = min([ttl for _, ttl in beat.leases], default=_BESIDE)
+        return encoding.renewed(self._run_beside("renew", encoding.of_renew(beat), within=shortest))
 
     def withdraw(self, leave: Withdraw) -> None:
-        self._run("withdraw", encoding.of_withdraw(leave))
+        self._ahead.forget(leave.owner)
+        self._run("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=0.0)
 
     def sweep(self, terms: Sweep) -> Swept:
-        return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms)))
+        return encoding.swept(self._run_beside("sweep", encoding.of_sweep(terms), within=_BESIDE))
 
-    def record(self, fact: Fact) -> None:
+    def record(self, fact: Fact) -> int:
         name, arguments = encoding.of_fact(fact)
-        reply = self._connections.run(script(name), self._keys.facts, [*self._times(), *arguments])
-        if isinstance(fact, Resolve):
-            encoding.check_resolved(reply)
+        reply = self._run(name, arguments, keys=self._keys_of())
+        return encoding.recorded(fact, reply)
 
-    def events(self, wanted: EventFilter) -> list[Event]:
-        found: list[Event] = []
-        after = wanted.after
-        while page := self._connections.command("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE):
-            after = _gather(page, wanted, found)
-            if len(page) < _PAGE or len(found) >= wanted.limit:
-                break
-        return found[: wanted.limit]
+    def page(self, wanted: EventFilter) -> Page:
+        asked = encoding.of_page(wanted)
+        return encoding.page_of(wanted, asked, self._run("page", asked))
+
+    def follow(self, after: int, timeout: float) -> bool:
+        return self._connections.follow(*self._following(after, timeout))
 
     def snapshot(self) -> Snapshot:
         return encoding.snapshot_of(self._run("snapshot", []))
 
     async def abegin(self, ask: Begin) -> BeginReply:
-        return self._begun(ask, await self._arun("begin", asked(ask), lambda: self._again(ask)))
+        began = time.monotonic()
+        reply = await self._arun("begin", asked(ask), lambda: self._again(ask), within=left(ask))
+        return self._ahead.noted(ask, began, reply, self._begun(ask, reply))
 
     async def asettle(self, end: Settle) -> SettleReply:
-        reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end))
+        reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end), within=end.patience)
         return SettleReply(reply.decode())
 
     async def awithdraw(self, leave: Withdraw) -> None:
-        await self._arun("withdraw", encoding.of_withdraw(leave))
+        self._ahead.forget(leave.owner)
+        await self._arun("withdraw", encoding.of_withdraw(leave), lambda: self._left_again(leave), within=0.0)
 
-    async def arecord(self, fact: Fact) -> None:
+    async def arecord(self, fact: Fact) -> int:
         name, arguments = encoding.of_fact(fact)
-        sent = self._connections.arun(script(name), self._keys.facts, [*self._times(), *arguments])
-        reply = await carried_through(sent)
-        if isinstance(fact, Resolve):
-            encoding.check_resolved(reply)
+        reply = await self._arun(name, arguments, keys=self._keys_of())
+        return encoding.recorded(fact, reply)
 
-    async def aevents(self, wanted: EventFilter) -> list[Event]:
-        found: list[Event] = []
-        after = wanted.after
-        while page := await self._connections.acommand("XRANGE", self._keys.log, f"({after}", "+", "COUNT", _PAGE):
-            after = _gather(page, wanted, found)
-            if len(page) < _PAGE or len(found) >= wanted.limit:
-                break
-        return found[: wanted.limit]
+    async def apage(self, wanted: EventFilter) -> Page:
+        asked = encoding.of_page(wanted)
+        return encoding.page_of(wanted, asked, await self._arun("page", asked))
+
+    async def afollow(self, after: int, timeout: float) -> bool:
+        return await self._connections.afollow(*self._following(after, timeout))
 
     async def asnapshot(self) -> Snapshot:
         return encoding.snapshot_of(await self._arun("snapshot", []))
 
-    def _run(self, name: str, arguments: Sequence[Argument], again: Again | None = None) -> Any:
-        return self._connections.run(script(name), self._keys.scripts, [*self._times(), *arguments], again)
+    def _run(
+        self,
+        name: str,
+        arguments: Sequence[Argument],
+        again: Again | None = None,
+        *,
+        within: float = PATIENCE,
+        keys: Sequence[str] = (),
+    ) -> Any:
+        times = self._times()
+        return self._connections.run(
+            script(name), keys or self._keys.scripts, [*times, *arguments], again, within=within
+        )
 
-    def _run_beside(self, name: str, arguments: Sequence[Argument]) -> Any:
+    def _run_beside(self, name: str, arguments: Sequence[Argument], *, within: float) -> Any:
         """Run what the heartbeat asks for, on a connection of its own."""
-        return self._connections.run_beside(script(name), self._keys.scripts, [*self._times(), *arguments])
+        times = self._times()
+        return self._connections.run_beside(script(name), self._keys.scripts, [*times, *arguments], within=within)
 
-    async def _arun(self, name: str, arguments: Sequence[Argument], again: Again | None = None) -> Any:
-        sent = self._connections.arun(script(name), self._keys.scripts, [*self._times(), *arguments], again)
+    async def _arun(
+        self,
+        name: str,
+        arguments: Sequence[Argument],
+        again: Again | None = None,
+        *,
+        within: float = PATIENCE,
+        keys: Sequence[str] = (),
+    ) -> Any:
+        times = self._times()
+        sent = self._connections.arun(
+            script(name), keys or self._keys.scripts, [*times, *arguments], again, within=within
+        )
         return await carried_through(sent)
+
+    def _keys_of(self) -> Sequence[str]:
+        """Name the keys for recording a fact, with one that is its own: whoever repeats it gets the same answer."""
+        return (*self._keys.facts, self._keys.said + secrets.token_hex(12))
 
     def _begun(self, ask: Begin, reply: Any) -> BeginReply:
         answer = encoding.begun(ask, reply)
@@ -170,15 +202,29 @@ class RedisBackend(Backend):
                 del self._granted[next(iter(self._granted))]
         return answer
 
+    def _command_ahead(self, ask: Begin) -> Sequence[Argument]:
+        begin, keys = script("begin"), self._keys.scripts
+        return ["EVALSHA", begin.sha, len(keys), *keys, *self._times(), *encoding.of_fast_begin(ask, ahead=True)]
+
     def _ended(self, end: Settle) -> list[Argument]:
         return encoding.of_settle(end, self._granted.pop(end.owner, None))
 
     def _ended_again(self, end: Settle) -> list[Argument]:
-        return [*self._times(), *encoding.of_settle(end, repeated=True)]
+        """Repeat an outcome of which the reply was lost: it may have been recorded."""
+        return [*self._times(), *encoding.of_settle(end, unheard=True)]
+
+    def _following(self, after: int, timeout: float) -> list[Argument]:
+        """Write a command that waits until the log goes on; a time of zero would be without end."""
+        milliseconds = max(int(min(timeout, LONGEST_WAIT) * 1000), 1)
+        return ["XREAD", "BLOCK", milliseconds, "COUNT", 1, "STREAMS", self._keys.log, after]
 
     def _again(self, ask: Begin) -> list[Argument]:
         """Repeat a request of which the reply was lost: it may have been granted, or be in the queue."""
-        return [*self._times(), *encoding.of_begin(ask._replace(repeated=True))]
+        return [*self._times(), *encoding.of_begin(ask, unheard=True)]
+
+    def _left_again(self, leave: Withdraw) -> list[Argument]:
+        """Repeat a withdrawal of which the reply was lost: without the request, what is gone is not told again."""
+        return [*self._times(), *encoding.of_withdraw(replace(leave, call=None))]
 
     def _times(self) -> tuple[Argument, ...]:
         times = ("", "") if self._clock is None else (self._clock.time(), self._clock.ticks())
@@ -215,11 +261,9 @@ def asked(ask: Begin) -> list[Argument]:
     return encoding.of_fast_begin(ask)
 
 
-def _gather(page: Sequence[Any], wanted: EventFilter, found: list[Event]) -> int:
-    """Read the events of a page that are wanted, and tell how far it reaches."""
-    for entry in page:
-        found += [event for event in encoding.events_of(entry) if event.cursor > wanted.after and wanted.admits(event)]
-    return int(page[-1][0].partition(b"-")[0])
+def left(ask: Begin) -> float:
+    """Tell how many seconds the caller has left."""
+    return ask.patience - ask.waited
 
 
 async def carried_through(sent: Any) -> Any:
@@ -236,4 +280,5 @@ async def carried_through(sent: Any) -> Any:
                 await asyncio.wait([task])
             except asyncio.CancelledError:  # cancelled again: the command still takes but a moment
                 continue
+        task.exception()  # it was cancelled: how it ended is not asked any more
         raise

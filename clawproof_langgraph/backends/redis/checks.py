@@ -10,6 +10,7 @@ from clawproof_langgraph.backends.redis.servers import Client
 from clawproof_langgraph.errors import ConfigurationError
 
 _OLDEST: Final = (6, 2)
+_CLUSTER: Final = "redis+cluster:"
 _KEEPS_ALL: Final = "noeviction"
 
 
@@ -24,7 +25,9 @@ def check(client: Client, store: str, *, eviction: str) -> None:
     Raises:
         ConfigurationError: with what to do.
     """
-    _check_version(_asked(client, "INFO", "server"), store)
+    info = _asked(client, "INFO", "server")
+    _check_version(info, store)
+    _check_kind(str(info.get("redis_mode") or info.get("server_mode")), store)  # Redis's name for it, and Valkey's
     if eviction != "allow":
         _check_eviction(client, store)
 
@@ -37,13 +40,25 @@ def _check_version(info: Any, store: str) -> None:
         raise ConfigurationError(f"The store {store} is Redis {version}; it takes Redis 6.2, or Valkey.")
 
 
+def _check_kind(mode: str, store: str) -> None:
+    if mode == "cluster" and not store.startswith(_CLUSTER):
+        raise ConfigurationError(
+            f"The store {store} is a node of a Cluster; write redis+cluster://host:port, with one of its nodes or more."
+        )
+    if mode == "sentinel":
+        raise ConfigurationError(
+            f"The store {store} is a Sentinel, which keeps nothing; write redis+sentinel://host:26379/service."
+        )
+
+
 def _check_eviction(client: Client, store: str) -> None:
     try:
         found = _asked(client, "CONFIG", "GET", "maxmemory-policy")
     except (NoPermissionError, ResponseError):  # managed servers often forbid CONFIG; INFO tells as well
         policy = str(_asked(client, "INFO", "memory").get("maxmemory_policy", ""))
     else:
-        policy = {str(_text(name)): str(_text(value)) for name, value in found.items()}.get("maxmemory-policy", "")
+        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+        policy = {str(_text(name)): str(_text(value)) for name, value in pairs}.get("maxmemory-policy", "")
     if policy != _KEEPS_ALL:
         raise ConfigurationError(
             f'The store {store} has maxmemory-policy "{policy}": short of memory, it would drop locks and records of '

@@ -10,9 +10,11 @@ from pydantic_core import to_json
 
 from clawproof_langgraph.backends import unresolvable
 from clawproof_langgraph.backends.store import LAST_PLACE
+from clawproof_langgraph.backends.subscribers import forgotten, taken
 from clawproof_langgraph.backends.wants import all_wants
-from clawproof_langgraph.events import Event
+from clawproof_langgraph.events import Event, EventFilter, Page
 from clawproof_langgraph.model import (
+    Advance,
     Asked,
     Begin,
     BeginReply,
@@ -38,8 +40,10 @@ from clawproof_langgraph.model import (
     Settle,
     Snapshot,
     Stale,
+    Subscribe,
     Sweep,
     Swept,
+    Unsubscribe,
     Versions,
     WaiterView,
     Want,
@@ -47,6 +51,8 @@ from clawproof_langgraph.model import (
 )
 
 Argument = str | bytes | int | float
+_PAGE: Final = 500
+"""Entries of the log that are read at a time."""
 _LETTER: Final = {Mode.EXCLUSIVE: "x", Mode.SHARED: "s"}
 _MODE: Final = {letter: mode for mode, letter in _LETTER.items()}
 
@@ -59,8 +65,8 @@ def _fields(data: Mapping[str, Any]) -> bytes:
 # --- commands ---------------------------------------------------------------------------------------------------
 
 
-def of_begin(ask: Begin) -> list[Argument]:
-    """Write a request."""
+def of_begin(ask: Begin, *, unheard: bool = False, ahead: bool = False) -> list[Argument]:
+    """Write a request; `unheard`: it was sent before, and the reply was lost; `ahead`: it is sent before its turn."""
     kept = [
         ask.session, ask.ttl, ask.agent, ask.thread, ask.tool, ask.key, ask.scope, ask.fingerprint,
         " ".join(ask.ancestors), ask.bell, ask.expected, ask.lineage,
@@ -69,7 +75,8 @@ def of_begin(ask: Begin) -> list[Argument]:
     # No call is as old as that, and a script reads no "inf".
     rerun_within = min(ask.rerun_within, 1e15)
     data = _fields(ask.data) + b"," if ask.data else b""
-    request: list[Argument] = [ask.owner, int(ask.repeated), ask.waited, rerun_within, data, ask.task, to_json(kept)]
+    repeated = 3 if ahead else 2 if unheard else int(ask.repeated)
+    request: list[Argument] = [ask.owner, repeated, ask.waited, rerun_within, data, ask.task, to_json(kept)]
     if ask.look:
         resources, elapsed, state, attempt, error = ask.look
         return [*request, "", "look", elapsed, state or "", attempt, error, *resources]
@@ -86,9 +93,9 @@ def _of_versions(ask: Begin) -> list[Argument]:
     return ["", int(ask.versions), int(ask.seen is not None), *seen]
 
 
-def of_fast_begin(ask: Begin) -> list[Argument]:
+def of_fast_begin(ask: Begin, *, ahead: bool = False) -> list[Argument]:
     """Write a request with what lets a script answer it without asking any rule."""
-    arguments = of_begin(ask)
+    arguments = of_begin(ask, ahead=ahead)
     wants = all_wants(ask)
     if _minds_versions(ask) or any(mode is Mode.SHARED for _, mode in ask.wants):
         return arguments
@@ -106,12 +113,18 @@ def _about(ask: Begin) -> bytes:
     return to_json([ask.agent, ask.thread, ask.owner, ask.key, names])[1:-1]
 
 
-def of_settle(end: Settle, ask: Begin | None = None, *, repeated: bool = False) -> list[Argument]:
-    """Write an outcome; `ask` is the request of its lease, where that is known to have been granted as it was sent."""
+def of_settle(end: Settle, ask: Begin | None = None, *, unheard: bool = False) -> list[Argument]:
+    """Write an outcome.
+
+    Args:
+        end: it.
+        ask: the request of its lease, where that is known to have been granted as it was sent.
+        unheard: whether it was sent before, and the reply was lost.
+    """
     arguments: list[Argument] = [
         end.owner, end.fence, end.state or "", end.key, int(end.result is not None), end.result or b"",
         int(end.touched), int(end.is_open), end.attempt, end.error, end.by,
-        b"," + _fields(end.facts) if end.facts else b"", int(repeated),
+        b"," + _fields(end.facts) if end.facts else b"", int(unheard),
     ]  # fmt: skip
     if ask is None:
         arguments += [b"", b"", b"", 0, 0]
@@ -138,7 +151,13 @@ def of_renew(beat: Renew) -> list[Argument]:
 
 def of_sweep(terms: Sweep) -> list[Argument]:
     """Write what is to be swept."""
-    return [terms.limit, terms.keep_results, terms.keep_events, terms.max_events]
+    return [terms.limit, terms.keep_results, terms.keep_events, terms.max_events, terms.subscriber_life]
+
+
+def of_page(wanted: EventFilter) -> list[Argument]:
+    """Write from where the log is read, and how many of its entries."""
+    takes_all = not (wanted.types or wanted.resource or wanted.agent or wanted.thread or wanted.call)
+    return [wanted.after, min(wanted.limit, _PAGE) if takes_all else _PAGE]
 
 
 def of_fact(fact: Fact) -> tuple[str, list[Argument]]:
@@ -155,7 +174,14 @@ def of_fact(fact: Fact) -> tuple[str, list[Argument]]:
             return "ask", [fact.key, fact.task, fact.fence]
         case Note():
             names, data = "\n".join(fact.resources), _fields(fact.data)
-            return "note", [fact.type, fact.agent, fact.thread, fact.call, fact.key, names, fact.fence, data]
+            about: list[Argument] = [fact.agent, fact.thread, fact.call, fact.key, names, fact.fence]
+            return "note", [fact.type, *about, data]
+        case Subscribe():
+            return "subscribe", [fact.name, fact.owner, fact.start]
+        case Advance():
+            return "advance", [fact.name, fact.owner, fact.cursor, int(fact.over)]
+        case Unsubscribe():
+            return "unsubscribe", [fact.name]
         case _:
             assert_never(fact)
 
@@ -171,7 +197,7 @@ def begun(ask: Begin, reply: Sequence[Any]) -> BeginReply:
     """Read the reply to a request."""
     match reply[0]:
         case b"granted":
-            _, owner, fence, key, attempt, doubt, asked, *told = reply
+            _, owner, fence, key, attempt, doubt, asked, *told, _ = reply
             versions = _versions(told) if told else ()
             return Granted(
                 owner.decode(), int(fence), ask.ttl, key.decode(), attempt, int(doubt), _fences(asked), versions
@@ -223,11 +249,12 @@ def _killed(row: Sequence[bytes]) -> Killed:
 
 def renewed(reply: Sequence[Any]) -> Renewed:
     """Read what a renewal found."""
-    lost, killed, turns = reply
+    lost, killed, turns, overdue = reply
     return Renewed(
         frozenset([owner.decode() for owner in lost]),
         tuple([_killed(row) for row in killed]),
         tuple([owner.decode() for owner in turns]),
+        bool(overdue),
     )
 
 
@@ -237,12 +264,33 @@ def swept(reply: Sequence[int]) -> Swept:
     return Swept(expired, waiters, records, events, bool(more))
 
 
-def check_resolved(reply: Sequence[bytes]) -> None:
-    """Read whether a call was resolved.
+def recorded(fact: Fact, reply: Any) -> int:
+    """Read the cursor of a note, or where a subscription stands.
 
     Raises:
-        ConfigurationError: it is not known, or not in doubt.
+        ConfigurationError: the call to resolve is not known, or not in doubt; somebody else reads the subscription.
     """
+    match fact:
+        case Note():
+            return int(reply)
+        case Resolve():
+            _check_resolved(reply)
+        case Subscribe() | Advance():
+            return _stands_at(*[part.decode() for part in reply])
+    return 0
+
+
+def _stands_at(word: str, value: str) -> int:
+    match word:
+        case "taken":
+            raise taken(value)
+        case "forgotten":
+            raise forgotten(value)
+        case _:
+            return int(value)
+
+
+def _check_resolved(reply: Sequence[bytes]) -> None:
     match [part.decode() for part in reply]:
         case ["unknown", key]:
             raise unresolvable.unknown(key)
@@ -254,13 +302,21 @@ def check_resolved(reply: Sequence[bytes]) -> None:
             raise unresolvable.lease_ended(key)
 
 
-def events_of(entry: Sequence[Any]) -> list[Event]:
-    """Read the events of one entry of the log."""
+def page_of(wanted: EventFilter, asked: Sequence[Argument], reply: Sequence[Any]) -> Page:
+    """Read a part of the log; `asked` is what `of_page` wrote."""
+    trimmed, entries = reply
+    found = [event for entry in entries for event in _events_of(entry)]
+    passed = [event for event in found if event.cursor > wanted.after and wanted.admits(event)]
+    if len(passed) > wanted.limit:
+        passed = passed[: wanted.limit]
+        return Page(passed, passed[-1].cursor, int(trimmed), more=True)
+    return Page(passed, found[-1].cursor if found else wanted.after, int(trimmed), more=len(entries) == asked[1])
+
+
+def _events_of(entry: Sequence[Any]) -> list[Event]:
     name, parts = entry
     last, found = int(name.partition(b"-")[0]), []
-    # The client of a Cluster makes a dict of them.
-    pairs = parts.items() if isinstance(parts, dict) else zip(parts[::2], parts[1::2], strict=True)
-    for before, text in pairs:
+    for before, text in zip(parts[::2], parts[1::2], strict=True):
         kind, agent, thread, call, key, names, fence, date, data = json.loads(text)
         resources = tuple(names.split("\n")) if names else ()
         cursor = last - int(before)

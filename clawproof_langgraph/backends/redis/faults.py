@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+import ssl
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 import redis
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
     ClusterDownError,
+    InvalidResponse,
     MasterDownError,
     NoPermissionError,
     OutOfMemoryError,
@@ -45,44 +49,120 @@ _PASSING: Final = (
     ClusterDownError,
     TryAgainError,
     TooFewReplicas,
+    OutOfMemoryError,  # what ends frees some, and a settle that is sent again begins with that
     OSError,
 )
 _LASTING: Final = (AuthenticationError, AuthorizationError)
 """Kinds of ConnectionError that no repetition mends."""
-_BUSY: Final = ("BUSY", "NOREPLICAS", "CLUSTERDOWN", "UNBLOCKED")
-"""How errors begin that have no kind of their own; the last: a server that becomes a replica lets its waiters go."""
+_PASSING_CODES: Final = ("BUSY", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING")
+"""How the server begins an error that passes, where redis-py has no class for it."""
 
 
 def is_passing(error: Exception) -> bool:
     """Tell whether the same command may well succeed in a moment."""
-    busy = isinstance(error, redis.ResponseError) and str(error).startswith(_BUSY)
     if isinstance(error, RedisClusterException):
-        return not _is_no_cluster(error)
-    return busy or (isinstance(error, _PASSING) and not isinstance(error, _LASTING))
+        return not _is_no_cluster(error) and not _tls_failure(error)
+    if isinstance(error, redis.ResponseError) and str(error).startswith(_PASSING_CODES):
+        return True
+    return isinstance(error, _PASSING) and not isinstance(error, _LASTING) and not _tls_failure(error)
 
 
 def _is_no_cluster(error: Exception) -> bool:
     return "not enabled" in str(error)
 
 
-def mapped(error: Exception, store: str) -> ClawproofError:
-    """Say what is wrong in the words of this package."""
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _tls_failure(error: Exception) -> str:
+    """Say why the two sides did not agree on TLS; empty if that is not what went wrong."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return str(cause.verify_message or cause)
+        # A connection that breaks off is an SSLError, too, and passes.
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return str(cause.reason or cause)
+    return ""
+
+
+class _Finding(NamedTuple):
+    """What is wrong, what to do about it, and whether that is to be done to the URL or the server's settings."""
+
+    why: str
+    remedy: str = "repair the store, then try again"
+    is_set_wrong: bool = False
+
+
+def unavailable(error: Exception, store: str) -> ClawproofError:
+    """Say what is wrong with a store that was opened: whatever it is, it cannot be used now."""
+    found = _found(error, store)
+    return BackendUnavailable(store, found.why, remedy=found.remedy)
+
+
+def unusable(error: Exception, store: str) -> ClawproofError:
+    """Say what is wrong with a store that cannot be opened."""
+    found = _found(error, store)
+    if not found.is_set_wrong:
+        return BackendUnavailable(store, found.why, remedy=found.remedy)
+    return ConfigurationError(f"The store {store} cannot be used: {found.why}. Remedy: {found.remedy}.")
+
+
+def _found(error: Exception, store: str) -> _Finding:
+    if why := _tls_failure(error):
+        return _Finding(
+            f"the two sides do not agree on TLS ({why})",
+            "name the certificate of its authority in the URL (?ssl_ca_certs=/path/ca.pem) and the host as its "
+            "certificate does; write redis:// for a server without TLS, rediss:// for one with it",
+            True,
+        )
     match error:
         case AuthenticationError() | AuthorizationError():
-            return ConfigurationError(
-                f"The store {store} refuses to let us in ({error}); check user and password in its URL."
-            )
-        case NoPermissionError():
-            return ConfigurationError(
-                f"The store {store} forbids a command ({error}); let its user run scripts, BLPOP and INFO on the keys "
-                '"clawproof:*".'
+            return _Finding(f"it refuses to let us in ({error})", "check user and password in its URL", True)
+        case redis.ResponseError() if _is_forbidden(error):
+            return _Finding(
+                f"it forbids a command ({error})",
+                'let its user do what docs/redis.md lists, on the keys "clawproof:*"',
+                True,
             )
         case RedisClusterException() if _is_no_cluster(error):
-            return ConfigurationError(f"There is no Cluster at {store}; for one server write redis://host:port.")
+            return _Finding("there is no Cluster", "for one server write redis://host:port", True)
+        case AskError():  # and MovedError
+            return _Finding("it is a node of a Cluster", "write redis+cluster://host:port", True)
+        case InvalidResponse():
+            return _Finding(
+                f"what answers there does not speak the protocol of Redis ({error})",
+                "check host and port in the URL, and write rediss:// for a server with TLS",
+                True,
+            )
+        case UnicodeError():
+            return _Finding(f"it names a host that there cannot be ({error})", "check the URL", True)
+        case redis.ResponseError() if "DB index" in str(error) or "SELECT is not allowed" in str(error):
+            return _Finding(f"it has no such database ({error})", "name another in the URL", True)
         case TooFewReplicas():
-            remedy = "bring its replicas back, or ask for fewer with replicas="
-            return BackendUnavailable(store, str(error), remedy=remedy)
+            return _Finding(str(error), "bring its replicas back, or ask for fewer with replicas=")
         case OutOfMemoryError():
-            return BackendUnavailable(store, f"it is out of memory ({error})", remedy="give it more, then try again")
+            return _Finding(f"it is out of memory ({error})", "give it more, then try again")
+        case ReadOnlyError():
+            return _Finding(
+                f"it is a replica ({error})",
+                "name the primary in the URL, or the Sentinels: redis+sentinel://host:26379/service",
+            )
+        case redis.TimeoutError() if store.startswith("rediss:"):
+            return _Finding(_plain(error), "repair the store, then try again; if it speaks no TLS, write redis://")
+        case redis.ConnectionError() if "closed by server" in str(error) and store.startswith("redis:"):
+            return _Finding(_plain(error), "repair the store, then try again; if it takes TLS, write rediss://")
         case _:
-            return BackendUnavailable(store, str(error) or type(error).__name__)
+            return _Finding(_plain(error))
+
+
+def _plain(error: Exception) -> str:
+    return str(error).rstrip(".") or type(error).__name__
+
+
+def _is_forbidden(error: Exception) -> bool:
+    if isinstance(error, NoPermissionError):
+        return True
+    return "ACL failure in script" in str(error) or "can't run this command" in str(error)

@@ -21,6 +21,7 @@ class Keys:
         secret: what its fingerprints are keyed with.
         mark: what is written so that a connection can wait for replicas.
         bells: what the names of bells begin with.
+        said: what the names of the keys begin with that tell which facts were recorded already.
     """
 
     scripts: tuple[str, ...]
@@ -30,6 +31,7 @@ class Keys:
     secret: str
     mark: str
     bells: str
+    said: str
 
 
 def keys_of(namespace: str) -> Keys:
@@ -45,4 +47,7 @@ def keys_of(namespace: str) -> Keys:
     prefix = f"clawproof:{{{namespace}}}:"
     scripts = tuple([prefix + kind for kind in _KINDS])
     stops = prefix + "stops"
-    return Keys(scripts, (*scripts, stops), prefix + "log", stops, prefix + "secret", prefix + "mark", prefix + "bell:")
+    return Keys(
+        scripts, (*scripts, stops), prefix + "log", stops, prefix + "secret", prefix + "mark", prefix + "bell:",
+        prefix + "said:",
+    )  # fmt: skip

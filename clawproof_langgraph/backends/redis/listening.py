@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from clawproof_langgraph.backends.base import Hear
 from clawproof_langgraph.backends.redis.connections import FAULTS
-from clawproof_langgraph.backends.redis.faults import mapped
+from clawproof_langgraph.backends.redis.faults import unusable
 from clawproof_langgraph.backends.redis.servers import Client, Server
 from clawproof_langgraph.errors import ConfigurationError
 
@@ -26,6 +26,7 @@ _BLOCK: Final = 10.0
 """The most seconds for which the server lets it wait at a time."""
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 5.0
+_CANCEL_AGAIN: Final = 0.05
 _END_WITHIN: Final = 2.0
 """Seconds that closing waits for the thread."""
 
@@ -66,8 +67,10 @@ class StopsListener:
 
     def _give_up(self) -> None:
         self._closed = True
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             self._task.cancel()
+            # redis-py sends with wait_for, which may swallow a cancellation in Python 3.11.
+            self._loop.call_later(_CANCEL_AGAIN, self._give_up)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner, contextlib.suppress(asyncio.CancelledError):
@@ -79,7 +82,7 @@ class StopsListener:
             try:
                 await self._read()
             except FAULTS as exc:
-                error = mapped(exc, self._server.name)
+                error = unusable(exc, self._server.name)
                 if isinstance(error, ConfigurationError):  # it will not be better the next time
                     _log.warning("an agent that is stopped is told at the next heartbeat, not at once: %s", error)
                     return

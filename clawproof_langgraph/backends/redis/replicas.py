@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from redis.exceptions import AskError, NoScriptError, TryAgainError
 
-from clawproof_langgraph.backends.redis.backend import RedisBackend, asked, carried_through
-from clawproof_langgraph.backends.redis.connections import FAULTS, Connections
+from clawproof_langgraph.backends.redis.backend import RedisBackend, asked, carried_through, left
+from clawproof_langgraph.backends.redis.connections import FAULTS, LEAST, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.faults import TooFewReplicas
 from clawproof_langgraph.backends.redis.keys import Keys
@@ -55,7 +55,7 @@ class ReplicatedRedisBackend(RedisBackend):
             lambda arguments: self._waiting.run(script("begin"), arguments, within, _is_granted),
             [*self._times(), *asked(ask)],
             lambda: self._again(ask),
-            ask.ttl / 2,
+            within=min(max(left(ask), LEAST), ask.ttl / 2),
         )
         return self._begun(ask, reply)
 
@@ -65,7 +65,7 @@ class ReplicatedRedisBackend(RedisBackend):
             lambda arguments: self._waiting.arun(script("begin"), arguments, within, _is_granted),
             [*self._times(), *asked(ask)],
             lambda: self._again(ask),
-            ask.ttl / 2,
+            within=min(max(left(ask), LEAST), ask.ttl / 2),
         )
         return self._begun(ask, await carried_through(reply))
 
@@ -76,6 +76,7 @@ class ReplicatedRedisBackend(RedisBackend):
                 lambda arguments: self._waiting.run(script("settle"), arguments, within, _always),
                 self._first_end(end),
                 lambda: self._ended_again(end),
+                within=end.patience,
             )
         except BackendUnavailable:
             self._remember(end)
@@ -88,6 +89,7 @@ class ReplicatedRedisBackend(RedisBackend):
             lambda arguments: self._waiting.arun(script("settle"), arguments, within, _always),
             self._first_end(end),
             lambda: self._ended_again(end),
+            within=end.patience,
         )
         try:
             return SettleReply((await carried_through(reply)).decode())

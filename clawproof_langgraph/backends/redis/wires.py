@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
@@ -21,6 +21,13 @@ with contextlib.suppress(ImportError):  # without it, redis-py packs by itself, 
     from hiredis import pack_command
 
     _pack = pack_command
+
+
+def packed(connection: Any, *commands: Sequence[Any]) -> list[bytes]:
+    """Write commands as they go over a connection of redis-py."""
+    if _pack is not None:
+        return [_pack(tuple(command)) for command in commands]
+    return list(connection.pack_commands(commands))
 
 
 class Wires:
@@ -42,10 +49,7 @@ class Wires:
         except IndexError:
             connection = self._pool.get_connection()
         try:
-            if _pack is None:
-                connection.send_command(*command)
-            else:
-                connection.send_packed_command([_pack(command)])
+            connection.send_packed_command(packed(connection, command))
             reply = connection.read_response()
         except ResponseError as exc:
             if isinstance(exc, ReadOnlyError):  # a master that has become a replica
@@ -103,8 +107,7 @@ class AsyncWire:
         self._due.append(reply)
         try:
             # What it writes before it waits for anything keeps the order of the replies.
-            packed = connection.pack_command(*command) if _pack is None else [_pack(command)]
-            await connection.send_packed_command(packed, check_health=False)
+            await connection.send_packed_command(packed(connection, command), check_health=False)
         except BaseException as exc:
             await self._drop(connection, exc)
             raise

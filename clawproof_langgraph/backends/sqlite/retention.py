@@ -19,7 +19,7 @@ _COUNT_EVERY: Final = 30.0
 """Seconds between two counts of the log, each of which reads as many rows as may be kept."""
 
 
-def retire(run: Run, ns: int, at: Transaction, terms: Sweep, places: dict[str, Any]) -> Swept:
+def retire(run: Run, ns: int, at: Transaction, terms: Sweep, unread: int, places: dict[str, Any]) -> Swept:
     """Delete what is past its retention.
 
     Args:
@@ -27,6 +27,7 @@ def retire(run: Run, ns: int, at: Transaction, terms: Sweep, places: dict[str, A
         ns: the namespace's number.
         at: tells the time.
         terms: what is kept.
+        unread: the cursor behind which no event is old.
         places: how far the steps of this process have come.
     """
     # As long as a dead session has waiters, its row is what a sweep finds them by.
@@ -37,7 +38,8 @@ def retire(run: Run, ns: int, at: Transaction, terms: Sweep, places: dict[str, A
     )
     _retire_versions(run, ns, at.now, terms, places)
     records, more_records = _retire_records(run, ns, at.now, terms, places)
-    events = _retire_events(run, ns, at.now, terms, places)
+    oldest = min(int((at.now - terms.keep_events) * 1_000_000), unread)
+    events = _retire_events(run, ns, at.now, terms, oldest, places)
     return Swept(records=records, events=events, more=more_records or events >= terms.limit)
 
 
@@ -68,16 +70,20 @@ def _retire_versions(run: Run, ns: int, now: float, terms: Sweep, places: dict[s
     places["versions"] = window[-1][0] if len(window) == terms.limit else ""
 
 
-def _retire_events(run: Run, ns: int, now: float, terms: Sweep, places: dict[str, Any]) -> int:
+def _retire_events(run: Run, ns: int, now: float, terms: Sweep, oldest: int, places: dict[str, Any]) -> int:
     if now >= places.get("count at", 0.0):
         newest_too_many = run(
             "SELECT cursor FROM events WHERE ns = ? ORDER BY cursor DESC LIMIT 1 OFFSET ?", (ns, terms.max_events)
         ).fetchone()
         places["too many"] = newest_too_many[0] if newest_too_many else 0
         places["count at"] = now + _COUNT_EVERY
-    before = max(int((now - terms.keep_events) * 1_000_000), places["too many"])
-    return run(
-        "DELETE FROM events WHERE cursor IN (SELECT cursor FROM events WHERE cursor <= ? AND ns = ? "
-        "AND cursor < (SELECT max(cursor) FROM events) ORDER BY cursor LIMIT ?)",
-        (before, ns, terms.limit),
-    ).rowcount
+    doomed = run(
+        "SELECT cursor FROM events WHERE cursor <= ? AND ns = ? AND cursor < (SELECT max(cursor) FROM events) "
+        "ORDER BY cursor LIMIT ?",
+        (max(oldest, places["too many"]), ns, terms.limit),
+    ).fetchall()
+    if doomed:
+        [last] = doomed[-1]
+        run("DELETE FROM events WHERE cursor <= ? AND ns = ?", (last, ns))
+        run("UPDATE namespaces SET trimmed = ? WHERE ns = ?", (last, ns))
+    return len(doomed)

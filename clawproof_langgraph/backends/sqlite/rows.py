@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic_core import to_json
+
 from clawproof_langgraph.backends.store import LeaseRow, RecordRow, WaiterRow
 from clawproof_langgraph.backends.wants import user_wants
+from clawproof_langgraph.events import Event
 from clawproof_langgraph.model import Begin, Mode, State, Want
 
 _MODE = {"x": Mode.EXCLUSIVE, "s": Mode.SHARED}
@@ -90,3 +94,16 @@ def record_of(columns: tuple[Any, ...]) -> RecordRow:
     questions = tuple([(task, int(fence)) for task, fence in zip(words[::2], words[1::2], strict=True)])
     told: list[Any] = [names, reason, bool(doubted_before), bool(touched), questions, lineage]
     return RecordRow(key, State(state), *others, *told)
+
+
+def of_event(event: Event) -> tuple[Any, ...]:
+    """Give an event's columns."""
+    *plain, resources, fence, data = event
+    return (*plain, "\n".join(resources), fence, to_json(data, inf_nan_mode="constants").decode())
+
+
+def event_of(columns: tuple[Any, ...]) -> Event:
+    """Make an event of its columns."""
+    cursor, time, kind, agent, thread, call, key, resources, fence, data = columns
+    names = tuple(resources.split("\n")) if resources else ()
+    return Event(cursor, time, kind, agent, thread, call, key, names, fence, json.loads(data))

@@ -5,7 +5,8 @@
 CREATE TABLE namespaces (
     ns     INTEGER PRIMARY KEY,
     name   TEXT NOT NULL UNIQUE,
-    secret BLOB NOT NULL                -- keys the fingerprints of arguments, so that nobody can guess them from these
+    secret BLOB NOT NULL,               -- keys the fingerprints of arguments, so that nobody can guess them from these
+    trimmed INTEGER NOT NULL DEFAULT 0  -- the newest cursor that was deleted from its log
 );
 
 -- All that is live: each lease (its row has no resource), and each resource that it holds (a row has no more than its
@@ -127,6 +128,17 @@ CREATE TABLE killed (
     by     TEXT NOT NULL,
     at     REAL NOT NULL,
     PRIMARY KEY (ns, agent)
+) WITHOUT ROWID;
+
+-- How far the log was read under a name, and by whom. `seen` is a date: what is kept for how long goes by that.
+CREATE TABLE subscribers (
+    ns     INTEGER NOT NULL,
+    name   TEXT NOT NULL,
+    cursor INTEGER NOT NULL,
+    owner  TEXT NOT NULL,               -- who reads; empty for nobody
+    until  REAL NOT NULL,               -- when another may
+    seen   REAL NOT NULL,
+    PRIMARY KEY (ns, name)
 ) WITHOUT ROWID;
 
 -- The log, of all namespaces in one order. Its newest cursor is the clock of fences: that row is never deleted.

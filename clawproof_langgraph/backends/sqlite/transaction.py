@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
-
-from pydantic_core import to_json
 
 from clawproof_langgraph.backends.clocks import Clock
 from clawproof_langgraph.backends.sqlite import rows
@@ -21,6 +18,7 @@ from clawproof_langgraph.backends.store import (
     Holding,
     LeaseRow,
     RecordRow,
+    SubscriberRow,
     Transaction,
     VersionRow,
     WaiterRow,
@@ -58,6 +56,8 @@ _RENEW_LEASE: Final = (
 )
 _PUT_WAITER: Final = _insert("INSERT", "waiters", _WAITER_COLUMNS)
 _PUT_RECORD: Final = _insert("REPLACE", "records", _RECORD_COLUMNS)
+_PUT_SUBSCRIBER: Final = _insert("REPLACE", "subscribers", "name, cursor, owner, until, seen")
+_GET_SUBSCRIBERS: Final = "SELECT name, cursor, owner, until, seen FROM subscribers WHERE ns = ?"
 _APPEND: Final = _insert("INSERT", "events", _EVENT_COLUMNS)
 _VERSION_COLUMNS: Final = "resource, version, agent, tool, thread, key, at"
 _PUT_VERSION: Final = _insert("REPLACE", "versions", _VERSION_COLUMNS)
@@ -174,7 +174,7 @@ class SqliteTransaction(Transaction):
     def flush(self) -> None:
         """Write what was gathered."""
         ns = self._ns
-        self._run_many(_APPEND, [_event_row(ns, event) for event in self._appended])
+        self._run_many(_APPEND, [(ns, *rows.of_event(event)) for event in self._appended])
 
     def foresee(self, ask: Begin) -> None:
         wanted = (self._ns, ask.agent, ask.key, ask.scope)
@@ -405,18 +405,24 @@ class SqliteTransaction(Transaction):
             where.append("instr(char(10) || resources || char(10), char(10) || ? || char(10))")
             values.append(wanted.resource)
         query = f"SELECT {_EVENT_COLUMNS} FROM events WHERE {' AND '.join(where)} ORDER BY cursor LIMIT ?"
-        return [_event_of(row) for row in self._run(query, (*values, wanted.limit)).fetchall()]
+        return [rows.event_of(row) for row in self._run(query, (*values, wanted.limit)).fetchall()]
 
-    def retire(self, terms: Sweep) -> Swept:
-        return retire(self._run, self._ns, self, terms, self._places)
+    def trimmed(self) -> int:
+        found: int = self._run("SELECT trimmed FROM namespaces WHERE ns = ?", (self._ns,)).fetchone()[0]
+        return found
 
+    def subscriber(self, name: str) -> SubscriberRow | None:
+        row = self._run(f"{_GET_SUBSCRIBERS} AND name = ?", (self._ns, name)).fetchone()
+        return row and SubscriberRow(*row)
 
-def _event_row(ns: int, event: Event) -> tuple[Any, ...]:
-    *plain, resources, fence, data = event
-    return (ns, *plain, "\n".join(resources), fence, to_json(data, inf_nan_mode="constants").decode())
+    def subscribers(self) -> list[SubscriberRow]:
+        return [SubscriberRow(*row) for row in self._run(_GET_SUBSCRIBERS, (self._ns,)).fetchall()]
 
+    def put_subscriber(self, row: SubscriberRow) -> None:
+        self._run(_PUT_SUBSCRIBER, (self._ns, *row))
 
-def _event_of(row: tuple[Any, ...]) -> Event:
-    cursor, time, kind, agent, thread, call, key, resources, fence, data = row
-    names = tuple(resources.split("\n")) if resources else ()
-    return Event(cursor, time, kind, agent, thread, call, key, names, fence, json.loads(data))
+    def drop_subscriber(self, name: str) -> None:
+        self._run("DELETE FROM subscribers WHERE ns = ? AND name = ?", (self._ns, name))
+
+    def retire(self, terms: Sweep, unread: int) -> Swept:
+        return retire(self._run, self._ns, self, terms, unread, self._places)

@@ -18,7 +18,7 @@ import pytest
 
 _TOPICS = (
     "admin adoption bells crowds doubts events expiry granting handoff listening looking nesting queueing records "
-    "retention versions"
+    "retention subscribing versions"
 )
 # Without this, a failed assertion in an installed package would not show what it compared.
 pytest.register_assert_rewrite("clawproof_langgraph.testing.faces", *(f"{__name__}.{name}" for name in _TOPICS.split()))
@@ -38,6 +38,7 @@ from clawproof_langgraph.testing.conformance.nesting import Nesting  # noqa: E40
 from clawproof_langgraph.testing.conformance.queueing import Liveness, Queueing  # noqa: E402
 from clawproof_langgraph.testing.conformance.records import Records  # noqa: E402
 from clawproof_langgraph.testing.conformance.retention import Retention  # noqa: E402
+from clawproof_langgraph.testing.conformance.subscribing import Subscribing, Trimming, Truncation  # noqa: E402
 from clawproof_langgraph.testing.conformance.versions import (  # noqa: E402
     Versions,
     VersionsForgotten,
@@ -72,6 +73,9 @@ class BackendConformance(
     VersionsOfRepetitions,
     VersionsForgotten,
     Looking,
+    Subscribing,
+    Trimming,
+    Truncation,
     Bells,
     Crowds,
 ):

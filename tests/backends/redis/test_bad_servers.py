@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -10,6 +14,9 @@ import pytest
 from clawproof_langgraph import BackendUnavailable, ConfigurationError, Coordinator
 from clawproof_langgraph.backends.redis import RedisBackend, connections
 from tests.servers import Server, free_port, start_server
+from tests.servers.proxy import Proxy
+from tests.servers.sentinel import start_sentinel
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -71,7 +78,7 @@ def test_a_namespace_with_braces_is_refused(redis_server: Server, namespace: str
 
 
 def test_a_cluster_url_to_one_server_is_refused(redis_server: Server) -> None:
-    with pytest.raises(ConfigurationError, match=r"no Cluster.*redis://"):
+    with pytest.raises(ConfigurationError, match=r"no Cluster.*redis://host"):
         RedisBackend(f"redis+cluster://127.0.0.1:{redis_server.port}")
 
 
@@ -80,8 +87,16 @@ def test_a_cluster_url_to_one_server_is_refused(redis_server: Server) -> None:
     [
         ("redis://host:notaport", "cannot be read"),
         ("redis://host/db?socket_timeout=soon", "cannot be read"),
+        ("redis://host/orders", "no number of a database"),
+        ("redis://host?sokcet_timeout=3", "sokcet_timeout"),
+        ("unix:///nowhere.sock?sokcet_timeout=3", "sokcet_timeout"),
         ("redis+sentinel://host:26379", "names no service"),
+        ("redis+sentinel://host:26379/store?sokcet_timeout=3", "sokcet_timeout"),
+        ("redis+sentinel://host:26379/store/orders", "cannot be read"),
         ("redis+cluster://", "names no host"),
+        ("redis+cluster://host?sokcet_timeout=3", "sokcet_timeout"),
+        ("redis+cluster://host?max_connections=many", "max_connections"),
+        ("redis+cluster://host:port", "cannot be read"),
     ],
 )
 def test_a_url_that_cannot_be_read(url: str, told: str) -> None:
@@ -89,6 +104,62 @@ def test_a_url_that_cannot_be_read(url: str, told: str) -> None:
         RedisBackend(url)
 
 
-def test_tls_to_a_server_without_it(redis_server: Server, impatient: None) -> None:
-    with pytest.raises(BackendUnavailable):
-        RedisBackend(f"rediss://127.0.0.1:{redis_server.port}/0")
+@pytest.mark.parametrize("url", ["unix:///nowhere.sock", "redis://no.such.host.invalid", "redis+cluster://127.0.0.1:1"])
+def test_an_address_where_nobody_is(impatient: None, url: str) -> None:
+    with pytest.raises(BackendUnavailable, match="No tool runs without it"):
+        RedisBackend(url)
+
+
+def test_a_host_that_there_cannot_be() -> None:
+    with pytest.raises(ConfigurationError, match="names a host that there cannot be"):
+        RedisBackend("redis://" + "a" * 70 + ".example")
+
+
+def test_a_server_that_is_too_old(proxy: Proxy) -> None:
+    proxy.change = lambda data: re.sub(rb"redis_version:\d\.\d", b"redis_version:6.0", data)
+    with pytest.raises(ConfigurationError, match=r"is Redis 6\.0.*takes Redis 6\.2, or Valkey"):
+        RedisBackend(proxy.url)
+
+
+def test_a_node_of_a_cluster_is_not_taken_for_one_server() -> None:
+    server = start_server(cluster=True)
+    with pytest.raises(ConfigurationError, match=r"is a node of a Cluster; write redis\+cluster://"):
+        RedisBackend(server.url)
+    server.stop()
+
+
+def test_a_sentinel_is_not_taken_for_a_server() -> None:
+    sentinel = start_sentinel(free_port())
+    wait_until(lambda: _listens(sentinel.port))
+    with pytest.raises(ConfigurationError, match=r"is a Sentinel.*redis\+sentinel://"):
+        RedisBackend(sentinel.url)
+    sentinel.stop()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("service", ["store", "other"])
+def test_a_service_that_no_sentinel_knows(redis_server: Server, impatient: None, service: str) -> None:
+    with pytest.raises(BackendUnavailable, match=service):
+        RedisBackend(f"redis+sentinel://127.0.0.1:{redis_server.port}/{service}")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 smtp.example\r\n", b"\x15\x03\x01\x00\x02\x02F"]
+)
+def test_somebody_else_who_answers(answer: bytes) -> None:
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                client.recv(1000)
+                client.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(ConfigurationError, match=r"does not speak the protocol of Redis.*rediss://"):
+            RedisBackend(f"redis://127.0.0.1:{listener.getsockname()[1]}/0")
+        listener.shutdown(socket.SHUT_RDWR)

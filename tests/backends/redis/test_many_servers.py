@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 
 import pytest
+import redis
 
+from clawproof_langgraph import Coordinator, LeaseLost
 from clawproof_langgraph.backends.redis import RedisBackend
+from clawproof_langgraph.errors import ClawproofWarning
 from clawproof_langgraph.events import EventFilter
 from clawproof_langgraph.model import Granted, Replay, SettleReply
 from clawproof_langgraph.testing.builders import again, ask, call, released, settled
@@ -65,6 +73,79 @@ def test_event_loops_reach_a_cluster(three_and_three: Cluster) -> None:
 
     asyncio.run(scenario())
     backend.close()
+
+
+def _has_more(fences: list[int], than: int) -> bool:
+    return len(fences) > than
+
+
+def test_calls_go_on_while_their_namespace_moves_to_another_node(three_and_three: Cluster) -> None:
+    over = threading.Event()
+    failures: list[Exception] = []
+    fences: list[int] = []
+
+    def half_moved() -> None:
+        time.sleep(0.2)  # for as long, whoever asks for several keys is asked to come again
+
+    with Coordinator.from_url(three_and_three.url, namespace="moving") as coordinator:
+
+        def work() -> None:
+            try:
+                while not over.is_set():
+                    with coordinator.lock("inventory/1", wait=20) as lease:
+                        fences.append(lease.fence)
+            except Exception as exc:  # noqa: BLE001 - shown by the test
+                failures.append(exc)
+
+        async def on_a_loop() -> None:
+            try:
+                while not over.is_set():
+                    async with coordinator.lock("inventory/1", wait=20) as lease:
+                        fences.append(lease.fence)
+            except Exception as exc:  # noqa: BLE001 - shown by the test
+                failures.append(exc)
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        threads.append(threading.Thread(target=lambda: asyncio.run(on_a_loop())))
+        for thread in threads:
+            thread.start()
+        for turn in range(4):
+            wait_until(partial(_has_more, fences, len(fences) + 10))
+            if turn < 3:
+                three_and_three.move("clawproof:{moving}:state", halfway=half_moved)
+        over.set()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert fences == sorted(set(fences))
+        assert coordinator.events(types=["lock.expired"]) == []
+
+
+def test_a_lease_that_a_failover_has_lost_is_told_to_be_lost(watched: Service) -> None:
+    primary = watched.primary()
+    replicas = [server for server in watched.servers if server.port != primary]
+    with Coordinator.from_url(watched.url) as coordinator:
+        with coordinator.lock("inventory/1"):
+            pass
+        for replica in replicas:  # what happens from now on does not reach them
+            replica.process.send_signal(signal.SIGSTOP)
+        operator = redis.Redis(port=primary)
+        operator.execute_command("CLIENT", "KILL", "TYPE", "replica")
+        operator.close()
+        with ExitStack() as held:
+            lease = held.enter_context(coordinator.lock("inventory/2", ttl=8))
+            next(server for server in watched.servers if server.port == primary).process.kill()
+            for replica in replicas:
+                replica.process.send_signal(signal.SIGCONT)
+
+            wait_until(lambda: lease.lost)
+            with pytest.raises(LeaseLost, match="no such lease"):
+                lease.check()
+            with pytest.warns(ClawproofWarning, match="was lost"):
+                held.close()
+        with coordinator.lock("inventory/2") as later:
+            assert later.fence > lease.fence
+    wait_until(lambda: watched.primary() != primary)
 
 
 def test_a_failover_is_waited_out_and_fences_grow(watched: Service) -> None:

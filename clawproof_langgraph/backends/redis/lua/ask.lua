@@ -1,6 +1,6 @@
 -- Notes that a human is asked what became of a call in doubt.
 --
--- parts: step fields log requests leases queue records judging
+-- parts: step once fields log requests leases queue records judging
 -- ARGV   4 key, 5 task, 6 fence (0 where an answer to something else was taken in its place)
 
 local key, task, fence = ARGV[4], ARGV[5], tonumber(ARGV[6])
@@ -18,4 +18,4 @@ if record and record.touched then -- else somebody has found out meanwhile
 end
 log.write()
 fields.write_changes()
-return 'asked'
+return once.said('asked')

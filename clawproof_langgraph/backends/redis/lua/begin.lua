@@ -7,14 +7,15 @@
 --        and where something would be known of its scope, key and agent; or else, if versions matter, an empty text,
 --        whether they are asked for (1 or 0), whether they are to be compared, and each resource that was seen, with its
 --        version; or else, for a look back, an empty text, `look`, elapsed, state, attempt, error, and the resources
--- reply  granted, owner, fence, key, attempt, in_doubt, asked, and of each resource its name and version if asked for
---        queued, resource, agent, owner, tool, look_again, on_key, alive, own
+-- reply  granted, owner, fence, key, attempt, in_doubt, asked, of each resource its name and version if asked for, ticks
+--        queued, resource, agent, owner, tool, look_again, on_key, alive, own, ticks
 --        replay, key, result, rejected, asked, fence
 --        held, key, tool, fence, asked
 --        killed, agent, reason, by, at
 --        mismatch, key, tool
 --        looked, now, told, and of each resource its name, in_flight, ended, version
 --        stale, and of each resource its name, the version seen, the current one, agent, tool, thread, date
+--        absent, for a request that was sent ahead of its turn and has left meanwhile
 
 local POLL = 3        -- seconds after which a waiter behind other waiters asks again, should every bell be lost
 local LIFE_POLL = 0.5 -- seconds after which a waiter looks whether a holder that may be dead has shown life
@@ -34,7 +35,7 @@ local function queued(ask, obstacle, arrived)
       look_again = min(look_again, own == 1 and OWN_POLL or LIFE_POLL)
     end
   end
-  return {'queued', shown, other.agent, other.owner, other.tool, precisely(look_again), on_key and 1 or 0, alive, own}
+  return {'queued', shown, other.agent, other.owner, other.tool, precisely(look_again), on_key and 1 or 0, alive, own, precisely(ticks)}
 end
 
 local function leave(handed, waiter)
@@ -72,6 +73,10 @@ end
 
 local function take_turn(asked, handed)
   local waiter = asked.repeated and not handed and queue.of(asked.owner)
+  if asked.ahead then
+    if not handed and not waiter then return {'absent'} end
+    asked.waited = ticks - (handed and handed.since or waiter.arrived)
+  end
   local arrived = waiter and waiter.arrived or ticks
   -- A grant that was claimed too late, or turns out to be for another key, is given up. Its owner may still take what is
   -- free before those who wait, and has to queue up again for what is not.

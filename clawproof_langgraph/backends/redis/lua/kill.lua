@@ -1,6 +1,6 @@
 -- Stops an agent.
 --
--- parts: step fields log stops
+-- parts: step once fields log stops
 -- ARGV   4 agent, 5 reason, 6 by
 
 local agent, reason, by = ARGV[4], ARGV[5], ARGV[6]
@@ -13,4 +13,4 @@ log.tell('agent.killed', {agent = agent}, '', 0, '"reason":' .. text(reason) .. 
 stops.announce(agent)
 log.write()
 fields.write_changes()
-return 'killed'
+return once.said('killed')

@@ -1,6 +1,6 @@
 -- Lets a stopped agent go on.
 --
--- parts: step fields log stops
+-- parts: step once fields log stops
 -- ARGV   4 agent, 5 by
 
 fields.write('k' .. ARGV[4], false)
@@ -9,4 +9,4 @@ log.tell('agent.revived', {agent = ARGV[4]}, '', 0, '"by":' .. text(ARGV[5]))
 stops.announce(ARGV[4])
 log.write()
 fields.write_changes()
-return 'revived'
+return once.said('revived')

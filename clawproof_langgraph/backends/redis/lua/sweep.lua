@@ -1,11 +1,12 @@
 -- Ends a bounded number of expired leases and dead waiters, and deletes what is past its retention.
 --
--- parts: step fields log requests leases queue records versions judging granting
--- ARGV   4 limit, 5 keep_results and 6 keep_events in seconds, 7 max_events
+-- parts: step fields log requests leases queue records versions judging granting subscribers
+-- ARGV   4 limit, 5 keep_results and 6 keep_events in seconds, 7 max_events, 8 subscriber_life in seconds
 -- reply  expired, waiters, records, events, more (1 or 0)
 
+write_though_full()
 local limit, keep_results, keep_events = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local max_events = tonumber(ARGV[7])
+local max_events, subscriber_life = tonumber(ARGV[7]), tonumber(ARGV[8])
 
 -- Of what has ended by its clock, and of what ends later than it can, since the clock was set back.
 local function ended(kind, longest)
@@ -90,11 +91,39 @@ local function sweep_records()
   return count, #old
 end
 
+-- What a subscriber that has shown life has not read is not old, however old it is.
+local function live_subscribers()
+  local found, unread = {}, math.huge
+  for _, each in ipairs(fields.range('p', nil, 1000000)) do
+    local subscriber = subscribers.of(sub(each, 2))
+    if subscriber.seen > now - subscriber_life then
+      found[#found + 1] = subscriber
+      unread = min(unread, subscriber.cursor)
+    end
+  end
+  return found, unread
+end
+
+-- Who has missed something before knows, or will be told when it reads on: to tell of more would fill the log.
+local function tell_truncated(live, before, after)
+  local names, first = {}, after
+  for _, each in ipairs(live) do
+    if before <= each.cursor and each.cursor < after then
+      names[#names + 1] = each.name
+      first = min(first, each.cursor)
+    end
+  end
+  if #names == 0 then return end
+  local data = '"subscribers":' .. text(names) .. ',"from":' .. exactly(first) .. ',"to":' .. exactly(after)
+  log.tell('log.truncated', {}, '', 0, data)
+end
+
 -- Whole entries go, and never the newest: the events of a step are read together.
 local function sweep_events()
   local newest, kept = log.read_clock()
-  local old, count, past = floor((now - keep_events) * 1000000), 0, nil
-  for _, entry in ipairs(call('XRANGE', LOG, '-', '(' .. exactly(newest), 'COUNT', limit)) do
+  local live, unread = live_subscribers()
+  local old, count, past = min(floor((now - keep_events) * 1000000), unread), 0, nil
+  for _, entry in ipairs(call('XRANGE', LOG, '-', exactly(max(newest - 1, 0)), 'COUNT', limit)) do
     local id, events = tonumber(string.match(entry[1], '%d+')), #entry[2] / 2
     if (id > old and kept - count <= max_events) or (count > 0 and count + events > limit) then break end
     count, past = count + events, id
@@ -102,6 +131,9 @@ local function sweep_events()
   if past then
     call('XTRIM', LOG, 'MINID', '=', exactly(past + 1))
     log.forget(count)
+    local before = subscribers.trimmed_to()
+    fields.write('t', exactly(past))
+    tell_truncated(live, before, past)
   end
   return count, count >= limit
 end

@@ -4,7 +4,7 @@
 -- whatever does not fit.
 
 if (ARGV[11] or '') ~= '' and #ARGV < 1000 then
-  local owner, repeated, about, tool, session = ARGV[4], ARGV[5] == '1', ARGV[11], ARGV[12], ARGV[15]
+  local owner, repeated, about, tool, session = ARGV[4], ARGV[5] ~= '0', ARGV[11], ARGV[12], ARGV[15]
   local found = call('HMGET', STATE, 'c', 'l' .. owner, 's' .. session, unpack(ARGV, 19))
   local rows, is_free, is_new = 3 + ARGV[18], true, true -- first its resources are found, then what is known of its call
   for i = 4, #found do
@@ -14,13 +14,13 @@ if (ARGV[11] or '') ~= '' and #ARGV < 1000 then
     end
   end
 
-  local function write_start(more)
+  local function write_start(more, waited)
     local newest, count = string.match(found[1] or '0 0', '(%d+) (%d+)')
     local clock = max(newest + 1, floor(now * 1000000))
     local fence = exactly(clock)
     local told = about .. ',"' .. fence .. '","' .. precisely(now) .. '",{'
-    local locked = '["lock.acquired",' .. told .. '"waited":' .. ARGV[6] .. '}]'
-    local started = '["call.started",' .. told .. ARGV[8] .. '"tool":' .. tool .. ',"attempt":1,"waited":' .. ARGV[6] .. '}]'
+    local locked = '["lock.acquired",' .. told .. '"waited":' .. waited .. '}]'
+    local started = '["call.started",' .. told .. ARGV[8] .. '"tool":' .. tool .. ',"attempt":1,"waited":' .. waited .. '}]'
     if tool == '' then
       call('XADD', LOG, fence .. '-0', '0', locked)
       count = count + 1
@@ -35,7 +35,7 @@ if (ARGV[11] or '') ~= '' and #ARGV < 1000 then
     local lease = fence .. ' ' .. expires .. ' ' .. since .. ' ' .. since .. ' 1 0 0\n' .. ARGV[10]
     call('HSET', STATE, 'c', format('%.0f %d', clock, count), 'l' .. owner, lease, unpack(more))
     call('ZADD', ENDS, expires, 'l' .. owner)
-    return {'granted', owner, fence, ARGV[16], 0, '0', ''}
+    return {'granted', owner, fence, ARGV[16], 0, '0', '', precisely(ticks)}
   end
 
   local function last_ticket()
@@ -68,16 +68,16 @@ if (ARGV[11] or '') ~= '' and #ARGV < 1000 then
     end
     call('HSET', STATE, unpack(set))
     call('ZADD', INDEX, unpack(members))
-    return {'queued', name, other[3], holder, other[5], precisely(expires - ticks), 0, 0, 0}
+    return {'queued', name, other[3], holder, other[5], precisely(expires - ticks), 0, 0, 0, precisely(ticks)}
   end
 
   if repeated and is_new and found[2] then
     -- Its grant waits for it as long as that has not passed on; otherwise the rules know what became of it.
-    local expires, kept = string.match(found[2], '^0 (%S+) %S+ %S+ 0 0 0\n(.*)$')
+    local expires, arrived, kept = string.match(found[2], '^0 (%S+) (%S+) %S+ 0 0 0\n(.*)$')
     expires = tonumber(expires)
     if kept == ARGV[10] and ticks < expires and expires <= ticks + CLAIM_WITHIN + 1 then
       call('ZREM', INDEX, 't' .. session .. '\0' .. owner)
-      return write_start({})
+      return write_start({}, ARGV[5] == '3' and seconds(ticks - arrived) or ARGV[6])
     end
   elseif is_free and not repeated then
     local held = {}
@@ -85,7 +85,7 @@ if (ARGV[11] or '') ~= '' and #ARGV < 1000 then
       held[#held + 1] = ARGV[i]
       held[#held + 1] = '0 0 ' .. owner
     end
-    return write_start(held)
+    return write_start(held, ARGV[6])
   elseif is_new and not repeated and ARGV[17] == '0' then
     local name, holder, kept
     for i = 4, rows do

@@ -21,7 +21,7 @@ function fields.read_ahead(names)
 end
 
 function fields.write(field, value)
-  known[field] = value
+  known[field] = value or false -- nil would be read again, and what is gone be written back
   changed[field] = true
 end
 

@@ -113,6 +113,7 @@ function granting.granted(ask, lease, record)
   end
   local answer = {'granted', ask.owner, exactly(lease.fence), lease.ask.key, lease.attempt, doubt, asked}
   for _, part in ipairs(ask.versions and versions.told(ask, lease.fence) or {}) do answer[#answer + 1] = part end
+  answer[#answer + 1] = precisely(ticks)
   return answer
 end
 
@@ -144,7 +145,7 @@ end
 local function hand_over(waiter)
   queue.drop(waiter)
   leases.take({
-    ask = waiter.ask, wants = waiter.wants, fence = 0, expires = ticks + CLAIM_WITHIN, since = ticks, seen = ticks,
+    ask = waiter.ask, wants = waiter.wants, fence = 0, expires = ticks + CLAIM_WITHIN, since = waiter.arrived, seen = ticks,
     claimed = false, attempt = 0, suspected = false,
   })
   rings[#rings + 1] = waiter.ask
@@ -199,9 +200,10 @@ function granting.finish(reply)
   fields.write_changes()
   for _, ask in ipairs(rings) do
     if ask.bell ~= '' then
+      -- While the slot moves to another node, a bell may be out of reach; the step has been made all the same.
       local bell = ARGV[3] .. ask.bell
-      call('RPUSH', bell, ask.owner)
-      call('EXPIRE', bell, 60)
+      redis.pcall('RPUSH', bell, ask.owner)
+      redis.pcall('EXPIRE', bell, 60)
     end
   end
   return reply

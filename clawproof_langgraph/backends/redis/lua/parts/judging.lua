@@ -14,9 +14,16 @@ judging.EVENT_OF = {
 
 function judging.is_free(state) return state == 'failed' or state == 'suspended' end
 
+-- Tells of an answer that takes the place of a grant. It leaves nothing behind but its event, by which it is known again
+-- if the reply to it was lost.
+local function tell_answer(kind, ask, data)
+  if ask.unheard and log.was_told(kind, ask.owner) then return end
+  log.tell(kind, ask, requests.names_of(ask), 0, data)
+end
+
 function judging.deny(ask, reason)
   local data = '"reason":' .. text(reason) .. ',"tool":' .. text(ask.tool) .. ',"waited":' .. seconds(ask.waited)
-  log.tell('lock.denied', ask, requests.names_of(ask), 0, data)
+  tell_answer('lock.denied', ask, data)
 end
 
 -- Tells whether the call of a key is being run, for the first time or again.
@@ -66,7 +73,7 @@ local function judge_record(ask, record)
   end
   if record.state == 'done' or record.state == 'rejected' then
     local data = '"tool":' .. text(ask.tool) .. ',"waited":' .. seconds(ask.waited)
-    log.tell('call.replayed', ask, requests.names_of(ask), 0, data)
+    tell_answer('call.replayed', ask, data)
     local rejected = record.state == 'rejected' and 1 or 0
     return {'replay', record.key, record.result, rejected, judging.asked_in(ask.task, record), exactly(record.fence)}
   end

@@ -34,12 +34,33 @@ function log.next_cursor()
   return max(cursor + 1, floor(now * 1000000))
 end
 
--- about: agent, thread, owner, key.  data: a JSON object without its braces.
+-- about: agent, thread, owner, key.  data: a JSON object without its braces.  Gives the event as it is written.
 function log.tell(kind, about, names, fence, data)
   cursor = log.next_cursor()
   local first = text({kind, about.agent or '', about.thread or '', about.owner or '', about.key or '', names})
   local entry = sub(first, 1, -2) .. ',"' .. exactly(fence) .. '","' .. precisely(now) .. '",{' .. (data or '') .. '}]'
   appended[#appended + 1] = {cursor, entry}
+  return entry
+end
+
+local SEARCHED = 10000 -- the most entries that are searched for an event
+local UNHEARD = 60 -- seconds for which somebody may still ask again whose reply was lost
+
+-- Tells whether an event was told of a call not long ago.
+function log.was_told(kind, owner)
+  local first, name = '["' .. kind .. '",', ',' .. text(owner) .. ','
+  local from, to, looked_at = exactly(max(floor((now - UNHEARD) * 1000000), 0)), '+', 0
+  repeat
+    local found = call('XREVRANGE', LOG, to, from, 'COUNT', 500)
+    for _, entry in ipairs(found) do
+      for i = 2, #entry[2], 2 do
+        local event = entry[2][i]
+        if sub(event, 1, #first) == first and string.find(event, name, #first, true) then return true end
+      end
+    end
+    looked_at, to = looked_at + #found, #found > 0 and '(' .. found[#found][1]
+  until #found < 500 or looked_at >= SEARCHED
+  return false
 end
 
 function log.write()

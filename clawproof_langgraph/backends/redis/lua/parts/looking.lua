@@ -56,6 +56,7 @@ local function tell_stale(ask, glances, names, elapsed)
     if each.ended > now - elapsed then changed[#changed + 1] = each.name end
   end
   if #in_flight + #changed == 0 then return 0 end
+  if ask.unheard and log.was_told('call.stale', ask.owner) then return 1 end
   local data = '"tool":' .. text(ask.tool) .. ',"in_flight":' .. listed(in_flight) .. ',"changed":' .. listed(changed)
   log.tell('call.stale', ask, names, 0, data)
   return 1
@@ -68,7 +69,7 @@ function looking.look(ask, elapsed, state, attempt, error, names)
   for i, name in ipairs(names) do glances[i] = glance(ask, name, elapsed) end
   local lines = table.concat(names, '\n')
   local answer = {'looked', precisely(now), tell_stale(ask, glances, lines, elapsed)}
-  if state ~= '' then
+  if state ~= '' and not (ask.unheard and log.was_told(judging.EVENT_OF[state], ask.owner)) then
     local data = '"tool":' .. text(ask.tool) .. ',"attempt":' .. attempt
     if error ~= '' then data = data .. ',"error":' .. text(error) end
     log.tell(judging.EVENT_OF[state], ask, lines, 0, data)

@@ -1,7 +1,8 @@
 -- How a call came out, as `settle` carries it, and what becomes of its record.
 
 -- ARGV from `at`: owner, fence, state (empty for a plain lock), key, has_result (1 or 0), result, touched, is_open,
--- attempt, error, by, facts (a JSON object without its braces, after a comma if there are any), repeated (1 or 0), what `settle_fast` needs
+-- attempt, error, by, facts (a JSON object without its braces, after a comma if there are any), unheard (1 where the
+-- reply was lost, else 0), what `settle_fast` needs
 -- (agent, thread, owner, key and resources as JSON, empty if not known; the second line of the record; the tool as JSON;
 -- whether it has locks; how many fields of the state it holds; those), and of each domain event its type and its data
 function outcomes.from_arguments(at)
@@ -9,8 +10,9 @@ function outcomes.from_arguments(at)
     owner = ARGV[at], fence = tonumber(ARGV[at + 1]), state = ARGV[at + 2], key = ARGV[at + 3],
     result = ARGV[at + 4] == '1' and ARGV[at + 5], touched = ARGV[at + 6] == '1', is_open = ARGV[at + 7] == '1',
     attempt = tonumber(ARGV[at + 8]), error = ARGV[at + 9], by = ARGV[at + 10], facts = ARGV[at + 11],
-    repeated = ARGV[at + 12] == '1', emits = {},
+    unheard = ARGV[at + 12] == '1', emits = {},
   }
+  if outcome.unheard then write_though_full() end
   for i = at + 18 + ARGV[at + 17], #ARGV, 2 do outcome.emits[#outcome.emits + 1] = {ARGV[i], ARGV[i + 1]} end
   return outcome
 end
@@ -48,8 +50,11 @@ end
 -- Records the outcome of a call whose lease has ended, unless somebody knows better by now.
 function outcomes.settle_late(outcome)
   local record = outcome.key ~= '' and records.of(outcome.key)
-  -- Nothing is left of a plain lock, or of a call in which nothing happened, whose end was told before.
-  if not record and outcome.repeated then return 'settled' end
+  if not record and outcome.unheard then
+    -- Nothing is left of a plain lock, or of a call in which nothing happened, whose end was told before but its event.
+    local kind = outcome.state == '' and 'lock.released' or judging.EVENT_OF[outcome.state]
+    if log.was_told(kind, outcome.owner) then return 'settled' end
+  end
   if not record or record.owner ~= outcome.owner or outcome.state == '' then return 'gone' end
   local state = judging.is_free(outcome.state) and record.doubted_before and record.state or outcome.state
   local unheard = record.state == 'in_doubt' and record.reason == judging.EXPIRED

@@ -36,11 +36,13 @@ function requests.of(owner, kept)
   }
 end
 
--- ARGV from `at`: owner, repeated (1 or 0), waited, rerun_within, data (a JSON object without its
--- braces, before a comma), task, and what is kept of it
+-- ARGV from `at`: owner, repeated (0: no, 1: yes, 2: yes, since the reply was lost, 3: yes,
+-- sent ahead of its turn), waited, rerun_within, data
+-- (a JSON object without its braces, before a comma), task, and what is kept of it
 function requests.from_arguments(at)
   local ask = requests.of(ARGV[at], ARGV[at + 6])
-  ask.repeated, ask.waited, ask.rerun_within = ARGV[at + 1] == '1', tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  ask.repeated, ask.unheard, ask.ahead = ARGV[at + 1] ~= '0', ARGV[at + 1] == '2', ARGV[at + 1] == '3'
+  ask.waited, ask.rerun_within = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   ask.data, ask.task = ARGV[at + 4], ARGV[at + 5]
   return ask
 end

@@ -27,8 +27,9 @@ if ARGV[17] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' an
       if first_in(lines[i]) ~= first then return nil end
     end
     local heir = first and sub(first, 1, 1) == ORDINARY and sub(first, 19)
-    local kept = heir and string.match(call('HGET', STATE, 'w' .. heir) or '', '^[^\n]*\n(.*)$')
-    if not kept then return nil end
+    local waiter = heir and call('HGET', STATE, 'w' .. heir)
+    if not waiter then return nil end
+    local arrived, kept = string.match(waiter, '^%S+ (%S+)\n(.*)$')
     local ask = cjson.decode(kept)
     local wants = ask[13]
     if ask[7] ~= '' then wants[#wants + 1] = 'x' .. SCOPE .. ask[7] end
@@ -47,7 +48,7 @@ if ARGV[17] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' an
       if not is_ours and (rest ~= ' 0' or (count ~= '1' and first_in(fields[i]) ~= first)) then return nil end
       waiting[#waiting + 1] = {fields[i], count - 1}
     end
-    return {owner = heir, place = sub(first, 1, 17), session = ask[1], bell = ask[10], kept = kept, rows = waiting}
+    return {owner = heir, place = sub(first, 1, 17), session = ask[1], bell = ask[10], arrived = arrived, kept = kept, rows = waiting}
   end
 
   local heir
@@ -67,8 +68,9 @@ if ARGV[17] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' an
     end
     call('ZREM', INDEX, unpack(members))
     call('ZADD', INDEX, 0, 't' .. heir.session .. '\0' .. owner)
-    local expires, since = precisely(ticks + CLAIM_WITHIN), precisely(ticks)
-    set[#set + 1], set[#set + 2] = 'l' .. owner, '0 ' .. expires .. ' ' .. since .. ' ' .. since .. ' 0 0 0\n' .. heir.kept
+    local expires = precisely(ticks + CLAIM_WITHIN)
+    set[#set + 1] = 'l' .. owner
+    set[#set + 1] = '0 ' .. expires .. ' ' .. heir.arrived .. ' ' .. precisely(ticks) .. ' 0 0 0\n' .. heir.kept
     call('ZADD', ENDS, expires, 'l' .. owner)
     gone[#gone + 1] = 'w' .. owner
     for i = 22, #ARGV do

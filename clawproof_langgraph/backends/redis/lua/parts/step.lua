@@ -11,6 +11,7 @@
 --                    k<agent>             an agent that is stopped: a JSON array of reason, by, at
 --                    d<key>               what is known of a call (records.lua)
 --                    u<scope>             how many calls of a scope may have had their effect
+--                    p<name>, t           how far the log was read under a name; was trimmed (subscribers.lua)
 --   2 index  zset    all scores 0, in the order of the bytes; \0 separates, places sort as text
 --                    q<resource> <place> <owner>      waiters
 --                    x<resource> <place> <owner>      those of them that want it alone
@@ -19,6 +20,7 @@
 --                    t<session> <owner>               grants that are handed over and not claimed
 --                    u<scope> <first_at> <key>        calls that may have had their effect
 --                    k<agent>                         agents that are stopped
+--                    p<name>                          subscriptions
 --   3 ends   zset    l<owner>, s<session> by the time at which they end
 --   4 ages   list    when a record was changed, a space, and its key, as it happened (records.lua); the same of a version
 --                    that was asked for, with \0 and its resource for the key
@@ -32,6 +34,10 @@ local call, sub, format, floor, max, min = redis.call, string.sub, string.format
 local CLAIM_WITHIN, WAITER_LIFE, LIFE_STEP = 1, 3, 0.25
 local SCOPE, KEY = '\244\143\191\190', '\244\143\191\191' -- what the names of scopes and keys begin with (requests.lua)
 local NESTED, ORDINARY = '0', '1' -- what the places of those who wait begin with
+
+-- Lets a step write when the memory is full: a script may go on with what has begun, and removing may always begin. What
+-- keeps, ends and frees needs that; what begins does not.
+local function write_though_full() call('ZREM', ENDS, '') end
 
 local now, ticks = tonumber(ARGV[1]), tonumber(ARGV[2])
 if not now then

@@ -51,6 +51,7 @@ function versions.staleness(ask)
     end
   end
   if #names == 0 then return nil end
+  if ask.unheard and log.was_told('call.stale', ask.owner) then return answer end
   local data = '"tool":' .. text(ask.tool) .. ',"waited":' .. seconds(ask.waited)
   log.tell('call.stale', ask, table.concat(names, '\n'), 0, data .. ',"changes":[' .. table.concat(changes, ',') .. ']')
   return answer

@@ -1,0 +1,1 @@
+"""Publishing and subscribing through a coordinator, over every store."""
