@@ -166,10 +166,10 @@ class GrantingMachine(RuleBasedStateMachine):
     def repeat(self, index: int) -> None:
         """Ask again: a claim, a poll, the repair of a lost reply, or one that comes much too late.
 
-        But not a call that has ended while calls inside it wait: nobody begins anew around what is going on.
+        But not a call that has ended and had calls inside it: nobody begins anew around what is going on.
         """
         ask = pick(index, self.asked[-RECENT:])
-        around = {owner for waiter in self.model.waiters.values() for owner in waiter.ancestors}
+        around = {owner for each in self.asked for owner in each.ancestors}
         if ask.owner in self.model.leases or ask.owner not in around:
             self._ask(again(ask))
 
