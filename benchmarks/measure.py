@@ -63,6 +63,10 @@ class Plan:
         """Make the plan of a slower measurement, with this share of the rounds."""
         return Plan(max(int(self.rounds * part), 3), self.burst, self.chance)
 
+    def one_by_one(self) -> Plan:
+        """Make the plan with the same number of calls, each of which is a turn of its own."""
+        return Plan(self.rounds * self.burst, 1, self.chance)
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
