@@ -99,7 +99,7 @@ def race(coordinator: Coordinator | None) -> tuple[Shop, list[str]]:
     told: list[str] = []
     for step in slow.stream(_asked("Sell one."), _thread("slow"), stream_mode="updates"):
         told += [message.text for message in step.get("tools", {}).get("messages", [])]
-        if told == ["5"]:  # it has read five, and its model begins to think
+        if "tools" in step and told == ["5"]:  # it has read five, and its model begins to think
             fast.invoke(_asked("Sell three."), _thread("fast"))
     return shop, told
 
