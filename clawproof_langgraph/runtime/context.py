@@ -185,10 +185,25 @@ def current_frame() -> Frame | None:
 Link = tuple[Frame, Token[Frame | None]]
 
 
+def linked(lease: Lease, coordinator: object) -> Frame:
+    """Make a link inside those that are around this code, for `within` to enter."""
+    # Who holds nothing is in nobody's way, and none of those who may go before others.
+    return Frame(lease.owner, lease.wants, coordinator, _frame.get(), os.getpid(), ended=not lease.fence)
+
+
+@contextmanager
+def within(frame: Frame) -> Iterator[None]:
+    """Run code inside a link; never held while a generator waits for whoever draws from it."""
+    token = _frame.set(frame)
+    try:
+        yield
+    finally:
+        _frame.reset(token)
+
+
 def push(lease: Lease, coordinator: object) -> Link:
     """Add a link to the call chain."""
-    # Who holds nothing is in nobody's way, and none of those who may go before others.
-    frame = Frame(lease.owner, lease.wants, coordinator, _frame.get(), os.getpid(), ended=not lease.fence)
+    frame = linked(lease, coordinator)
     return frame, _frame.set(frame)
 
 
