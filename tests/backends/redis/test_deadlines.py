@@ -184,3 +184,12 @@ async def test_a_cancelled_caller_of_a_silent_server_leaves_in_time(coordinator:
     await asyncio.wait([task])
     assert time.monotonic() - began < 1.0 + SLACK
     assert task.cancelled()
+
+
+async def test_many_callers_of_a_silent_server_do_not_wait_for_each_other(
+    coordinator: Coordinator, proxy: Proxy
+) -> None:
+    proxy.black_hole()
+    with within(0.5):
+        ends = await asyncio.gather(*[atake(coordinator, 0.5) for _ in range(20)], return_exceptions=True)
+    assert {type(end) for end in ends} == {BackendUnavailable}
