@@ -13,10 +13,11 @@ from clawproof_langgraph import Coordinator
 from clawproof_langgraph.backends.base import Answered
 from clawproof_langgraph.backends.redis import RedisBackend
 from clawproof_langgraph.events import EventFilter
-from clawproof_langgraph.model import Begin, Granted, Queued, Withdraw
-from clawproof_langgraph.testing.builders import ask, call, released, settled
+from clawproof_langgraph.model import Begin, Granted, Queued, Replay, Withdraw
+from clawproof_langgraph.testing.builders import again, ask, call, released, settled
 from clawproof_langgraph.testing.faces import SyncFace
 from tests.servers import Server
+from tests.servers.proxy import Proxy
 from tests.waiting import wait_until
 
 LONG = 20.0
@@ -27,6 +28,10 @@ def backend(redis_server: Server, namespace: str) -> Iterator[RedisBackend]:
     backend = RedisBackend(redis_server.url, namespace)
     yield backend
     backend.close()
+
+
+def is_blocked(backend: RedisBackend) -> bool:
+    return int(backend._connections.whole_client().info("clients")["blocked_clients"]) > 0
 
 
 def waiting(backend: RedisBackend, request: Begin) -> Begin:
@@ -104,6 +109,25 @@ def test_a_request_that_was_given_up_is_not_granted_by_what_went_ahead(backend: 
     assert not isinstance(found[0], Answered)
     assert backend.snapshot().leases == ()
     assert backend.snapshot().waiters == ()
+
+
+def test_an_answer_that_went_ahead_and_was_lost_is_told_once(
+    backend: RedisBackend, proxy: Proxy, namespace: str
+) -> None:
+    there = RedisBackend(proxy.url, namespace)
+    lease = SyncFace(backend).granted(call("a", "inventory/1", key="k1"))
+    waiter = waiting(there, call("b", "inventory/1", key="k1"))
+    thread = threading.Thread(target=there.take_bell().wait, args=("b", LONG, waiter))
+    thread.start()
+    wait_until(lambda: is_blocked(backend))
+
+    proxy.lose_replies()
+    backend.settle(settled(lease, result=b"42"))
+    thread.join()
+
+    assert there.begin(again(waiter)) == Replay("k1", b"42")
+    assert [event.call for event in backend.events(EventFilter(types=("call.replayed",)))] == ["b"]
+    there.close()
 
 
 def test_threads_that_wait_together_all_have_their_turn(redis_server: Server, namespace: str) -> None:
