@@ -72,6 +72,26 @@ async def test_the_grant_comes_with_the_ring_of_a_loop(backend: RedisBackend) ->
     assert isinstance(answered.reply, Granted)
 
 
+async def test_a_grant_that_comes_while_its_owner_does_not_listen_wakes_him_when_he_does(backend: RedisBackend) -> None:
+    bell = backend.loop_bell()
+    lease = await backend.abegin(ask("a", "inventory/1"))
+    waiter = ask("b", "inventory/1", bell=bell.address)
+    assert isinstance(lease, Granted)
+    assert isinstance(await backend.abegin(waiter), Queued)
+    task = asyncio.create_task(bell.wait("b", LONG, waiter))
+    while not is_blocked(backend):
+        await asyncio.sleep(0.01)
+
+    task.cancel()
+    await asyncio.wait([task])
+    await backend.asettle(released(lease))
+    while not backend.snapshot().leases:
+        await asyncio.sleep(0.01)
+
+    assert await bell.wait("b", 2.0, waiter)
+    assert isinstance(await backend.abegin(again(waiter)), Granted)
+
+
 def test_a_lease_counts_from_its_grant_however_long_the_wait(backend: RedisBackend) -> None:
     lease = SyncFace(backend).granted(ask("a", "inventory/1"))
     began = time.monotonic()
