@@ -42,7 +42,6 @@ class Cluster:
         for client in clients:
             client.close()
 
-
     @contextmanager
     def about_to_move(self, key: str) -> Iterator[None]:
         """Have a slot be on its way to another primary, with all its keys still there; in the end, it stays."""

@@ -79,14 +79,12 @@ async def test_a_grant_that_comes_while_its_owner_does_not_listen_wakes_him_when
     assert isinstance(lease, Granted)
     assert isinstance(await backend.abegin(waiter), Queued)
     task = asyncio.create_task(bell.wait("b", LONG, waiter))
-    while not is_blocked(backend):
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(wait_until, lambda: is_blocked(backend))
 
     task.cancel()
     await asyncio.wait([task])
     await backend.asettle(released(lease))
-    while not backend.snapshot().leases:
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(wait_until, lambda: backend.snapshot().leases)
 
     assert await bell.wait("b", 2.0, waiter)
     assert isinstance(await backend.abegin(again(waiter)), Granted)

@@ -210,5 +210,5 @@ async def test_a_loop_that_was_blocked_hears_the_reply_that_came_meanwhile(
         task = asyncio.create_task(take_it("inventory/1"))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        time.sleep(1.0)  # longer than a reply or the caller is waited for
+        time.sleep(1.0)  # noqa: ASYNC251 - longer than a reply or the caller is waited for
         await task
