@@ -85,8 +85,9 @@ local function take_turn(asked, handed)
     end
     local obstacle = granting.first_conflict(ask, wants, place, arrived)
     if not obstacle then
-      leave(nil, waiter)
-      return granting.grant(ask, wants, record)
+      local reply = granting.grant(ask, wants, record)
+      leave(nil, waiter) -- not before the grant (see `hand_over`)
+      return reply
     end
     if not granting.end_if_dead(obstacle) then
       wait(ask, wants, waiter)
