@@ -99,8 +99,9 @@ local function take_turn(asked, handed)
     if not obstacle then
       local stale = refused_as_stale(ask, nil, waiter)
       if stale then return stale end
-      leave(nil, waiter)
-      return granting.grant(ask, wants, record)
+      local reply = granting.grant(ask, wants, record)
+      leave(nil, waiter) -- not before the grant (see `hand_over`)
+      return reply
     end
     if not granting.end_if_dead(obstacle) then
       wait(ask, wants, waiter)

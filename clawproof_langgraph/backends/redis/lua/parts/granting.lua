@@ -142,12 +142,14 @@ function granting.grant(ask, wants, record, held)
   return granting.granted(ask, lease, record)
 end
 
+-- The lease is put before the waiter goes: a key that has lost its last member is gone, and while the slot moves to another
+-- node, a script cannot make it again.
 local function hand_over(waiter)
-  queue.drop(waiter)
   leases.take({
     ask = waiter.ask, wants = waiter.wants, fence = 0, expires = ticks + CLAIM_WITHIN, since = waiter.arrived, seen = ticks,
     claimed = false, attempt = 0, suspected = false,
   })
+  queue.drop(waiter)
   rings[#rings + 1] = waiter.ask
 end
 
