@@ -15,7 +15,7 @@ class Blow:
     kind: Literal["kill", "pause"]
 
 
-def plan(seed: int, *, seconds: float, kills: int, pauses: int) -> list[Blow]:
+def plan_of_blows(seed: int, *, seconds: float, kills: int, pauses: int) -> list[Blow]:
     """Draw the moments of kills and pauses, in order; none in the first and last tenth of the time."""
     chance = Random(f"{seed}/blows")
     at = [chance.uniform(0.1, 0.9) * seconds for _ in range(kills + pauses)]

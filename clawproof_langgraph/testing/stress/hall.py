@@ -16,12 +16,12 @@ from clawproof_langgraph.errors import BackendUnavailable
 from clawproof_langgraph.model import LeaseView
 from clawproof_langgraph.testing.stress.chaos import Blow
 from clawproof_langgraph.testing.stress.ledger import Kill, Ledger, Pause
-from clawproof_langgraph.testing.stress.playing import Part, Terms
+from clawproof_langgraph.testing.stress.options import Plan
+from clawproof_langgraph.testing.stress.playing import Part
 from clawproof_langgraph.testing.stress.scenario import Scenario
 from clawproof_langgraph.testing.stress.workers import (
     Orders,
     Ready,
-    Store,
     Unfit,
     Worker,
     check_orders,
@@ -36,7 +36,9 @@ _START: Final = 60.0
 _OVERTIME: Final = 0.3
 """Seconds that a process stays stopped after its last lease has ended, so that others take what it held."""
 _AIMED: Final = 0.75
-"""How often a blow goes to a process that holds something at that moment, if there is one."""
+"""How often a kill goes to a process that holds something at that moment; a pause always does."""
+_AIM: Final = 1.0
+"""Seconds for which a blow waits for a process that holds something."""
 
 
 @dataclass(slots=True)
@@ -55,43 +57,34 @@ class Hall:
 
     Args:
         source: the scenario, or the target to load it from.
-        store: the coordination store.
-        terms: of the run.
-        watcher: a coordinator over the store, to see who holds what.
+        plan: of the run.
+        watcher: a coordinator over its store, to see who holds what.
         ledger: is told everything.
-        longest_pause: seconds.
+
+    Raises:
+        ConfigurationError: the scenario cannot be sent to other processes.
     """
 
-    def __init__(
-        self,
-        source: Scenario | str,
-        store: Store,
-        terms: Terms,
-        *,
-        watcher: Coordinator,
-        ledger: Ledger,
-        longest_pause: float,
-    ) -> None:
-        self._orders = Orders(source, store, terms, (), dict(os.environ))
-        self._watcher, self._ledger, self._longest_pause = watcher, ledger, longest_pause
-        self._chance = Random(f"{terms.seed}/targets")
+    def __init__(self, source: Scenario | str, plan: Plan, *, watcher: Coordinator, ledger: Ledger) -> None:
+        self._orders = Orders(source, plan.store, plan.terms, (), dict(os.environ))
+        self._plan, self._watcher, self._ledger = plan, watcher, ledger
+        self._chance = Random(f"{plan.terms.seed}/targets")
         self._workers: list[Worker] = []
-        self._until = 0.0
         self._stopped: list[_Stopped] = []
+        self._until = 0.0
         check_orders(self._orders)
         self._context = new_context()
 
     @contextmanager
-    def opened(self, agents: int, processes: int) -> Iterator[None]:
+    def opened(self) -> Iterator[None]:
         """Start the processes; none outlives the block.
 
         Raises:
             ConfigurationError: the agents cannot be made.
         """
-        parts = [Part(number) for number in range(1, agents + 1)]
         try:
-            for at in range(min(processes, agents)):
-                self._workers.append(self._start(tuple(parts[at::processes])))
+            for at in range(self._plan.processes):
+                self._workers.append(self._start(self._plan.parts[at :: self._plan.processes]))
             for worker in self._workers:
                 worker.wait_until_ready(_START)
             yield
@@ -99,24 +92,22 @@ class Hall:
             for worker in self._workers:
                 worker.kill()
 
-    def play(self, blows: list[Blow], *, seconds: float, patience: float) -> None:
+    def play(self, blows: list[Blow]) -> None:
         """Let all agents play, and strike.
 
         Args:
             blows: what is done to the processes, in order.
-            seconds: after which no turn begins.
-            patience: seconds after that in which all must have ended.
         """
         began = now()
-        self._until = began + seconds
+        self._until = began + self._plan.seconds
         for worker in self._workers:
             worker.play(self._until)
         left = list(blows)
-        while self._workers and now() < self._until + patience:
+        while self._workers and now() < self._until + self._plan.patience:
             wait([worker.line for worker in self._workers], timeout=_TICK)
             self._hear()
-            while left and self._workers and now() >= began + left[0].at:
-                self._strike(left.pop(0), began)
+            if left and now() >= began + left[0].at and self._strike(left[0], began):
+                left.pop(0)
             self._wake(began)
 
     def _start(self, parts: tuple[Part, ...]) -> Worker:
@@ -138,19 +129,20 @@ class Hall:
                 if worker.exit_code:
                     self._ledger.died.append(f"{', '.join(worker.names)}: exit code {worker.exit_code}")
 
-    def _strike(self, blow: Blow, began: float) -> None:
+    def _strike(self, blow: Blow, began: float) -> bool:
+        """Do something to a process; tell whether that was done, or else is to be tried again."""
         stopped = [each.worker for each in self._stopped]
         targets = [worker for worker in self._workers if worker.session and worker not in stopped]
-        if not targets:
-            return
         leases = self._leases()
         holding = [worker for worker in targets if _of(worker, leases)]
-        aimed = holding and self._chance.random() < _AIMED
-        worker = self._chance.choice(holding if aimed else targets)
-        if blow.kind == "kill":
-            self._kill(worker, began)
-        else:
-            self._stop(worker)
+        is_late = now() > began + blow.at + _AIM
+        if not holding and not (targets and is_late):
+            return False
+        if blow.kind == "pause":
+            return self._stop(self._chance.choice(holding or targets), is_late=is_late)
+        is_aimed = self._chance.random() < _AIMED
+        self._kill(self._chance.choice(holding if holding and is_aimed else targets), began)
+        return True
 
     def _kill(self, worker: Worker, began: float) -> None:
         held, at = len(_of(worker, self._leases())), now() - began
@@ -163,11 +155,16 @@ class Hall:
         if rest:
             self._workers.append(self._start(rest))
 
-    def _stop(self, worker: Worker) -> None:
+    def _stop(self, worker: Worker, *, is_late: bool) -> bool:
         worker.signal(signal.SIGSTOP)
         owners = frozenset(lease.owner for lease in _of(worker, self._leases()))
+        if not owners and not is_late:  # it has ended its lease in the meantime, and a pause would show nothing
+            worker.signal(signal.SIGCONT)
+            return False
         at = now()
-        self._stopped.append(_Stopped(worker, at, at + self._longest_pause, len(owners), owners))
+        latest = at + (self._plan.longest_pause if owners else _OVERTIME)
+        self._stopped.append(_Stopped(worker, at, latest, len(owners), owners))
+        return True
 
     def _wake(self, began: float) -> None:
         """Let those go on whose leases have ended, or who were stopped for long enough."""

@@ -9,15 +9,27 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from clawproof_langgraph.coordinator import Coordinator
-from clawproof_langgraph.errors import ClawproofError, ConfigurationError
+from clawproof_langgraph.errors import (
+    AgentKilled,
+    BackendUnavailable,
+    ConfigurationError,
+    LeaseLost,
+    OutcomeUnknown,
+    StaleRead,
+    WaitTimeout,
+)
 from clawproof_langgraph.testing.stress.scenario import Scenario, Seat, Turn, described
 
 How = Literal["ended", "resumed", "interrupted", "cut_short", "refused", "expected", "failed"]
 """How a turn came out: `cut_short`: its process was killed, and it has no checkpoints to go on from; `refused`: it
-ended with an error of the library; `expected`, with one that the scenario names; `failed`, with any other."""
+ended with a refusal of the library; `expected`, with one that the scenario names; `failed`, with any other."""
+
+
+_REFUSALS: Final = (WaitTimeout, StaleRead, AgentKilled, LeaseLost, OutcomeUnknown, BackendUnavailable)
+"""What the library may always answer to a sound agent. Its other errors tell of a mistake, such as a wrong policy."""
 
 
 class Began(NamedTuple):
@@ -112,7 +124,7 @@ class Player:
         turn = Turn(agent, number, f"{self._terms.run}-{agent}-{number}", chance)
         try:
             return Ended(agent, number, self._go_on(turn) if again else self._begin(turn))
-        except ClawproofError as error:
+        except _REFUSALS as error:
             return Ended(agent, number, "refused", described(error))
         except self._scenario.expected as error:
             return Ended(agent, number, "expected", described(error))

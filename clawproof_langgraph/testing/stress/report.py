@@ -19,6 +19,8 @@ from clawproof_langgraph.testing.stress.ledger import Kill, Pause
 SCHEMA: Final = "clawproof.stress/1"
 """Grows when a field changes its meaning or goes; new fields may come without."""
 
+_LETTERS: Final = 200
+"""Letters of an error that the text shows."""
 _SHOWN: Final = 12
 """Entries of a kind that the text shows; the JSON has all."""
 
@@ -38,6 +40,21 @@ class Finding:
     calls: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error with which turns ended.
+
+    Args:
+        how: `refused` by the library, `expected` by the scenario, or `failed`.
+        error: its type and message.
+        times: how often.
+    """
+
+    how: str
+    error: str
+    times: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StressReport:
     """What a stress run did, and what broke.
@@ -51,6 +68,7 @@ class StressReport:
         started: seconds since the epoch.
         store, url, namespace: where its calls were coordinated; neither has credentials.
         turns: how many turns came out how.
+        errors: the errors with which turns ended, with how they came out and how often.
         kills, pauses: what was done to the processes.
         findings: what broke.
         notes: what else is worth knowing.
@@ -74,6 +92,7 @@ class StressReport:
     url: str
     namespace: str
     turns: Mapping[str, int]
+    errors: tuple[Trouble, ...] = ()
     kills: tuple[Kill, ...] = ()
     pauses: tuple[Pause, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -116,7 +135,7 @@ class StressReport:
         """Word the report."""
         yield from self._what_was_done()
         for finding in self.findings:
-            yield f"BROKEN, {finding.kind.replace('_', ' ')}: {finding.text}"
+            yield f"BROKEN, {finding.kind.replace('_', ' ')}: {_short(finding.text)}"
             yield from self._calls(finding.calls)
         yield from (f"Note: {note}" for note in self.notes)
         yield from self._what_is_left()
@@ -129,18 +148,23 @@ class StressReport:
         yield f"{self.agents} agents {where}, {self.seconds:.1f} s, seed {self.seed}, over {self.store}"
         turns = ", ".join(f"{number} {how.replace('_', ' ')}" for how, number in sorted(self.turns.items()))
         yield f"  turns: {turns or 'none'}"
+        for trouble in [each for each in self.errors if each.how != "failed"][:_SHOWN]:
+            yield f"    {trouble.how}: {_short(trouble.error)} ({counted(trouble.times, 'time')})"
         if self.processes > 1:
             outlasted = sum(1 for pause in self.pauses if pause.outlasted)
             beyond = f", {outlasted} of them longer than a lease" if self.pauses else ""
-            yield f"  {len(self.kills)} kills, {len(self.pauses)} pauses{beyond}"
-        yield f"  {len(self.overlaps)} overlapping leases, {len(self.outlived)} calls that outlived their lease"
+            yield f"  {counted(len(self.kills), 'kill')}, {counted(len(self.pauses), 'pause')}{beyond}"
+        outlived = counted(len(self.outlived), "call")
+        yield f"  {counted(len(self.overlaps), 'overlapping lease')}, {outlived} that outlived their lease"
 
     def _what_is_left(self) -> Iterator[str]:
         if self.in_doubt:
-            yield f"{len(self.in_doubt)} calls in doubt. Find out what happened, then say applied or not_applied:"
+            key = self.in_doubt[0].key if len(self.in_doubt) == 1 else "KEY"
+            doubts = f"{counted(len(self.in_doubt), 'call')} in doubt"
+            yield f"{doubts}. Find out what happened, then say applied or not_applied:"
+            yield f"  {self.resolve_command(key)}"
         for doubt in self.in_doubt[:_SHOWN]:
-            yield f"  {doubt.tool} of {doubt.agent or doubt.thread or '-'}, {doubt.reason}"
-            yield f"    {self.resolve_command(doubt.key)}"
+            yield f"  {doubt.key}: {doubt.tool} of {doubt.agent or doubt.thread or '-'}, {doubt.reason}"
         yield from _more(self.in_doubt)
         wanted = [each for each in self.contention if each.waited > 0]
         if wanted:
@@ -163,13 +187,23 @@ class StressReport:
 
 
 _PLAIN: Final = ("run", "target", "seed", "agents", "processes", "seconds", "started", "store", "url", "namespace")
-_LISTS: Final = ("kills", "pauses", "findings", "overlaps", "outlived", "together", "contention")
+_LISTS: Final = ("errors", "kills", "pauses", "findings", "overlaps", "outlived", "together", "contention")
 
 
 def without_password(url: str) -> str:
     """Give a URL that may be printed and kept."""
     secret = urlsplit(url).password
     return url.replace(f":{secret}@", ":PASSWORD@", 1) if secret else url
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun."""
+    return f"{number} {noun if number == 1 else noun + 's'}"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LETTERS else f"{line[:_LETTERS]}..."
 
 
 def _more(entries: Iterable[Any]) -> Iterator[str]:

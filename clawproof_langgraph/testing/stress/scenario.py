@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Final
 
 from clawproof_langgraph.coordinator import Coordinator
-from clawproof_langgraph.errors import ConfigurationError
+from clawproof_langgraph.errors import ConfigurationError, meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,8 @@ def _member(module: Any, path: str, target: str) -> Any:
     for name in path.split("."):
         found = getattr(found, name, None)
         if found is None:
-            known = sorted(each for each, value in vars(module).items() if callable(value) and not each.startswith("_"))
-            there = ", ".join(known) or "none"
-            raise ConfigurationError(f'The target "{target}": {module.__name__} has no "{path}"; callables: {there}.')
+            own = [each for each, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+            raise ConfigurationError(f'The target "{target}": {module.__name__} has no "{path}"; {meant(path, own)}')
     return found
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from clawproof_langgraph.coordinator import Coordinator
@@ -14,7 +14,7 @@ from clawproof_langgraph.inspection.calls import Call, Outcome, brought_up_to_da
 from clawproof_langgraph.inspection.overlaps import Concurrency, Together, concurrency_of
 from clawproof_langgraph.model import Snapshot
 from clawproof_langgraph.testing.stress.ledger import Ledger
-from clawproof_langgraph.testing.stress.report import Finding
+from clawproof_langgraph.testing.stress.report import Finding, Trouble, counted
 from clawproof_langgraph.testing.stress.scenario import Broken, Scenario, described
 
 _PAGE: Final = 1000
@@ -22,6 +22,8 @@ _LOOK: Final = 0.05
 """Seconds between two looks whether a run has become quiet."""
 _INVOLVED: Final = 100
 """The most calls that a finding names."""
+_VARYING: Final = re.compile(r"\S*\d\S*|\"[^\"]*\"")
+_WORDS: Final = re.compile(r"[\w/.@-]*[\w/@-]")
 _PAIRS: Final = 3
 """Pairs of tools that a note names."""
 
@@ -94,8 +96,7 @@ def _of_invariant(scenario: Scenario, seen: Seen) -> Iterator[Finding]:
 
 def _involved(text: str, named: tuple[str, ...], seen: Seen) -> tuple[str, ...]:
     """Choose the calls on the resources that a text names, or else all; first those that did not end as meant."""
-    about = set(named) or {name for call in seen.calls for name in call.resources if name in text}
-    of_these = [call for call in seen.calls if not about or about & set(call.resources)]
+    of_these = [call for call in seen.calls if set(named) & set(call.resources)] or _named_in(text, seen) or seen.calls
     suspects = {each.call for each in seen.concurrency.outlived}
     suspects |= {id_ for each in seen.concurrency.overlaps for id_ in (each.first, each.second)}
     first = [call.id for call in of_these if call.outcome in _SUSPECT or call.id in suspects]
@@ -105,19 +106,36 @@ def _involved(text: str, named: tuple[str, ...], seen: Seen) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))[:_INVOLVED]
 
 
+def _named_in(text: str, seen: Seen) -> list[Call]:
+    """Find the calls of which a text names a resource, the key or the thread."""
+    words = set(_WORDS.findall(text))
+    return [call for call in seen.calls if words & {*call.resources, call.key, call.thread}]
+
+
 def _of_overlaps(seen: Seen) -> Iterator[Finding]:
     for overlap in seen.concurrency.overlaps[:_INVOLVED]:
         text = f"two calls held {overlap.resource} at the same time, which the store must never allow"
         yield Finding("overlap", text, (overlap.first, overlap.second))
 
 
+def errors_of(ledger: Ledger) -> tuple[Trouble, ...]:
+    """Count the errors with which turns ended, those of a kind that differ only in names and numbers as one."""
+    kinds: dict[tuple[str, str], Trouble] = {}
+    for ended in ledger.troubles:
+        kind = (ended.how, _VARYING.sub("", ended.error))
+        known = kinds.get(kind, Trouble(ended.how, ended.error, 0))
+        kinds[kind] = replace(known, times=known.times + 1)
+    return tuple(kinds.values())
+
+
 def _of_errors(ledger: Ledger, seen: Seen) -> Iterator[Finding]:
-    failed = [trouble for trouble in ledger.troubles if trouble.how == "failed"]
-    for error, count in Counter(trouble.error for trouble in failed).items():
-        who = {trouble.agent for trouble in failed if trouble.error == error}
-        times = "once" if count == 1 else f"{count} times"
-        calls = [call.id for call in seen.calls if call.error and error.startswith(f"{call.error}:")]
-        yield Finding("agent_failed", f"{error} ({times}, {', '.join(sorted(who))})", tuple(calls[:_INVOLVED]))
+    for trouble in errors_of(ledger):
+        if trouble.how == "failed":
+            name = trouble.error.partition(":")[0].partition(" at ")[0]
+            calls = [call.id for call in seen.calls if call.error == name]
+            yield Finding(
+                "agent_failed", f"{counted(trouble.times, 'time')}: {trouble.error}", tuple(calls[:_INVOLVED])
+            )
 
 
 def _of_agents(ledger: Ledger, seen: Seen, agents: Iterable[str]) -> Iterator[Finding]:
@@ -155,8 +173,9 @@ def _about_leases(ledger: Ledger, seen: Seen) -> Iterator[str]:
     if seen.concurrency.outlived:
         overtaken = sum(1 for each in seen.concurrency.outlived if each.overtaken_by)
         yield (
-            f"{len(seen.concurrency.outlived)} calls still ran after their lease had ended, {overtaken} of them beside "
-            f"a successor: hand current_call().fence to the store that they write to, which refuses an older one."
+            f"{counted(len(seen.concurrency.outlived), 'call')} still ran after the end of the lease, {overtaken} of "
+            f"them beside a successor: hand current_call().fence to the store that they write to, which refuses "
+            f"an older one."
         )
     if ledger.pauses and not any(pause.outlasted for pause in ledger.pauses):
         yield "no pause was longer than a lease: give the policies a shorter ttl, such as 1s, for the run."
@@ -173,7 +192,7 @@ def _worded(pair: Together, calls: Mapping[str, Call]) -> str:
     both = f"{one} beside {other}" if one != other else f"{one} beside itself"
     held = " and ".join(_held(calls.get(id_)) for id_ in pair.example)
     return (
-        f"{both} ran {pair.times} times at once, with no lock in common, the first time holding {held}; "
+        f"{both} ran {counted(pair.times, 'time')} at once, with no lock in common, the first time holding {held}; "
         f"if these write to the same thing, their policies must lock it by the same name."
     )
 
