@@ -15,7 +15,7 @@ from tests.testing.schedules import play
 
 __all__ = ["redis_server"]
 
-SEEDS = range(4)
+SEEDS = range(2)
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])

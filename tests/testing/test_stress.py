@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,11 +18,13 @@ from tests.testing.bank import Bank, unguarded, wrongly_locked
 from tests.testing.books import graph_of
 
 FEW: Any = {"n": 4, "rounds": 2, "seed": 1, "seconds": 30}
+MORE: Any = {"n": 6, "rounds": 4, "seed": 1, "seconds": 30}
+"""Turns enough that two agents meet at an account."""
 
 
 @pytest.fixture
 def bank(tmp_path: Path) -> Bank:
-    return Bank(tmp_path / "bank.db")
+    return Bank(tmp_path / "bank.db", think=0.04)
 
 
 def kinds(report: StressReport) -> list[str]:
@@ -34,7 +35,7 @@ def kinds(report: StressReport) -> list[str]:
 
 
 def test_a_tool_without_a_guard_is_found(bank: Bank, tmp_path: Path) -> None:
-    report = run_agents(bank.scenario(unguarded), folder=tmp_path / "run", **FEW)
+    report = run_agents(bank.scenario(unguarded), folder=tmp_path / "run", **MORE)
 
     assert kinds(report) == ["invariant"]
     assert "was paid in, and the accounts grew by" in str(report)
@@ -42,7 +43,7 @@ def test_a_tool_without_a_guard_is_found(bank: Bank, tmp_path: Path) -> None:
 
 
 def test_a_lock_on_the_wrong_resource_is_found_and_the_calls_are_shown(bank: Bank, tmp_path: Path) -> None:
-    report = run_agents(bank.scenario(wrongly_locked), folder=tmp_path / "run", **FEW)
+    report = run_agents(bank.scenario(wrongly_locked), folder=tmp_path / "run", **MORE)
 
     assert kinds(report) == ["invariant"]
     assert report.overlaps == (), "nobody held what another held"
@@ -138,7 +139,7 @@ def test_an_agent_that_never_ends_is_told_with_the_lease_it_holds(tmp_path: Path
 
     assert kinds(report) == ["agent_stuck", "not_quiet"]
     assert report.findings[0].text == "agent-1 has not ended its turn 1"
-    assert "1 lease and 0 waiters are left" in report.findings[1].text
+    assert "1 lease and 0 waiters did not go in time" in report.findings[1].text
     assert "(lock) on stock/lamp" in str(report)
 
 
@@ -201,10 +202,10 @@ def test_a_seed_is_drawn_and_told(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "pyproject.toml").touch()
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 def test_the_report_is_left_in_the_project(project: Path) -> None:

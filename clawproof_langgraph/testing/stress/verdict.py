@@ -151,7 +151,7 @@ def _of_agents(ledger: Ledger, seen: Seen, agents: Iterable[str]) -> Iterator[Fi
 
 def _of_unrest(seen: Seen) -> Finding:
     leases, waiters = seen.snapshot.leases, seen.snapshot.waiters
-    text = f"{len(leases)} leases and {len(waiters)} waiters are left, though nobody works any more"
+    text = f"{counted(len(leases), 'lease')} and {counted(len(waiters), 'waiter')} did not go in time"
     owners = [lease.owner for lease in leases] + [waiter.owner for waiter in waiters]
     return Finding("not_quiet", text, tuple(owners[:_INVOLVED]))
 
