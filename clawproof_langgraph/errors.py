@@ -63,11 +63,12 @@ class UnfitArgument(ConfigurationError):
     Args:
         tool: the tool that was called.
         why: which argument, and what is wrong with it.
+        noun: what the tool is, where it is a node or a graph that reads its state.
     """
 
-    def __init__(self, tool: str, why: str) -> None:
+    def __init__(self, tool: str, why: str, noun: str = "tool") -> None:
         self.tool = tool
-        super().__init__(f'Tool "{tool}" was not run. {why}')
+        super().__init__(f'{noun.capitalize()} "{tool}" was not run. {why}')
 
 
 class WaitTimeout(ClawproofError, TimeoutError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as create_tool
 from langgraph.prebuilt import ToolNode
@@ -14,26 +15,32 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.pregel import Pregel
 
 from clawproof_langgraph.coordinator import Coordinator
-from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import ConfigurationError, UnmappedTool, meant
 from clawproof_langgraph.graph.advice import Finding, of_place, unguarded, unmapped
 from clawproof_langgraph.graph.body import ToolTraits
-from clawproof_langgraph.graph.calls import GuardedCalls, ResourceTerms
+from clawproof_langgraph.graph.calls import GuardedCalls
+from clawproof_langgraph.graph.given import check_fields, checked_policies, listed, terms_of
 from clawproof_langgraph.graph.identity import site_of_request
 from clawproof_langgraph.graph.lookout import Lookout
+from clawproof_langgraph.graph.node_calls import NodeCalls, check_node_policy
+from clawproof_langgraph.graph.nodes import calls_of_node, guarded_node, name_of, runnable_of
 from clawproof_langgraph.graph.notices import Notices
-from clawproof_langgraph.graph.outcomes import is_mcp, uses_effect_mark
-from clawproof_langgraph.graph.structure import Room, rooms_of
-from clawproof_langgraph.graph.tools import calls_of, guarded_copy, is_guarded, model_arguments, site_from_hook
+from clawproof_langgraph.graph.outcomes import is_mcp, names_effect_mark, uses_effect_mark
+from clawproof_langgraph.graph.runs import holding
+from clawproof_langgraph.graph.scopes import Scope
+from clawproof_langgraph.graph.structure import Room, nodes_of, rooms_of
+from clawproof_langgraph.graph.surroundings import Place
+from clawproof_langgraph.graph.tools import calls_of, guarded_copy, is_guarded, site_from_hook
+from clawproof_langgraph.graph.turns import OnConflict, Turns
 from clawproof_langgraph.graph.unguarded import LetThrough, itself, let_through
 from clawproof_langgraph.policy import ToolPolicy
-from clawproof_langgraph.templates import agent_name, parse
+from clawproof_langgraph.templates import agent_name
 
 Unmapped = Literal["error", "allow", "serialize"]
+_Graph = TypeVar("_Graph", bound=Pregel[Any, Any, Any, Any])
 
 _COPIES = 256
 """The most guarded copies that are kept of tools that were not given in advance."""
-_TERMS = ("ttl", "expected")
 _LANGGRAPHS_OWN = ("write_todos", "task")
 _HANDOFF = "transfer_to_"
 
@@ -43,7 +50,7 @@ class Guard:
 
     Args:
         coordinator: where the calls are coordinated.
-        tools: a policy for each tool name.
+        tools: a policy for each tool name; none for a guard of nodes and runs alone.
         agent: the agent's name; None finds it per call.
         resources: terms by resource pattern, such as `{"inventory/*": {"ttl": "10s"}}`; `ttl` and `expected`.
         unmapped: what becomes of a tool without a policy: `error` refuses it, `serialize` gives it one exclusive lock
@@ -57,7 +64,7 @@ class Guard:
         self,
         coordinator: Coordinator,
         *,
-        tools: Mapping[str, ToolPolicy] | Sequence[tuple[str, ToolPolicy]],
+        tools: Mapping[str, ToolPolicy] | Sequence[tuple[str, ToolPolicy]] = (),
         agent: str | None = None,
         resources: Mapping[str, Mapping[str, Any]] | None = None,
         unmapped: Unmapped = "error",
@@ -69,8 +76,8 @@ class Guard:
                 f"Guard() takes a Coordinator, not {coordinator!r}; see Coordinator.from_url(...)."
             )
         self.coordinator, self.agent, self._unmapped = coordinator, agent_name(agent or ""), unmapped
-        self._policies = _checked(tools)
-        self._resources = tuple(_terms(pattern, terms) for pattern, terms in (resources or {}).items())
+        self._policies = checked_policies(tools)
+        self._resources = tuple(terms_of(pattern, terms) for pattern, terms in (resources or {}).items())
         self._notices = Notices()
         self._lookout = Lookout(coordinator, self._notices)
         self._copies: OrderedDict[int, tuple[BaseTool, BaseTool]] = OrderedDict()
@@ -92,7 +99,7 @@ class Guard:
 
     def wrap_tools(self, tools: Iterable[BaseTool | Callable[..., Any]]) -> list[BaseTool]:
         """Make guarded copies of tools; raises as `wrap_tool` does, naming all tools without a policy at once."""
-        made = [tool if isinstance(tool, BaseTool) else create_tool(tool) for tool in _listed(tools)]
+        made = [tool if isinstance(tool, BaseTool) else create_tool(tool) for tool in listed(tools)]
         self.check_mapped(made)
         return [self._guarded(tool) for tool in made]
 
@@ -107,7 +114,7 @@ class Guard:
             UnmappedTool, ConfigurationError: as `wrap_tool` does.
         """
         node = ToolNode(
-            _listed(tools), wrap_tool_call=self.wrap_tool_call, awrap_tool_call=self.awrap_tool_call, **options
+            listed(tools), wrap_tool_call=self.wrap_tool_call, awrap_tool_call=self.awrap_tool_call, **options
         )
         self.wrap_tools(node.tools_by_name.values())
         return node
@@ -129,6 +136,70 @@ class Guard:
         """List the policies that none of these tools has."""
         names = {tool.name for tool in tools}
         return [name for name in self._policies if name not in names]
+
+    # --- nodes and runs -----------------------------------------------------------------------------------------
+
+    def node(self, function: Any, policy: ToolPolicy, *, name: str | None = None) -> Runnable[Any, Any]:
+        """Make a guarded copy of a node: `builder.add_node("ship", guard.node(ship, policy))`.
+
+        It is the same call over resume, RetryPolicy and replay from a checkpoint, and another one in each step of a
+        loop. Templates read the state. What refuses a node is raised, since no model called it.
+
+        Args:
+            function: what `add_node` takes: a function of the state, sync or async, or a Runnable.
+            policy: how its calls are coordinated.
+            name: what it is called in events and records; the default is that of the function.
+
+        Raises:
+            ConfigurationError: it is a tool, a whole graph or no node, or has no name; or the policy is none.
+        """
+        bare = runnable_of(function)
+        shown, identity = name_of(function, name)
+        check_node_policy(shown, policy)
+        traits = ToolTraits(shown, policy, False, names_effect_mark(function), False)
+        calls = NodeCalls(
+            self.coordinator, shown, policy, self.agent, traits, self._notices, self._lookout, self._resources
+        )
+        calls.identity = identity
+        return guarded_node(function, bare, calls, shown)
+
+    def scope(self, graph: _Graph, policy: ToolPolicy) -> _Graph:
+        """Make a copy of a compiled graph that holds locks while it runs, as a node of another graph or by itself.
+
+        The locks are taken before the first step, renewed, and given back at the end, on an error, and at an interrupt;
+        a resume takes them again. Guarded calls in the graph nest in them. Templates read the input of a run, and what
+        the thread's state has of fields that it lacks.
+
+        Args:
+            graph: what `compile()` gives.
+            policy: `locks`, `ttl` and `wait`; with `effect="read"`, the locks are shared.
+
+        Raises:
+            ConfigurationError: it is no compiled graph, or the policy names no lock or says what only a call can keep.
+        """
+        return holding(graph, lambda name: Scope(self.coordinator, policy, self.agent, name), "scope")
+
+    def serialize_threads(
+        self,
+        app: _Graph,
+        *,
+        on_conflict: OnConflict = "queue",
+        wait: str | float | None = None,
+        ttl: str | float = 30.0,
+    ) -> _Graph:
+        """Make a copy of a compiled graph of which each thread has one run at a time, in whatever process.
+
+        Args:
+            app: what `compile()` gives, with a checkpointer.
+            on_conflict: `queue` lets a run wait for the one before it; `reject` refuses it with WaitTimeout.
+            wait: seconds to wait at most; None is five minutes.
+            ttl: seconds after which the turn of a process that died passes on.
+
+        Raises:
+            ConfigurationError: it is no compiled graph, or an argument does not fit.
+        """
+        turns = Turns(self.coordinator, self.agent, on_conflict=on_conflict, wait=wait, ttl=ttl)
+        return holding(app, lambda _: turns, "serialize_threads")
 
     # --- what is around the tools -------------------------------------------------------------------------------
 
@@ -153,8 +224,13 @@ class Guard:
         findings = [
             *self._lookout.of_process(),
             *(found for room in rooms_of(graph) for found in self._check_room(room)),
+            *(found for place, node in nodes_of(graph) for found in self._check_node(place, node)),
         ]
         return list(dict.fromkeys(findings))  # a graph may be reached in two ways
+
+    def _check_node(self, place: Place, node: Any) -> Iterable[Finding]:
+        calls = calls_of_node(node)
+        return calls.findings(place) if calls is not None and calls.lookout is self._lookout else ()
 
     def _check_room(self, room: Room) -> Iterator[Finding]:
         hooks = room.place.around_tools()
@@ -225,7 +301,7 @@ class Guard:
         policy = self._policy_of(tool)
         if policy is None:
             return self._without_policy(tool)
-        _check_fields(tool, policy)
+        check_fields(tool, policy)
         pair = tool.response_format == "content_and_artifact"
         traits = ToolTraits(tool.name, policy, is_mcp(tool), uses_effect_mark(tool), pair)
         calls = GuardedCalls(
@@ -273,62 +349,9 @@ def _serialising(name: str) -> ToolPolicy:
     return ToolPolicy(locks=[f"tool/{name}"])
 
 
-def _listed(tools: Iterable[BaseTool | Callable[..., Any]]) -> list[BaseTool | Callable[..., Any]]:
-    if isinstance(tools, str | BaseTool) or not isinstance(tools, Iterable):
-        raise ConfigurationError(f"Tools are given in a list: write [{getattr(tools, 'name', tools)}].")
-    found = list(tools)
-    for tool in found:
-        if not callable(tool) and not isinstance(tool, BaseTool):
-            raise ConfigurationError(f"{tool!r} is no tool; give a BaseTool, or a function with a docstring.")
-    return found
-
-
 def _is_guarded_by_any(tool: BaseTool, hooks: Iterable[Any]) -> bool:
     return is_guarded(tool) or any(isinstance(item, Guard) for item in hooks)
 
 
 def _is_langgraphs_own(name: str) -> bool:
     return name in _LANGGRAPHS_OWN or name.startswith(_HANDOFF)
-
-
-def _checked(tools: Mapping[str, ToolPolicy] | Sequence[tuple[str, ToolPolicy]]) -> dict[str, ToolPolicy]:
-    if isinstance(tools, str) or not isinstance(tools, Mapping | Sequence):
-        raise ConfigurationError('tools is a mapping: write tools={"name": ToolPolicy(...)}.')
-    if not isinstance(tools, Mapping) and not all(isinstance(pair, tuple) and len(pair) == 2 for pair in tools):
-        raise ConfigurationError('tools is a mapping: write tools={"name": ToolPolicy(...)}.')
-    policies: dict[str, ToolPolicy] = {}
-    for name, policy in tools.items() if isinstance(tools, Mapping) else tools:
-        if not isinstance(policy, ToolPolicy):
-            raise ConfigurationError(
-                f'The policy of tool "{name}" is a {type(policy).__name__}; write ToolPolicy(...).'
-            )
-        if name in policies:
-            raise ConfigurationError(f'There are two policies for tool "{name}"; keep one.')
-        policies[name] = policy
-    return policies
-
-
-def _terms(pattern: str, terms: Mapping[str, Any]) -> ResourceTerms:
-    for name in terms:
-        if name not in _TERMS:
-            raise ConfigurationError(f'Resource "{pattern}" has no term "{name}"; {meant(name, _TERMS)}')
-    given = {name: seconds(value, f"{pattern}: {name}") for name, value in terms.items()}
-    if given.get("ttl") == 0:
-        raise ConfigurationError(f'Resource "{pattern}": ttl must be more than zero. Try "10s".')
-    return ResourceTerms(pattern, given.get("ttl"), given.get("expected"))
-
-
-def _check_fields(tool: BaseTool, policy: ToolPolicy) -> None:
-    known = model_arguments(tool)
-    if known is None:
-        return
-    templates = [lock.resource for lock in policy.lock_list()] + ([policy.key] if isinstance(policy.key, str) else [])
-    named = [(f'template "{text}"', root) for text in templates for root in parse(text).roots]
-    named += [("key_fields", name) for name in policy.key_fields or ()]
-    named += [("log_fields", name) for name in policy.log_fields]
-    for where, name in named:
-        if name not in known:
-            raise ConfigurationError(
-                f'The policy of tool "{tool.name}": {where} names "{name}", which the tool does not have; '
-                f"its arguments are: {', '.join(sorted(known)) or 'none'}."
-            )

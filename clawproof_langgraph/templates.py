@@ -227,5 +227,5 @@ def _shown(path: tuple[Part, ...]) -> str:
 def _missing(template: Template, field: Field, why: str) -> ConfigurationError:
     return ConfigurationError(
         f'The template "{template.text}" cannot be filled: field "{field.text}": {why}. '
-        f"The tool was not run; correct the arguments or the template."
+        f"Nothing was run; correct the arguments or the template."
     )

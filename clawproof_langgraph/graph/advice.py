@@ -68,6 +68,12 @@ def of_place(
             yield _tool_retry_middleware(place.name, tool)
 
 
+def of_node(place: Place, node: str, policy: ToolPolicy) -> Iterator[Finding]:
+    """Judge the place of a guarded node."""
+    if policy.effect is Effect.ONCE and policy.when_in_doubt() == "hold" and place.retried[-1]:
+        yield _retry_policy(place.name, node, "node")
+
+
 def _is_tool_retry(item: object, tool: str) -> bool:
     # By name, so that langchain need not be installed.
     if not any(kind.__name__ == "ToolRetryMiddleware" for kind in type(item).__mro__):
@@ -76,14 +82,14 @@ def _is_tool_retry(item: object, tool: str) -> bool:
     return names is None or tool in names
 
 
-def _retry_policy(node: str, tool: str) -> Finding:
+def _retry_policy(node: str, tool: str, noun: str = "tool") -> Finding:
     return Finding(
         "retry-policy",
         node,
-        f'A RetryPolicy on node "{node}" cannot repeat a call of the once tool "{tool}" whose effect is unknown: the '
-        f"guard answers the next attempt with that, in place of the error. Where the tool says that nothing happened "
-        f"(NotApplied, ToolException), its attempts multiply.",
-        "Take the RetryPolicy off the node, and let the guard retry the tool: NotApplied and ToolPolicy(retry=...).",
+        f'A RetryPolicy on node "{node}" cannot repeat a call of the once {noun} "{tool}" whose effect is unknown: the '
+        f"guard answers the next attempt with that, in place of the error. Where the {noun} says that nothing "
+        f"happened (NotApplied, ToolException), its attempts multiply.",
+        f"Take the RetryPolicy off the node, and let the guard retry the {noun}: NotApplied and ToolPolicy(retry=...).",
     )
 
 
@@ -122,14 +128,15 @@ def _no_checkpoints(node: str, tool: str) -> Finding:
 
 
 @lru_cache(maxsize=256)
-def durability(mode: str, tool: str) -> Finding:
+def durability(mode: str, tool: str, *, is_node: bool = False) -> Finding:
     """Say that checkpoints are written later than calls are settled."""
     by_default = " (LangGraph's default)" if mode == "async" else ""
+    again = "the node is run again" if is_node else "the model is asked again"
     return Finding(
         "durability",
         mode,
         f'With durability="{mode}"{by_default}, a crash can lose the checkpoint of a call of "{tool}" that is done; '
-        f"the model is asked again, and the call takes effect twice, under a new id.",
+        f"{again}, and the call takes effect twice, under a new id.",
         f'Use invoke(..., durability="sync"), or give "{tool}" a business `key`.',
     )
 

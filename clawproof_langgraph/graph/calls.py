@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.messages import ToolMessage
 
@@ -47,6 +47,15 @@ class ResourceTerms:
     expected: float | None = None
 
 
+class CallNames(NamedTuple):
+    """What tells a call from others, as in `Begin`."""
+
+    key: str = ""
+    fingerprint: str = ""
+    scope: str = ""
+    lineage: str = ""
+
+
 class GuardedCalls:
     """Coordinates the calls of one tool.
 
@@ -61,6 +70,11 @@ class GuardedCalls:
         resources: terms by resource pattern.
         asking: the guard's tools of whose calls in doubt a human is asked.
     """
+
+    noun = "tool"
+    """What is called, for humans."""
+    body = ToolBody
+    """What runs it."""
 
     def __init__(
         self,
@@ -125,32 +139,38 @@ class GuardedCalls:
     def _body(
         self, code: Callable[[], Any] | None, acode: Callable[[], Awaitable[Any]] | None, values: Values, site: CallSite
     ) -> ToolBody:
-        return ToolBody(self._traits, self._coordinator, code, acode, self._budget, values, site)
+        return self.body(self._traits, self._coordinator, code, acode, self._budget, values, site)
 
     # --- the request --------------------------------------------------------------------------------------------
 
     def _ask(self, values: Values, site: CallSite, bell: Callable[[], str]) -> Begin:
-        self.lookout.before_call(site, self._tool, self._policy)
+        self._look_around(site)
         agent = self._agent or agent_name(site.agent)
         wants = self._wants(values)
         outer = self._coordinator.nesting(wants)
         owner = self._coordinator.new_owner()
         ttl, expected = self._times(wants)
-        key = scope = fingerprint = lineage = ""
-        if self._policy.effect is not Effect.READ:
-            # The tool is part of it, so that a business key that two tools share is refused, not answered.
-            plain = keys.fingerprint(self._fingerprinted(values), self._tool)
-            fingerprint = keys.sealed(self._coordinator.secret, plain)
-            number = number_of(site, plain)
-            key = self._business_key(values) or self._derived_key(owner, site, number, plain, fingerprint)
-            if site.thread:
-                scope = keys.digest("scope", site.thread, self._tool, fingerprint)
-                lineage = lineage_of(site, number, current_call())
+        names = CallNames() if self._policy.effect is Effect.READ else self._name(owner, values, wants, site)
         return Begin(
-            owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, key, scope, fingerprint,
-            self._rerun_within, outer.chain if outer else (), bell(), expected, data=self._logged(values),
-            task="" if self._why_nobody_is_asked(site) else site.task, lineage=lineage, patience=self._terms.wait,
+            owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, names.key, names.scope,
+            names.fingerprint, self._rerun_within, outer.chain if outer else (), bell(), expected,
+            data=self._logged(values), task="" if self._why_nobody_is_asked(site) else site.task,
+            lineage=names.lineage, patience=self._terms.wait,
         )  # fmt: skip
+
+    def _look_around(self, site: CallSite) -> None:
+        self.lookout.before_call(site, self._tool, self._policy)
+
+    def _name(self, owner: str, values: Values, wants: tuple[Want, ...], site: CallSite) -> CallNames:
+        # The tool is part of it, so that a business key that two tools share is refused, not answered.
+        plain = keys.fingerprint(self._fingerprinted(values), self._tool)
+        fingerprint = keys.sealed(self._coordinator.secret, plain)
+        number = number_of(site, plain)
+        key = self._business_key(values) or self._derived_key(owner, site, number, plain, fingerprint)
+        if not site.thread:
+            return CallNames(key, fingerprint)
+        scope = keys.digest("scope", site.thread, self._tool, fingerprint)
+        return CallNames(key, fingerprint, scope, lineage_of(site, number, current_call()))
 
     def _wants(self, values: Values) -> tuple[Want, ...]:
         modes: dict[str, Mode] = {}
@@ -164,7 +184,10 @@ class GuardedCalls:
         try:
             return template.render(values)
         except ConfigurationError as exc:  # the template is sound; it is what the model has given that is not
-            raise UnfitArgument(self._tool, str(exc)) from exc
+            raise self._unfit(str(exc)) from exc
+
+    def _unfit(self, why: str) -> UnfitArgument:
+        return UnfitArgument(self._tool, why)
 
     def _times(self, wants: tuple[Want, ...]) -> tuple[float, float]:
         ttl, expected = self._policy.ttl, self._policy.expected or 0.0
@@ -184,14 +207,15 @@ class GuardedCalls:
         if isinstance(self._key, Template):
             rendered = self._rendered(self._key, values)
             if len(rendered) != 1:
-                raise UnfitArgument(self._tool, f'Its key "{self._key.text}" gives {len(rendered)} keys, and not one.')
+                raise self._unfit(f'Its key "{self._key.text}" gives {len(rendered)} keys, and not one.')
             return rendered[0]
+        called = f'{self.noun} "{self._tool}"'
         try:
             key = self._key(values)
         except Exception as exc:
-            raise ConfigurationError(f'The key function of tool "{self._tool}" failed: {exc!r}.') from exc
+            raise ConfigurationError(f"The key function of {called} failed: {exc!r}.") from exc
         if not isinstance(key, str):
-            raise ConfigurationError(f'The key function of tool "{self._tool}" gave {key!r}; it must give a text.')
+            raise ConfigurationError(f"The key function of {called} gave {key!r}; it must give a text.")
         return canonical(key, f"the key function of {self._tool}")
 
     def _derived_key(self, owner: str, site: CallSite, number: int | None, plain: str, fingerprint: str) -> str:
@@ -201,9 +225,9 @@ class GuardedCalls:
         if site.message and not (key and site.thread) and not named_by_outer(site, outer):
             self._notices.warn(
                 "fresh key",
-                f'The call of tool "{self._tool}" has no thread that names it, so its idempotency key is fresh in each '
-                f"run: it is coordinated, but a repetition in another run cannot be recognised. Give the graph a "
-                f'checkpointer and a thread_id, or name a business `key` in the policy, such as "order/{{id}}".',
+                f'The call of {self.noun} "{self._tool}" has no thread that names it, so its idempotency key is fresh '
+                f"in each run: it is coordinated, but a repetition in another run cannot be recognised. Give the graph "
+                f'a checkpointer and a thread_id, or name a business `key` in the policy, such as "order/{{id}}".',
             )
         return key or keys.digest("fresh", owner)
 
@@ -267,10 +291,13 @@ class GuardedCalls:
             raise self._told_to_outer(Rejected(text))
         if replay.result is None:
             return self._stub(replay.key, tool_call_id)
-        value = results.readdress(self._load(replay), tool_call_id)
+        value = self._readdressed(self._load(replay), tool_call_id)
         if isinstance(value, BaseException):
             raise value
         return self._shaped(value)
+
+    def _readdressed(self, value: Any, tool_call_id: str | None) -> Any:
+        return results.readdress(value, tool_call_id)
 
     def _load(self, replay: Replay) -> Any:
         assert replay.result is not None

@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -77,6 +77,10 @@ class CallSite:
             for call in message.tool_calls
             if call["id"] != own or call is not _of_id(message, own)[0]
         ]
+
+    def of_step(self, step: str) -> CallSite:
+        """Give the site of a node's own execution, which its step names, and no message."""
+        return replace(self, message=step)
 
 
 NOWHERE: Final = CallSite()

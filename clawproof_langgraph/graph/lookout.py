@@ -58,6 +58,11 @@ class Lookout:
         if site.configurable:  # else it is made outside of any graph
             self._warn(_attempt(self._of_call, site, tool, policy))
 
+    def before_node(self, site: CallSite, node: str, policy: ToolPolicy) -> None:
+        """Warn before a guarded node runs."""
+        if site.configurable:
+            self._warn(_attempt(self._of_node, site, node, policy))
+
     def of_process(self) -> list[Finding]:
         """Find what is wrong in this process, whatever runs in it."""
         return [advice.local_store(self._store, self._reach)] if self._reach and in_server_process() else []
@@ -86,6 +91,15 @@ class Lookout:
             place = running_place(site.configurable)
             asked_here = place.tool_node is None and bool(site.tool_call_id)
             found += advice.of_place(place, tool, policy, named_by_outer=named, asked_here=asked_here)
+        return found
+
+    def _of_node(self, site: CallSite, node: str, policy: ToolPolicy) -> list[Finding]:
+        found = self._of_server(site.configurable)
+        if advice.hangs_on_the_message(policy) and not named_by_outer(site, current_call()):
+            mode = lags_behind(site.configurable)
+            found += [advice.durability(mode, node, is_node=True)] if mode else []
+        if self._is_new(site.configurable, node):
+            found += advice.of_node(running_place(site.configurable), node, policy)
         return found
 
     def _of_durability(self, configurable: Configurable, tool: str, policy: ToolPolicy) -> list[Finding]:

@@ -18,7 +18,7 @@ from clawproof_langgraph.graph import results
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
 
 try:
-    from langgraph.errors import is_invalid_resume
+    from langgraph.errors import is_invalid_resume as is_invalid_resume
 except ImportError:  # older versions never mark such errors
 
     def is_invalid_resume(error: BaseException) -> bool:
@@ -40,7 +40,12 @@ def is_mcp(tool: BaseTool) -> bool:
 def uses_effect_mark(tool: BaseTool) -> bool:
     """Tell whether a tool's own code names `effect_begins`, so that an error before it proves something."""
     functions = [getattr(tool, "func", None), getattr(tool, "coroutine", None), type(tool)._run, type(tool)._arun]
-    return any(_names_mark(getattr(function, "__code__", None)) for function in functions)
+    return any(names_effect_mark(function) for function in functions)
+
+
+def names_effect_mark(function: Any) -> bool:
+    """Tell whether the code of a function names `effect_begins`."""
+    return _names_mark(getattr(function, "__code__", None))
 
 
 def _names_mark(code: Any) -> bool:

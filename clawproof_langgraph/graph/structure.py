@@ -40,6 +40,16 @@ def rooms_of(graph: _Graph) -> Iterator[Room]:
     return _Search().in_graph(graph, Place(), _Around())
 
 
+def nodes_of(graph: _Graph, outer: Place | None = None, around: tuple[_Graph, ...] = ()) -> Iterator[tuple[Place, Any]]:
+    """List the nodes of a compiled graph, and of the graphs that are nodes of it: the place of each, and what runs."""
+    for name, node in graph.nodes.items():
+        place = (outer or Place()).inside(name, retried=retries(node.retry_policy or graph.retry_policy))
+        yield place, node.bound
+        for inner in node.subgraphs:
+            if isinstance(inner, Pregel) and not any(inner is each for each in (graph, *around)):
+                yield from nodes_of(inner, place, (graph, *around))
+
+
 class _Search:
     """A search of a graph and what is in it.
 

@@ -113,6 +113,24 @@ def _running_task(configurable: Configurable) -> tuple[Any, Any]:
     return loop, getattr(loop, "tasks", {}).get(configurable.get("__pregel_task_id"))
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """One of the tasks of the running step: its node, its input, and what it has written if it has ended."""
+
+    node: str
+    input: Any
+    writes: tuple[tuple[str, Any], ...]
+
+
+def neighbours(configurable: Configurable) -> list[Neighbour]:
+    """List the tasks of the running step, the own one included, in the order in which LangGraph starts them.
+
+    In a run that goes on with a step, those that have ended before are among them.
+    """
+    tasks = loop_of(configurable).tasks.values()
+    return [Neighbour(task.name, task.input, tuple(task.writes)) for task in tasks]
+
+
 def on_server(configurable: Configurable) -> bool:
     """Tell whether LangGraph Server runs the graph."""
     return getattr(configurable.get("__pregel_runtime"), "server_info", None) is not None

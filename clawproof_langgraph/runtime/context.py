@@ -175,9 +175,24 @@ def current_frame() -> Frame | None:
 Link = tuple[Frame, Token[Frame | None]]
 
 
+def linked(lease: Lease, coordinator: object) -> Frame:
+    """Make a link inside those that are around this code, for `within` to enter."""
+    return Frame(lease.owner, lease.wants, coordinator, _frame.get(), os.getpid())
+
+
+@contextmanager
+def within(frame: Frame) -> Iterator[None]:
+    """Run code inside a link; never held while a generator waits for whoever draws from it."""
+    token = _frame.set(frame)
+    try:
+        yield
+    finally:
+        _frame.reset(token)
+
+
 def push(lease: Lease, coordinator: object) -> Link:
     """Add a link to the call chain."""
-    frame = Frame(lease.owner, lease.wants, coordinator, _frame.get(), os.getpid())
+    frame = linked(lease, coordinator)
     return frame, _frame.set(frame)
 
 

@@ -68,7 +68,8 @@ class Listening(Suite):
             for agent in agents:
                 store.granted(ask(agent, f"inventory/{agent}", agent=agent))
                 store.record(Kill(agent))
-            assert [heard.get(timeout=_PROMPT) for _ in agents] == agents
+                # One after the other: what is said faster than it is heard may be left to the heartbeat.
+                assert heard.get(timeout=_PROMPT) == agent
 
     def test_who_has_closed_hears_no_more(self, backend: Backend) -> None:
         heard: Heard = queue.Queue()

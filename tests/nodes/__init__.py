@@ -1,0 +1,1 @@
+"""Guarded nodes, scopes of runs, and threads with one run at a time."""
