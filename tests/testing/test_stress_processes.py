@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,22 @@ def test_a_tool_that_does_not_take_unknown_for_an_answer_is_found(tmp_path: Path
     assert any(call.reason in ("the lease expired", "in doubt") for call in involved), report
     assert all(call.thread in finding.text or call.key in finding.text or call.key for call in involved)
     assert "clawproof resolve" in str(report)
+
+
+def forgetful(seat: Seat) -> Any:
+    def play(turn: Turn) -> None:
+        with seat.coordinator.lock(f"desk/{seat.name}", agent=seat.name, ttl=1):
+            time.sleep(0.2)
+
+    return play
+
+
+def test_a_turn_without_checkpoints_is_given_up_and_the_agent_goes_on(tmp_path: Path) -> None:
+    report = run_agents(forgetful, n=2, processes=2, seconds=2, kills=2, pauses=0, seed=1, folder=tmp_path)
+
+    assert report.ok, report
+    assert report.turns["cut_short"] >= 1
+    assert report.turns["ended"] > report.turns["cut_short"]
 
 
 def dies(folder: Path, seat: Seat) -> Any:
