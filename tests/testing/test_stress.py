@@ -14,6 +14,8 @@ from langgraph.types import interrupt
 
 from clawproof_langgraph import ConfigurationError, Guard, OutcomeUnknown, ToolPolicy
 from clawproof_langgraph.testing import Broken, Scenario, Seat, StressReport, Turn, run_agents
+from clawproof_langgraph.testing.clock import ManualClock
+from clawproof_langgraph.testing.stress.patience import Patience
 from tests.testing.bank import Bank, unguarded, wrongly_locked
 from tests.testing.books import graph_of
 
@@ -174,6 +176,19 @@ def test_an_agent_may_be_async_all_through(tmp_path: Path) -> None:
 
 def test_a_graph_runs_on_a_loop_if_told_so(tmp_path: Path) -> None:
     assert run_agents(sells("lamp", is_async=True), folder=tmp_path, **FEW).turns == {"ended": 8}
+
+
+def test_time_in_which_the_process_itself_stood_still_is_no_waiting() -> None:
+    clock = ManualClock(now=0.0)
+    patience = Patience(3.0, after=10.0, clock=clock.ticks)
+
+    def is_over_in(seconds: float) -> bool:
+        clock.advance(seconds)
+        return patience.is_over()
+
+    assert not is_over_in(10.0), "nothing counts before that"
+    assert [is_over_in(0.5), is_over_in(600.0), is_over_in(1.0)] == [False, False, False]
+    assert is_over_in(1.0)
 
 
 # --- chance -----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from clawproof_langgraph.model import LeaseView
 from clawproof_langgraph.testing.stress.chaos import Blow
 from clawproof_langgraph.testing.stress.ledger import Kill, Ledger, Pause
 from clawproof_langgraph.testing.stress.options import Plan
+from clawproof_langgraph.testing.stress.patience import Patience
 from clawproof_langgraph.testing.stress.playing import Part
 from clawproof_langgraph.testing.stress.scenario import Scenario
 from clawproof_langgraph.testing.stress.workers import (
@@ -103,7 +104,8 @@ class Hall:
         for worker in self._workers:
             worker.play(self._until)
         left = list(blows)
-        while self._workers and now() < self._until + self._plan.patience:
+        patience = Patience(self._plan.patience, after=self._until)
+        while self._workers and not patience.is_over():
             wait([worker.line for worker in self._workers], timeout=_TICK)
             self._hear()
             if left and now() >= began + left[0].at and self._strike(left[0], began):

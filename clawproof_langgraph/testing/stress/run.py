@@ -5,9 +5,9 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.errors import ConfigurationError
@@ -16,10 +16,14 @@ from clawproof_langgraph.testing.stress.chaos import plan_of_blows
 from clawproof_langgraph.testing.stress.hall import Hall
 from clawproof_langgraph.testing.stress.ledger import Ledger
 from clawproof_langgraph.testing.stress.options import Options, Plan, planned
+from clawproof_langgraph.testing.stress.patience import Patience
 from clawproof_langgraph.testing.stress.playing import Message, Players
 from clawproof_langgraph.testing.stress.report import Finding, StressReport, without_password
 from clawproof_langgraph.testing.stress.scenario import Scenario, Seat, Turn, described, load
 from clawproof_langgraph.testing.stress.verdict import Seen, errors_of, findings_of, look_back, notes_of, quiet
+
+_TICK: Final = 0.1
+"""Seconds between two looks whether all have ended."""
 
 
 def run_agents(
@@ -100,12 +104,11 @@ def _play(source: Scenario | str, scenario: Scenario, plan: Plan, watcher: Coord
 def _play_in_threads(players: Players, plan: Plan, ledger: Ledger) -> None:
     told: queue.SimpleQueue[Message] = queue.SimpleQueue()
     until = time.monotonic() + plan.seconds
+    patience = Patience(plan.patience, after=until)
     players.start(told.put, until)
-    while len(ledger.left) < plan.n:
-        try:
-            ledger.note(told.get(timeout=max(0.0, until + plan.patience - time.monotonic())))
-        except queue.Empty:
-            return
+    while len(ledger.left) < plan.n and not patience.is_over():
+        with suppress(queue.Empty):
+            ledger.note(told.get(timeout=_TICK))
 
 
 def _set_up(scenario: Scenario) -> None:

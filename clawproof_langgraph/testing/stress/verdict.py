@@ -14,6 +14,7 @@ from clawproof_langgraph.inspection.calls import Call, Outcome, brought_up_to_da
 from clawproof_langgraph.inspection.overlaps import Concurrency, Together, concurrency_of
 from clawproof_langgraph.model import Snapshot
 from clawproof_langgraph.testing.stress.ledger import Ledger
+from clawproof_langgraph.testing.stress.patience import Patience
 from clawproof_langgraph.testing.stress.report import Finding, Trouble, counted
 from clawproof_langgraph.testing.stress.scenario import Broken, Scenario, described
 
@@ -42,9 +43,9 @@ class Seen:
 
 def quiet(coordinator: Coordinator, *, patience: float) -> bool:
     """Wait until nobody holds a lease or waits for one; tell whether that came within so many seconds."""
-    until = time.monotonic() + patience
+    waiting = Patience(patience)
     while (snapshot := coordinator.snapshot()).leases or snapshot.waiters:
-        if time.monotonic() > until:
+        if waiting.is_over():
             return False
         time.sleep(_LOOK)
     return True
