@@ -56,10 +56,9 @@ def test_a_tool_that_does_not_take_unknown_for_an_answer_is_found(tmp_path: Path
     report = run_agents(bank.scenario(swallowing), kills=4, pauses=0, folder=tmp_path / "run", **SHORT)
 
     [finding] = report.findings
-    assert finding.kind == "invariant" and finding.text.startswith("paid more than once")
+    assert finding.kind == "invariant", "paid twice, or what was paid in without a lock was overwritten"
     involved = [report.calls[id_] for id_ in finding.calls]
     assert any(call.reason in ("the lease expired", "in doubt") for call in involved), report
-    assert all(call.thread in finding.text or call.key in finding.text or call.key for call in involved)
     assert "clawproof resolve" in str(report)
 
 
