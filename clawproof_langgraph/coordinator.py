@@ -15,6 +15,7 @@ from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.urls import open_backend
 from clawproof_langgraph.core.order import check_order
+from clawproof_langgraph.core.waits import WaitFor, wait_for
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError, LockOrderError
 from clawproof_langgraph.event_log import EventLog
@@ -168,7 +169,7 @@ class Coordinator(EventLog):
         if outer is None:
             return None
         if outer.coordinator is not self:
-            held = outer.held[0].resource if outer.held else "a call"
+            held = next((want.resource for link in outer.held for want in link), "a call")
             first = next((want.resource for want in wants), "a call")
             raise LockOrderError(first, held, "it is held in another coordinator, and no order spans the two")
         check_order(tuple(wants), outer.held)
@@ -251,6 +252,14 @@ class Coordinator(EventLog):
     async def asnapshot(self) -> Snapshot:
         """Do what `snapshot` does, from an event loop."""
         return await self._backend.asnapshot()
+
+    def wait_for(self) -> WaitFor:
+        """Show which call waits for which, over all holders and waiters of the namespace at one instant."""
+        return wait_for(self.snapshot())
+
+    async def await_for(self) -> WaitFor:
+        """Do what `wait_for` does, from an event loop."""
+        return wait_for(await self.asnapshot())
 
     def events(self, *, after: int = 0, types: Iterable[str] = (), limit: int = 1000, **about: str) -> list[Event]:
         """Read the log in order; `log.truncated` comes first where what follows `after` was deleted.

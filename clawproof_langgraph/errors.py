@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -124,16 +125,35 @@ class StaleRead(ClawproofError):
     Args:
         resource: the resource that changed.
         seen: the version that the agent read, None if it never read it.
-        current: the version now.
-        changed_by: who changed it, in words.
+        current: the version now; None where it is not known, since nobody has read it for long.
+        changed_by: who changed it, in words; empty where that is not known.
+        changed_at: when, in seconds since the epoch; 0 where that is not known.
+        others: further resources of the same call that changed or were not read.
     """
 
-    def __init__(self, resource: str, seen: int | None, current: int, changed_by: str) -> None:
-        self.resource, self.seen, self.current, self.changed_by = resource, seen, current, changed_by
+    def __init__(
+        self,
+        resource: str,
+        seen: int | None,
+        current: int | None,
+        changed_by: str = "",
+        changed_at: float = 0.0,
+        others: tuple[str, ...] = (),
+    ) -> None:
+        self.resource, self.seen, self.current = resource, seen, current
+        self.changed_by, self.changed_at, self.others = changed_by, changed_at, others
+        saw = "nothing of it" if seen is None else f"version {seen}"
+        also = f" The same is true of {', '.join(others)}." if others else ""
         super().__init__(
-            f'"{resource}" is at version {current}, changed by {changed_by}; this agent saw '
-            f"{'nothing of it' if seen is None else f'version {seen}'}. Nothing was run. Read it and decide again."
+            f'"{resource}" is not as this agent read it: it is at {self._now()}; this agent saw {saw}.{also} Nothing '
+            f"was run. Read {'them' if others else 'it'} again, and decide anew from what you find."
         )
+
+    def _now(self) -> str:
+        version = "a version that is not known" if self.current is None else f"version {self.current}"
+        who = f", changed by {self.changed_by}" if self.changed_by else ""
+        when = f" at {datetime.fromtimestamp(self.changed_at, UTC):%Y-%m-%d %H:%M:%S} UTC" if self.changed_at else ""
+        return version + who + when
 
 
 class AgentKilled(ClawproofError):

@@ -18,7 +18,7 @@ from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.errors import ConfigurationError, UnmappedTool, meant
 from clawproof_langgraph.graph.advice import Finding, of_place, unguarded, unmapped
 from clawproof_langgraph.graph.body import ToolTraits
-from clawproof_langgraph.graph.calls import GuardedCalls
+from clawproof_langgraph.graph.calls import GuardedCalls, sees_no_history
 from clawproof_langgraph.graph.given import check_fields, checked_policies, listed, terms_of
 from clawproof_langgraph.graph.identity import site_of_request
 from clawproof_langgraph.graph.lookout import Lookout
@@ -93,7 +93,8 @@ class Guard:
 
         Raises:
             UnmappedTool: it has no policy, and `unmapped` is `error`.
-            ConfigurationError: its policy names a field that it does not have.
+            ConfigurationError: its policy names a field that it does not have, or says `requires_read`, which takes
+                the history.
         """
         return self.wrap_tools([tool])[0]
 
@@ -101,7 +102,22 @@ class Guard:
         """Make guarded copies of tools; raises as `wrap_tool` does, naming all tools without a policy at once."""
         made = [tool if isinstance(tool, BaseTool) else create_tool(tool) for tool in listed(tools)]
         self.check_mapped(made)
+        for tool in made:
+            if (policy := self._policy_of(tool)) and policy.requires_read and not is_guarded(tool):
+                raise sees_no_history(tool.name)
         return [self._guarded(tool) for tool in made]
+
+    def prepare(self, tools: Iterable[BaseTool]) -> None:
+        """Check tools that the hooks will guard.
+
+        Raises:
+            UnmappedTool: some have no policy, and `unmapped` is `error`.
+            ConfigurationError: a policy names a field that its tool does not have.
+        """
+        made = list(tools)
+        self.check_mapped(made)
+        for tool in made:
+            self._guarded(tool)
 
     def tool_node(self, tools: Iterable[BaseTool | Callable[..., Any]], **options: Any) -> ToolNode:
         """Make a ToolNode with both hooks; its tools are checked now.
@@ -116,7 +132,7 @@ class Guard:
         node = ToolNode(
             listed(tools), wrap_tool_call=self.wrap_tool_call, awrap_tool_call=self.awrap_tool_call, **options
         )
-        self.wrap_tools(node.tools_by_name.values())
+        self.prepare(node.tools_by_name.values())
         return node
 
     def check_mapped(self, tools: Iterable[BaseTool]) -> None:

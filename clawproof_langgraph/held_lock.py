@@ -12,7 +12,7 @@ from clawproof_langgraph import events
 from clawproof_langgraph.core.hold import give_back, leave, take
 from clawproof_langgraph.errors import ConfigurationError, LockOrderError, WaitTimeout
 from clawproof_langgraph.model import Begin, Granted, Note, Want
-from clawproof_langgraph.runtime.context import Frame, Link, linked, pop, push, within
+from clawproof_langgraph.runtime.context import Frame, Link, current_call, linked, pop, push, within
 from clawproof_langgraph.runtime.drive import Driver
 from clawproof_langgraph.runtime.lease import Lease
 
@@ -79,7 +79,11 @@ class HeldLock:
     def _prevented(self, error: LockOrderError) -> Note:
         names = tuple(want.resource for want in self._wants)
         data = {"wanted": error.wanted, "held": error.held}
-        return Note(events.DEADLOCK_PREVENTED, self._agent, self._thread, resources=names, data=data)
+        outer = current_call()
+        if outer is None:
+            return Note(events.DEADLOCK_PREVENTED, self._agent, self._thread, resources=names, data=data)
+        data["tool"], agent, thread = outer.tool, self._agent or outer.agent, self._thread or outer.thread
+        return Note(events.DEADLOCK_PREVENTED, agent, thread, resources=names, data=data)
 
     def __enter__(self) -> Lease:
         self._check_unused()

@@ -39,7 +39,7 @@ class CoordinationMiddleware(AgentMiddleware[Any, Any, Any]):
         """Check the tools that the model will be offered.
 
         Raises:
-            UnmappedTool, ConfigurationError: as `guard.wrap_tools` does; the model was not asked.
+            UnmappedTool, ConfigurationError: as `guard.prepare` does; the model was not asked.
         """
         self._check(request.tools)
         return handler(request)
@@ -52,7 +52,7 @@ class CoordinationMiddleware(AgentMiddleware[Any, Any, Any]):
     def _check(self, tools: Iterable[Any]) -> None:
         # A tool that is a dict is run by the model's provider.
         ours = [tool for tool in tools if isinstance(tool, BaseTool)]
-        self.guard.wrap_tools(ours)
+        self.guard.prepare(ours)
         self.guard.look_ahead(ours)
 
     def wrap_tool_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:

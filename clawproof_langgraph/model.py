@@ -11,10 +11,14 @@ from typing import Any, NamedTuple
 
 
 class Mode(StrEnum):
-    """How a call uses a resource: alone, or together with others of its kind."""
+    """How a call uses a resource: alone, together with others of its kind, or without a lock.
+
+    A request wants resources in one of the first two modes; what is advisory is in nobody's way.
+    """
 
     EXCLUSIVE = "exclusive"
     SHARED = "shared"
+    ADVISORY = "advisory"
 
 
 class Want(NamedTuple):
@@ -22,6 +26,10 @@ class Want(NamedTuple):
 
     resource: str
     mode: Mode
+
+
+Versions = tuple[tuple[str, int], ...]
+"""Resources with the version of each."""
 
 
 class State(StrEnum):
@@ -35,6 +43,23 @@ class State(StrEnum):
 
 
 # --- commands ---------------------------------------------------------------------------------------------------
+
+
+class Look(NamedTuple):
+    """Asks, after a call, whether somebody had a resource alone while the call went on without a lock on it.
+
+    Args:
+        resources: which.
+        elapsed: seconds since the call began, counted by whoever asks until the request was sent.
+        state: how the call came out, where nothing else will tell; None where it settles.
+        attempt, error: as in `Settle`.
+    """
+
+    resources: tuple[str, ...]
+    elapsed: float
+    state: State | None = None
+    attempt: int = 1
+    error: str = ""
 
 
 class Begin(NamedTuple):
@@ -59,6 +84,10 @@ class Begin(NamedTuple):
         task: the LangGraph task that asks, where a human may be asked in it; empty for none.
         lineage: what the call came out of, in words of the form `group:member`; different members of one group are
             different calls, whatever else is equal.
+        versions: whether the versions of its resources are to be told with the grant.
+        seen: the versions of resources that the caller has read: it gets no grant if one of those that it wants has
+            another one by now, or was not read. None: that is not asked.
+        look: asks for no turn, but this.
         patience: seconds that its caller is ready to wait, from the first time on; the store is not tried for longer.
     """
 
@@ -81,6 +110,9 @@ class Begin(NamedTuple):
     data: Mapping[str, Any] = MappingProxyType({})
     task: str = ""
     lineage: str = ""
+    versions: bool = False
+    seen: Versions | None = None
+    look: Look | None = None
     patience: float = inf
 
 
@@ -304,6 +336,7 @@ class Granted:
         attempt: how often the call was executed before.
         in_doubt: the fence of an earlier execution, if that may have had its effect; 0 if not.
         asked: about which executions, by their fences, a human was asked in the request's task, in order.
+        versions: of its resources, where the request asks for them.
     """
 
     owner: str
@@ -313,6 +346,7 @@ class Granted:
     attempt: int = 0
     in_doubt: int = 0
     asked: tuple[int, ...] = ()
+    versions: Versions = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,12 +379,14 @@ class Replay:
         result: the encoded result; None when it could not be stored.
         rejected: whether the result is an error that is raised again.
         asked: as of a grant.
+        fence: of the execution that gave it.
     """
 
     key: str
     result: bytes | None
     rejected: bool = False
     asked: tuple[int, ...] = ()
+    fence: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +426,71 @@ class Mismatch:
     tool: str
 
 
-BeginReply = Granted | Queued | Replay | Held | Killed | Mismatch
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A resource that is not as the caller saw it.
+
+    Args:
+        resource: which.
+        seen: the version that the caller has read; None if it read none.
+        current: the version now; None where nobody has read the resource for so long that it is not known.
+        agent, tool, thread: who changed it last, as far as that is known.
+        at: when, in seconds since the epoch; 0 where that is not known.
+    """
+
+    resource: str
+    seen: int | None
+    current: int | None
+    agent: str = ""
+    tool: str = ""
+    thread: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """What the request rests on has changed, or was never read; nothing was run.
+
+    Args:
+        changes: each resource of which that is so, at least one.
+    """
+
+    changes: tuple[Change, ...]
+
+
+class Glance(NamedTuple):
+    """What a look has found of a resource.
+
+    Args:
+        resource: which.
+        in_flight: whether somebody has it alone now.
+        ended: when somebody last gave it back who had it alone and may have changed it, by the store's clock; 0 where
+            that was before the call began.
+        version: its version now.
+    """
+
+    resource: str
+    in_flight: bool
+    ended: float
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look has found.
+
+    Args:
+        now: the store's date, in seconds.
+        told: whether the log tells that something was stale.
+        glances: of each resource.
+    """
+
+    now: float
+    told: bool
+    glances: tuple[Glance, ...]
+
+
+BeginReply = Granted | Queued | Replay | Held | Killed | Mismatch | Stale | Looked
 
 
 class SettleReply(StrEnum):
@@ -439,7 +539,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class LeaseView:
-    """A live lease as `coordinator.snapshot()` shows it; times are seconds."""
+    """A live lease as `coordinator.snapshot()` shows it; times are seconds, ancestors the calls around it."""
 
     owner: str
     agent: str
@@ -450,11 +550,12 @@ class LeaseView:
     fence: int
     held: float
     remaining: float
+    ancestors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WaiterView:
-    """A waiter as `coordinator.snapshot()` shows it; times are seconds."""
+    """A waiter as `coordinator.snapshot()` shows it; times are seconds, ancestors the calls around it."""
 
     owner: str
     agent: str
@@ -463,6 +564,8 @@ class WaiterView:
     wants: tuple[Want, ...]
     ticket: int
     waited: float
+    key: str = ""
+    ancestors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,7 @@ def _to_event_type(value: Any) -> Any:
 
 
 EffectName = Literal["read", "idempotent", "keyed", "transactional", "delegate", "once"]
-ModeName = Literal["exclusive", "shared"]
+ModeName = Literal["exclusive", "shared", "advisory"]
 InDoubt = Literal["hold", "rerun", "probe", "interrupt"]
 OnRefusal = Literal["tell_model", "raise"]
 ExceptionTypes = type[BaseException] | Sequence[type[BaseException]]
@@ -233,7 +233,8 @@ class Lock(_Checked):
 
     Args:
         resource: a template such as `inventory/{sku}`.
-        mode: `exclusive`, or `shared` (readers together, writers apart).
+        mode: `exclusive`, `shared` (readers together, writers apart), or `advisory` (no lock at all: it never waits and
+            is in nobody's way, and `call.stale` tells afterwards whether somebody had it alone meanwhile).
     """
 
     resource: str
@@ -270,6 +271,8 @@ class ToolPolicy(_Checked):
             what the tool would have returned, `NotApplied` where nothing happened, or None where it cannot tell. It may
             take as long as the ttl. Where it cannot tell, or fails, the call is held, or a human is asked.
         not_applied_on: the type, or types, of exception that prove that nothing happened.
+        requires_read: whether a call is refused with `StaleRead` unless its conversation has read each of its `locks`,
+            by guarded tools, and none of them has changed since. It takes the hooks of a ToolNode, or the middleware.
         emits: the type of a domain event that a success appends.
         on_refusal: `tell_model` or `raise`.
         key_window: seconds in which the service behind a `keyed` tool recognises a key.
@@ -290,6 +293,7 @@ class ToolPolicy(_Checked):
     on_in_doubt: Annotated[InDoubt | None, _one_of(*get_args(InDoubt))] = None
     probe: Annotated[Probe | None, BeforeValidator(_to_probe)] = None
     not_applied_on: Annotated[tuple[type[BaseException], ...], BeforeValidator(_to_exception_types)] = ()
+    requires_read: bool = False
     emits: Annotated[str | None, BeforeValidator(_to_event_type)] = None
     on_refusal: Annotated[OnRefusal, _one_of("tell_model", "raise")] = "tell_model"
     key_window: Seconds = 86400.0
@@ -311,6 +315,7 @@ class ToolPolicy(_Checked):
             on_in_doubt: InDoubt | None = ...,
             probe: Probe | None = ...,
             not_applied_on: ExceptionTypes = ...,
+            requires_read: bool = ...,
             emits: str | None = ...,
             on_refusal: OnRefusal = ...,
             key_window: str | float = ...,
@@ -330,6 +335,13 @@ class ToolPolicy(_Checked):
         if self.effect is Effect.READ and (self.on_in_doubt or self.probe):
             name = "probe" if self.probe else "on_in_doubt"
             raise ValueError(f'a tool with effect="read" changes nothing and is never in doubt; remove `{name}`.')
+        if self.requires_read and self.effect is Effect.READ:
+            raise ValueError('a tool with effect="read" changes nothing that could be stale; remove `requires_read`.')
+        if self.requires_read and not any(lock.mode is not Mode.ADVISORY for lock in self.lock_list()):
+            raise ValueError(
+                "requires_read compares the versions of what a call locks, and this one locks nothing; name it in "
+                '`locks`, such as locks=["inventory/{sku}"], under the name that the tool reading it locks.'
+            )
         if self.on_in_doubt == "probe" and self.probe is None:
             raise ValueError('on_in_doubt="probe" needs a `probe`: a function that tells what became of a call.')
         if self.probe is not None and self.on_in_doubt in ("hold", "rerun"):

@@ -71,7 +71,7 @@ def main() -> int:
     for name in (task["id"] for task in TASKS):
         result = results[name]
         bar = drawn(result["started"], result["ended"], first) if result["status"] != "skipped" else ""
-        print(f"{name:14} {result['agent']:8} {result['status']:8}|{bar:26}| {result['error']}")  # noqa: T201
+        print(f"{name:14} {result['agent']:8} {result['status']:8}|{bar:26}| {result['error']}")
     lost = sorted(name for name, result in results.items() if result["status"] != "done")
     return 0 if lost == ["pay-suppliers", "settle"] else 1
 

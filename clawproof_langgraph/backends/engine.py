@@ -1,6 +1,6 @@
 """The six commands of a backend, over one transaction of a small record store.
 
-begin     no place -> queued -> handed over -> claimed      or an answer: replay, held, killed, mismatch
+begin     no place -> queued -> handed over -> claimed      or an answer: replay, held, killed, mismatch, stale
 settle    claimed  -> done | failed | rejected | suspended | in_doubt
 withdraw  queued, handed over or claimed but not started -> nothing happened
 sweep     handed over and expired -> nothing happened;  claimed and expired -> in_doubt
@@ -28,6 +28,7 @@ from clawproof_langgraph.backends.granting import (
     release,
     show_life,
 )
+from clawproof_langgraph.backends.looking import look
 from clawproof_langgraph.backends.records import (
     Fit,
     deny,
@@ -37,6 +38,7 @@ from clawproof_langgraph.backends.records import (
     settle_late,
 )
 from clawproof_langgraph.backends.store import LAST_PLACE, LeaseRow, Transaction, WaiterRow
+from clawproof_langgraph.backends.versions import move, staleness
 from clawproof_langgraph.backends.wants import names_of, shown
 from clawproof_langgraph.model import (
     Advance,
@@ -56,6 +58,7 @@ from clawproof_langgraph.model import (
     Revive,
     Settle,
     SettleReply,
+    Stale,
     State,
     Subscribe,
     Sweep,
@@ -78,11 +81,13 @@ _OWN_POLL = 0.05
 
 def begin(tx: Transaction, ask: Begin) -> BeginReply:
     """Grant, queue or answer a request."""
+    if ask.look:
+        return look(tx, ask, ask.look)
     tx.foresee(ask)
     lease = tx.lease(ask.owner) if ask.repeated else None
     if lease and lease.claimed:  # the reply to an earlier begin was lost; its TTL counts from this one
         tx.put_lease(lease._replace(expires=tx.ticks + ask.ttl, seen=tx.ticks))
-        return granted(ask, lease, tx.record(lease.ask.key) if lease.attempt else None)
+        return granted(tx, ask, lease, tx.record(lease.ask.key) if lease.attempt else None)
     reply = _take_turn(tx, ask, lease)
     hand_on(tx)
     return reply
@@ -101,12 +106,14 @@ def _take_turn(tx: Transaction, ask: Begin, handed: LeaseRow | None) -> BeginRep
             return judged
         ask, wants = judged.ask, judged.wants
         if handed and handed.wants == wants and not tx.is_over(handed):
-            return _claim(tx, judged)
+            return _refused_as_stale(tx, ask, handed, None) or _claim(tx, judged)
         if handed:
             release(tx, handed)
             handed = None
         obstacle = first_conflict(tx, ask, wants, place=place, arrived=arrived)
         if obstacle is None:
+            if stale := _refused_as_stale(tx, ask, None, waiter):
+                return stale
             _leave(tx, None, waiter)
             return grant(tx, judged)
         if not end_if_dead(tx, obstacle):
@@ -118,6 +125,14 @@ def _claim(tx: Transaction, fit: Fit) -> Granted:
     # Readers are handed over in steps of a bounded size; each that claims starts the next step.
     tx.freed.extend(want.resource for want in fit.wants if want.mode is Mode.SHARED)
     return grant(tx, fit, held=True)
+
+
+def _refused_as_stale(tx: Transaction, ask: Begin, handed: LeaseRow | None, waiter: WaiterRow | None) -> Stale | None:
+    """Give up the turn of a request whose reads are stale."""
+    stale = staleness(tx, ask)
+    if stale:
+        _leave(tx, handed, waiter)
+    return stale
 
 
 def _leave(tx: Transaction, handed: LeaseRow | None, waiter: WaiterRow | None) -> None:
@@ -164,6 +179,8 @@ def settle(tx: Transaction, end: Settle) -> SettleReply:
         hand_on(tx)
         return reply
     release(tx, lease)
+    if end.touched and not end.by:  # what somebody has found out was changed before
+        move(tx, lease)
     if end.state is not None:
         record_outcome(tx, lease, end, end.state)
     if names := names_of(lease.wants):

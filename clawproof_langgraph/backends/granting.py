@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from clawproof_langgraph import events
+from clawproof_langgraph.backends import versions
 from clawproof_langgraph.backends.records import EXPIRED, Fit, asked_in, doubt_of
 from clawproof_langgraph.backends.store import (
     CLAIM_WITHIN,
@@ -131,7 +132,7 @@ def grant(tx: Transaction, fit: Fit, *, held: bool = False) -> Granted:
     if ask.tool:
         data = {**ask.data, "tool": ask.tool, "attempt": attempt + 1, "waited": round(since, 6)}
         tx.append(events.CALL_STARTED, ask, resources=names, fence=fence, data=data)
-    return granted(ask, lease, record)
+    return granted(tx, ask, lease, record)
 
 
 def _beside_others(ask: Begin) -> dict[str, Any]:
@@ -141,13 +142,14 @@ def _beside_others(ask: Begin) -> dict[str, Any]:
     return told | ({"inside": ask.ancestors[-1]} if ask.ancestors else {})
 
 
-def granted(ask: Begin, lease: LeaseRow, record: RecordRow | None) -> Granted:
+def granted(tx: Transaction, ask: Begin, lease: LeaseRow, record: RecordRow | None) -> Granted:
     """Tell of a lease, and of what is known of its call from before."""
     key, fence, attempt = lease.ask.key, lease.fence, lease.attempt
+    told = versions.told(tx, ask, fence) if ask.versions else ()
     if record is None:
-        return Granted(ask.owner, fence, ask.ttl, key, attempt)
+        return Granted(ask.owner, fence, ask.ttl, key, attempt, versions=told)
     doubt = record.fence if record.touched else 0
-    return Granted(ask.owner, fence, ask.ttl, key, attempt, doubt, asked_in(ask.task, record))
+    return Granted(ask.owner, fence, ask.ttl, key, attempt, doubt, asked_in(ask.task, record), told)
 
 
 def release(tx: Transaction, lease: LeaseRow) -> None:
@@ -162,6 +164,7 @@ def expire(tx: Transaction, lease: LeaseRow) -> None:
     if not lease.claimed:
         return
     ask, names = lease.ask, names_of(lease.wants)
+    versions.move(tx, lease)
     if names:
         data = {"held": round(lease.expires - lease.since, 6)}  # it may be noticed long after its end
         tx.append(events.LOCK_EXPIRED, ask, resources=names, fence=lease.fence, data=data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import secrets
 import threading
@@ -23,6 +24,7 @@ from clawproof_langgraph.backends.store import (
     RecordRow,
     SubscriberRow,
     Transaction,
+    VersionRow,
     WaiterRow,
 )
 from clawproof_langgraph.events import Event, EventFilter
@@ -52,6 +54,7 @@ class _Tables:
     sessions: dict[str, float] = field(default_factory=dict)
     records: dict[str, RecordRow] = field(default_factory=dict)
     unsettled: dict[str, dict[str, None]] = field(default_factory=dict)
+    versions: dict[str, VersionRow] = field(default_factory=dict)
     killed: dict[str, Killed] = field(default_factory=dict)
     log: list[Event] = field(default_factory=list)
     last_cursor: int = 0
@@ -223,6 +226,14 @@ class _MemoryTransaction(Transaction):
         rows = [self._tables.records[key] for keys in self._tables.unsettled.values() for key in keys]
         return [row for row in rows if row.state is State.IN_DOUBT]
 
+    def versions(self, names: Sequence[str]) -> list[VersionRow]:
+        table = self._tables.versions
+        return [table[name] for name in names if name in table] if table else []
+
+    def put_version(self, row: VersionRow) -> None:
+        self._drop(self._tables.versions, row.resource)  # so that the newest is last
+        self._put(self._tables.versions, row.resource, row)
+
     def killed(self, agent: str) -> Killed | None:
         return self._tables.killed.get(agent)
 
@@ -267,6 +278,7 @@ class _MemoryTransaction(Transaction):
         for session, until in list(self._tables.sessions.items()):
             if until <= self.ticks:
                 self._drop(self._tables.sessions, session)
+        self._retire_versions(terms)
         return Swept(records=records, events=events, more=terms.limit in (records, events))
 
     def _retire_events(self, terms: Sweep, unread: int) -> int:
@@ -288,6 +300,12 @@ class _MemoryTransaction(Transaction):
         for key in old:
             self.drop_record(key)
         return len(old)
+
+    def _retire_versions(self, terms: Sweep) -> None:
+        oldest = int((self.now - terms.keep_results) * 1_000_000)
+        old = itertools.takewhile(lambda row: row.version <= oldest, self._tables.versions.values())
+        for row in list(itertools.islice(old, terms.limit)):
+            self._drop(self._tables.versions, row.resource)
 
 
 # Both may be undone at any point, also where an interrupt came before they had done anything.

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, Final, assert_never
 
 from clawproof_langgraph import events
+from clawproof_langgraph.backends import versions
 from clawproof_langgraph.backends.store import LeaseRow, RecordRow, Transaction
 from clawproof_langgraph.backends.wants import all_wants, names_of, of_key
 from clawproof_langgraph.model import Begin, Held, Killed, Mismatch, Replay, Settle, SettleReply, State
@@ -19,7 +20,7 @@ from clawproof_langgraph.model import Begin, Held, Killed, Mismatch, Replay, Set
 EXPIRED: Final = "the lease expired"
 """Why a call is in doubt of which nothing more was heard."""
 
-_EVENT_OF: Final = {
+EVENT_OF: Final = {
     State.DONE: events.CALL_DONE,
     State.FAILED: events.CALL_FAILED,
     State.REJECTED: events.CALL_FAILED,
@@ -87,7 +88,8 @@ def _judge_record(tx: Transaction, ask: Begin, record: RecordRow) -> Fit | Repla
         case State.DONE | State.REJECTED:
             data = {"tool": ask.tool, "waited": round(ask.waited, 6)}
             tx.append(events.CALL_REPLAYED, ask, resources=names_of(ask.wants), data=data)
-            return Replay(record.key, record.result, record.state is State.REJECTED, asked_in(ask.task, record))
+            asked = asked_in(ask.task, record)
+            return Replay(record.key, record.result, record.state is State.REJECTED, asked, record.fence)
         case State.IN_DOUBT | State.FAILED if _may_not_rerun(tx, ask, record):
             return _hold(tx, ask, record)
         case State.IN_DOUBT | State.SUSPENDED | State.FAILED:
@@ -162,8 +164,10 @@ def settle_late(tx: Transaction, end: Settle) -> SettleReply:
     else:
         now_known = record._replace(state=state, result=end.result, reason=end.error, touched=touched)
         tx.put_record(now_known._replace(updated_at=tx.now))
+    ask = Begin(end.owner, "", agent=record.agent, thread=record.thread, tool=record.tool, key=record.key)
+    if end.touched:  # since its lease expired, it may have changed them once more
+        versions.move_all(tx, record.resources, ask, end.fence)
     if end.state is not State.IN_DOUBT:  # that was told when the lease expired
-        ask = Begin(end.owner, "", agent=record.agent, thread=record.thread, tool=record.tool, key=record.key)
         _tell_outcome(tx, ask, end, end.state, record.resources, {"late": True})
     return SettleReply.LATE
 
@@ -227,6 +231,6 @@ def _tell_outcome(
         data["touched"] = end.touched
     if end.by:
         data |= {"applied": True, "by": end.by}
-    tx.append(events.CALL_RESOLVED if end.by else _EVENT_OF[state], ask, resources=names, fence=end.fence, data=data)
+    tx.append(events.CALL_RESOLVED if end.by else EVENT_OF[state], ask, resources=names, fence=end.fence, data=data)
     for kind, fields in end.emits:
         tx.append(kind, ask, resources=names, fence=end.fence, data={**fields, "version": end.fence})

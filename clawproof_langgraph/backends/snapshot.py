@@ -35,10 +35,13 @@ def _lease_view(tx: Transaction, row: LeaseRow) -> LeaseView:
     ask = row.ask
     return LeaseView(
         ask.owner, ask.agent, ask.thread, ask.tool, ask.key, ask.wants, row.fence, tx.ticks - row.since,
-        row.expires - tx.ticks,
+        row.expires - tx.ticks, ask.ancestors,
     )  # fmt: skip
 
 
 def _waiter_view(tx: Transaction, row: WaiterRow) -> WaiterView:
     ask = row.ask
-    return WaiterView(ask.owner, ask.agent, ask.thread, ask.tool, ask.wants, row.place, tx.ticks - row.arrived)
+    return WaiterView(
+        ask.owner, ask.agent, ask.thread, ask.tool, ask.wants, row.place, tx.ticks - row.arrived, ask.key,
+        ask.ancestors,
+    )  # fmt: skip

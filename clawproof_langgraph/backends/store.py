@@ -102,6 +102,26 @@ class RecordRow(NamedTuple):
     lineage: str = ""
 
 
+class VersionRow(NamedTuple):
+    """The version of a resource that somebody has read, and who gave it that one.
+
+    Args:
+        resource: which.
+        version: a number that grows with each change.
+        agent, tool, thread: of the call that changed it; empty where it was read first.
+        key: the idempotency key of that call.
+        at: when it changed, in seconds since the epoch; 0 where it was read first.
+    """
+
+    resource: str
+    version: int
+    agent: str = ""
+    tool: str = ""
+    thread: str = ""
+    key: str = ""
+    at: float = 0.0
+
+
 class SubscriberRow(NamedTuple):
     """How far the log was read under a name.
 
@@ -277,6 +297,14 @@ class Transaction(ABC):
         """Read all records in doubt."""
 
     @abstractmethod
+    def versions(self, names: Sequence[str]) -> list[VersionRow]:
+        """Read the versions of those of these resources that have one, in any order."""
+
+    @abstractmethod
+    def put_version(self, row: VersionRow) -> None:
+        """Write the version of a resource."""
+
+    @abstractmethod
     def killed(self, agent: str) -> Killed | None:
         """Read an agent's kill flag."""
 
@@ -318,7 +346,7 @@ class Transaction(ABC):
 
     @abstractmethod
     def retire(self, terms: Sweep, unread: int) -> Swept:
-        """Delete records, events and sessions that are older than their retention.
+        """Delete records, events, sessions and versions that are older than their retention.
 
         Events behind the cursor `unread` are not old, however old they are, but may be too many.
         """

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from clawproof_langgraph.core.steps import Now, Program, Wait
 from clawproof_langgraph.errors import CallInProgress, WaitTimeout
-from clawproof_langgraph.model import Begin, Granted, Held, Killed, Mismatch, Queued, Replay, Withdraw
+from clawproof_langgraph.model import Begin, Granted, Held, Killed, Mismatch, Queued, Replay, Stale, Withdraw
 
-Verdict = Granted | Replay | Held | Killed | Mismatch
+Verdict = Granted | Replay | Held | Killed | Mismatch | Stale
 
 
 def acquire(ask: Begin, *, wait: float) -> Program[Verdict]:

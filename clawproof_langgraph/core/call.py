@@ -15,9 +15,23 @@ from typing import Any
 from clawproof_langgraph import events
 from clawproof_langgraph.core.acquire import Verdict, acquire
 from clawproof_langgraph.core.doubt import Questions, look_into
+from clawproof_langgraph.core.looking import look_back
 from clawproof_langgraph.core.outcome import may_have_touched, state_after, stays_open
 from clawproof_langgraph.core.retry import pause_before
-from clawproof_langgraph.core.steps import Afford, Draw, Ending, Now, Program, Raised, Returned, Run, Sleep, Warn
+from clawproof_langgraph.core.steps import (
+    Afford,
+    Draw,
+    Ending,
+    Notice,
+    Now,
+    Program,
+    Raised,
+    Returned,
+    Run,
+    Sleep,
+    Unheld,
+    Warn,
+)
 from clawproof_langgraph.errors import BackendUnavailable, LeaseLost, OutcomeUnrecorded
 from clawproof_langgraph.model import (
     Begin,
@@ -29,6 +43,7 @@ from clawproof_langgraph.model import (
     Replay,
     Settle,
     SettleReply,
+    Stale,
     State,
     Withdraw,
 )
@@ -49,6 +64,7 @@ class Terms:
         probes: whether the tool's author can look what became of a call in doubt.
         emits: the type of the domain event of a success; empty for none.
         fields: what that event carries of the arguments.
+        advisory: resources that the call uses without a lock.
     """
 
     effect: Effect
@@ -57,9 +73,10 @@ class Terms:
     probes: bool = False
     emits: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
+    advisory: tuple[str, ...] = ()
 
 
-Ended = Returned | Raised | Replay | Held | Killed | Mismatch
+Ended = Returned | Raised | Replay | Held | Killed | Mismatch | Stale
 """The tool's own result or error, or the answer that took its place."""
 
 
@@ -70,15 +87,40 @@ def guarded_call(ask: Begin, terms: Terms) -> Program[Ended]:
         WaitTimeout: the turn did not come in time.
         BackendUnavailable: the store could not be used; the tool was not run.
     """
+    if terms.advisory and terms.effect is Effect.READ and not ask.wants:
+        return (yield from _unheld_read(ask, terms))
     questions = Questions()
     verdict = yield from _verdict(ask, terms, questions)
     if not isinstance(verdict, Granted):
         if isinstance(verdict, Replay):
             yield from questions.pass_over(verdict.asked)
         return verdict
-    outcomes = yield from _run_with_retries(ask, verdict, terms, questions)
+    outcomes, began = yield from _run_with_retries(ask, verdict, terms, questions)
     yield from _settle(ask, verdict, terms, outcomes)
+    if terms.advisory:
+        try:
+            yield from look_back(ask, terms.advisory, began)
+        except BackendUnavailable as exc:  # the call is over, and what it came to is known
+            yield Warn(exc)
+            yield Notice(terms.advisory, ())
     return outcomes[-1]
+
+
+def _unheld_read(ask: Begin, terms: Terms) -> Program[Ended]:
+    """Run a call that changes nothing and locks nothing, and look back afterwards: the only command that it takes."""
+    lease = yield Unheld(ask)
+    began = yield Now()
+    outcomes: Outcomes = []
+    while True:
+        outcomes.append((yield Run(lease, len(outcomes) + 1)))
+        pause = yield from _pause(ask, terms, outcomes, began)
+        if pause is None:
+            break
+        yield Sleep(pause)
+    last = outcomes[-1]
+    state = state_after(last, terms.effect)
+    killed = yield from look_back(ask, terms.advisory, began, state=state, attempt=len(outcomes), error=_name(last))
+    return killed or last
 
 
 def _verdict(ask: Begin, terms: Terms, questions: Questions) -> Program[Verdict]:
@@ -96,7 +138,10 @@ Outcomes = list[Returned | Raised]
 """How the attempts of one lease ended, in order; the last one is the call's."""
 
 
-def _run_with_retries(ask: Begin, lease: Granted, terms: Terms, questions: Questions) -> Program[Outcomes]:
+def _run_with_retries(
+    ask: Begin, lease: Granted, terms: Terms, questions: Questions
+) -> Program[tuple[Outcomes, float]]:
+    """Run the tool until there is no reason to run it again; give how its attempts ended, and when the first began."""
     outcomes: Outcomes = []
     run: Run | None = None
     try:
@@ -108,7 +153,7 @@ def _run_with_retries(ask: Begin, lease: Granted, terms: Terms, questions: Quest
             run = None
             pause = yield from _pause(ask, terms, outcomes, started)
             if pause is None:
-                return outcomes
+                return outcomes, started
             yield _note(events.CALL_RETRYING, ask, lease, _retrying(lease, outcomes, pause))
             yield Sleep(pause)
     except BaseException as error:

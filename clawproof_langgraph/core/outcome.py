@@ -46,4 +46,5 @@ def may_have_touched(outcome: Returned | Raised, effect: Effect) -> bool:
     """Tell whether the resources of a call may have changed, so that what others have read of them may be stale."""
     if effect is Effect.READ or outcome.ending in _UNTOUCHED:
         return False
-    return isinstance(outcome, Returned) or outcome.effect_begun or outcome.ending in _CERTAIN
+    # A success that leaves as an exception is one, whatever was marked.
+    return isinstance(outcome, Returned) or outcome.effect_begun or outcome.ending is Ending.HANDED_OFF

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from clawproof_langgraph.errors import ClawproofError
-from clawproof_langgraph.model import Asked, Begin, Granted, Held, Note, Resolve, Settle, Withdraw
+from clawproof_langgraph.model import Asked, Begin, Granted, Held, Note, Resolve, Settle, Versions, Withdraw
 
 T = TypeVar("T")
 
@@ -61,6 +61,26 @@ class Run:
     lease: Granted
     attempt: int
     begun: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unheld:
+    """Asks for what the user's code runs under where the call holds nothing; the answer is a lease of nothing."""
+
+    ask: Begin
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Asks to note what was found of resources that were used without a lock.
+
+    Args:
+        stale: those that somebody had alone meanwhile.
+        versions: those of which the result knows this version.
+    """
+
+    stale: tuple[str, ...]
+    versions: Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +187,6 @@ class Raised:
 
 Step = (
     Begin | Settle | Withdraw | Note | Resolve | Asked | Now | Draw | Afford | Wait | Sleep | Run | Probe | AskHuman
-    | PassOver | Warn
+    | PassOver | Warn | Unheld | Notice
 )  # fmt: skip
 Program = Generator[Step, Any, T]

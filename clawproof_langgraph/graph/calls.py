@@ -13,7 +13,7 @@ from clawproof_langgraph import codec, events, keys
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.core.call import Ended, Terms, guarded_call
 from clawproof_langgraph.core.outcome import state_after
-from clawproof_langgraph.core.steps import Raised, Returned
+from clawproof_langgraph.core.steps import Ending, Raised, Returned
 from clawproof_langgraph.errors import (
     AgentKilled,
     ClawproofError,
@@ -30,12 +30,19 @@ from clawproof_langgraph.graph.identity import CallSite, derive_key, lineage_of,
 from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
-from clawproof_langgraph.model import Begin, Held, Mode, Note, Replay, State, Want
+from clawproof_langgraph.graph.seen import seen_in, space_of
+from clawproof_langgraph.model import Begin, Held, Mode, Note, Replay, State, Versions, Want
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
 from clawproof_langgraph.runtime.context import current_call
+from clawproof_langgraph.runtime.lease import Lease
 from clawproof_langgraph.templates import Template, agent_name, canonical, parse
 
 Values = Mapping[str, Any]
+Tell = Callable[[Versions], None]
+
+
+def _untold(versions: Versions) -> None:
+    """Tell nobody: what is no tool call has no message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +97,9 @@ class GuardedCalls:
     ) -> None:
         self._coordinator, self._tool, self._policy, self._agent = coordinator, tool, policy, agent
         self._traits, self._notices, self.lookout, self._resources = traits, notices, lookout, resources
-        self._locks: tuple[tuple[Template, Mode], ...] = tuple(
-            (parse(lock.resource), lock.mode) for lock in policy.lock_list()
-        )
+        locks = [(parse(lock.resource), lock.mode) for lock in policy.lock_list()]
+        self._locks = tuple([(template, mode) for template, mode in locks if mode is not Mode.ADVISORY])
+        self._advisory = tuple([template for template, mode in locks if mode is Mode.ADVISORY])
         self._key = parse(policy.key) if isinstance(policy.key, str) else policy.key
         self._retry: Retry | None = policy.retry or None
         self._budget = coordinator.retry_budget(tool)
@@ -103,17 +110,28 @@ class GuardedCalls:
 
     # --- sync and async -----------------------------------------------------------------------------------------
 
-    def run(self, code: Callable[[], Any], values: Values, site: CallSite, tool_call_id: str | None) -> Any:
-        """Run the tool under coordination and give what LangGraph sees."""
+    def run(
+        self, code: Callable[[], Any], values: Values, site: CallSite, tool_call_id: str | None, note: Tell = _untold
+    ) -> Any:
+        """Run the tool under coordination and give what LangGraph sees.
+
+        Args:
+            code: the tool's.
+            values: what the model gave.
+            site: where the call comes from.
+            tool_call_id: which call it answers.
+            note: is told which versions the answer is to tell.
+        """
         driver = self._coordinator.driver(self._body(code, None, values, site), site.pulse)
         try:
             ask = self._ask(values, site, driver.take_bell)
-            ended = driver.drive(guarded_call(ask, self._terms_of(ask)))
+            ended = driver.drive(guarded_call(ask, self._terms_of(ask, values)))
         except LockOrderError as exc:
             self._coordinator.tell(self._prevented(exc, site))
             raise
         except (WaitTimeout, AgentKilled, UnfitArgument) as exc:
             return self._refuse(exc, tool_call_id)
+        note(self._versions_after(ended, ask, driver.lease))
         return self._conclude(ended, site, tool_call_id)
 
     async def arun(
@@ -123,17 +141,19 @@ class GuardedCalls:
         values: Values,
         site: CallSite,
         tool_call_id: str | None,
+        note: Tell = _untold,
     ) -> Any:
         """Do what `run` does on an event loop; `code` runs on a thread where there is no `acode`."""
         driver = self._coordinator.driver(self._body(code, acode, values, site), site.pulse)
         try:
             ask = self._ask(values, site, driver.use_loop_bell)
-            ended = await driver.adrive(guarded_call(ask, self._terms_of(ask)))
+            ended = await driver.adrive(guarded_call(ask, self._terms_of(ask, values)))
         except LockOrderError as exc:
             await self._coordinator.atell(self._prevented(exc, site))
             raise
         except (WaitTimeout, AgentKilled, UnfitArgument) as exc:
             return self._refuse(exc, tool_call_id)
+        note(self._versions_after(ended, ask, driver.lease))
         return self._conclude(ended, site, tool_call_id)
 
     def _body(
@@ -156,6 +176,7 @@ class GuardedCalls:
             names.fingerprint, self._rerun_within, outer.chain if outer else (), bell(), expected,
             data=self._logged(values), task="" if self._why_nobody_is_asked(site) else site.task,
             lineage=names.lineage, patience=self._terms.wait,
+            versions=self._policy.effect is Effect.READ and bool(wants), seen=self._seen(site),
         )  # fmt: skip
 
     def _look_around(self, site: CallSite) -> None:
@@ -171,6 +192,19 @@ class GuardedCalls:
             return CallNames(key, fingerprint)
         scope = keys.digest("scope", site.thread, self._tool, fingerprint)
         return CallNames(key, fingerprint, scope, lineage_of(site, number, current_call()))
+
+    @property
+    def space(self) -> str:
+        """The name of the namespace whose versions its calls tell and compare."""
+        return space_of(self._coordinator.secret)
+
+    def _seen(self, site: CallSite) -> Versions | None:
+        if not self._policy.requires_read:
+            return None
+        seen = seen_in(site, self.space)
+        if seen is None:
+            raise sees_no_history(self._tool)
+        return seen
 
     def _wants(self, values: Values) -> tuple[Want, ...]:
         modes: dict[str, Mode] = {}
@@ -234,8 +268,14 @@ class GuardedCalls:
     def _logged(self, values: Values) -> dict[str, Any]:
         return {name: shown(values[name]) for name in self._policy.log_fields if name in values}
 
-    def _terms_of(self, ask: Begin) -> Terms:
-        return replace(self._terms, fields=ask.data) if ask.data else self._terms
+    def _terms_of(self, ask: Begin, values: Values) -> Terms:
+        if not (ask.data or self._advisory):
+            return self._terms
+        return replace(self._terms, fields=ask.data, advisory=self._used_without_a_lock(ask, values))
+
+    def _used_without_a_lock(self, ask: Begin, values: Values) -> tuple[str, ...]:
+        names = {name for template in self._advisory for name in self._rendered(template, values)}
+        return tuple(sorted(names.difference([want.resource for want in ask.wants])))
 
     def _prevented(self, error: LockOrderError, site: CallSite) -> Note:
         data = {"wanted": error.wanted, "held": error.held, "tool": self._tool}
@@ -243,6 +283,14 @@ class GuardedCalls:
         return Note(events.DEADLOCK_PREVENTED, agent, site.thread, resources=names, data=data)
 
     # --- the end ------------------------------------------------------------------------------------------------
+
+    def _versions_after(self, ended: Ended, ask: Begin, lease: Lease | None) -> Versions:
+        """Tell what the answer lets the model know of the resources: what it has read, or has itself made of them."""
+        if isinstance(ended, Replay) and self._policy.requires_read and ended.fence:
+            return _made(ask, ended.fence)
+        if lease is None or not isinstance(ended, Returned) or ended.ending is not Ending.RETURNED:
+            return ()
+        return _made(ask, lease.fence) if self._policy.requires_read else lease.versions
 
     def _conclude(self, ended: Ended, site: CallSite, tool_call_id: str | None) -> Any:
         match ended:
@@ -323,3 +371,16 @@ class GuardedCalls:
         """Give an answer that is not the tool's own the shape that LangChain expects of this tool."""
         is_pair = isinstance(answer, tuple) and len(answer) == 2
         return (answer, None) if self._traits.gives_pair and not is_pair else answer
+
+
+def _made(ask: Begin, fence: int) -> Versions:
+    return tuple([(resource, fence) for resource, mode in ask.wants if mode is Mode.EXCLUSIVE])
+
+
+def sees_no_history(tool: str) -> ConfigurationError:
+    """Make the error of a tool that must know what its model has read, where no messages are seen."""
+    return ConfigurationError(
+        f'The policy of tool "{tool}" says requires_read, which compares what its model has read: that takes the '
+        f"history of messages, and here there is none. Let the guard see it: guard.tool_node(tools), a ToolNode with "
+        f"both hooks, or CoordinationMiddleware(guard); or remove requires_read."
+    )

@@ -38,6 +38,8 @@ class CallSite:
         attempt: which attempt of the execution this is, where a RetryPolicy makes more than one.
         pulse: tells LangGraph that a wait is not a hang.
         configurable: what LangGraph says of the run, for those who look at what is around the call.
+        history: the message histories that the call came out of, each with how many messages its model had seen; None
+            where no history is seen.
     """
 
     thread: str = ""
@@ -56,6 +58,7 @@ class CallSite:
     attempt: int = 1
     pulse: Callable[[], None] | None = None
     configurable: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    history: tuple[tuple[Sequence[Any], int], ...] | None = field(default=None, repr=False, compare=False)
 
     @property
     def place(self) -> str:
@@ -90,11 +93,16 @@ NOWHERE: Final = CallSite()
 def site_of_request(request: Any) -> CallSite:
     """Read the site of a call from a ToolNode's request."""
     config = request.runtime.config or {} if request.runtime is not None else {}
-    emitters, tool_call_id = _emitters(request.state, request.tool_call), request.tool_call.get("id")
-    if not emitters:
-        return _site(config, tool_call_id, counted=not tool_call_id)
+    found, tool_call_id = _emitting(request.state, request.tool_call), request.tool_call.get("id")
+    if not found:
+        whole = tuple([(messages, len(messages)) for messages in _histories(request.state) if _is_history(messages)])
+        return _site(config, tool_call_id, counted=not tool_call_id, history=whole or None)
+    emitters = [message for message, *_ in found]
     place, certain = _place(_of_id(emitters[0], tool_call_id), request.tool_call, config)
-    return _site(config, (tool_call_id or "") + place, emitters, counted=not (tool_call_id and certain))
+    history = tuple([(messages, at) for _, messages, at in found])
+    return _site(
+        config, (tool_call_id or "") + place, emitters, counted=not (tool_call_id and certain), history=history
+    )
 
 
 def site_of_config(config: Mapping[str, Any] | None, tool_call_id: str | None) -> CallSite:
@@ -111,6 +119,7 @@ def _site(
     *,
     counted: bool,
     beside: Sequence[AIMessage] = (),
+    history: tuple[tuple[Sequence[Any], int], ...] | None = None,
 ) -> CallSite:
     configurable = config.get("configurable") or {}
     runtime = configurable.get("__pregel_runtime")
@@ -134,6 +143,7 @@ def _site(
         attempt=getattr(getattr(runtime, "execution_info", None), "node_attempt", 1),
         pulse=getattr(runtime, "heartbeat", None),
         configurable=configurable,
+        history=history,
     )
 
 
@@ -237,16 +247,20 @@ class _Executions:
 executions = _Executions()
 
 
-def _emitters(state: Any, tool_call: Mapping[str, Any]) -> list[AIMessage]:
-    """Find the message that emitted a call; in a state with several histories, perhaps one in each."""
+def _emitting(state: Any, tool_call: Mapping[str, Any]) -> list[tuple[AIMessage, Sequence[Any], int]]:
+    """Find the message that emitted a call, with its history and its place there; in a state with several histories,
+    perhaps one in each.
+    """
     found = []
     for messages in _histories(state):
-        calling = (message for message in reversed(messages) if isinstance(message, AIMessage))
-        for message in calling:
+        for at in range(len(messages) - 1, -1, -1):
+            message = messages[at]
+            if not isinstance(message, AIMessage):
+                continue
             if any(call is tool_call for call in message.tool_calls):
-                return [message]
+                return [(message, messages, at)]
             if _of_id(message, tool_call.get("id")):
-                found.append(message)
+                found.append((message, messages, at))
                 break
     return found
 
@@ -287,7 +301,9 @@ def _seen_emitters(config: Mapping[str, Any], tool_call_id: str) -> list[AIMessa
     read = (config.get("configurable") or {}).get("__pregel_read")
     channels = getattr(read, "args", ())[1:2]  # as ToolNode reads them
     # Without what the task has written itself: to read that, LangGraph would copy every channel.
-    return _emitters(read(list(channels[0]), False), {"id": tool_call_id}) if read and channels else []
+    if not (read and channels):
+        return []
+    return [message for message, *_ in _emitting(read(list(channels[0]), False), {"id": tool_call_id})]
 
 
 def _histories(state: Any) -> list[Sequence[Any]]:
@@ -296,7 +312,11 @@ def _histories(state: Any) -> list[Sequence[Any]]:
         return [state]
     values = state if isinstance(state, Mapping) else getattr(state, "__dict__", {})
     lists = [values.get("messages"), *(value for name, value in values.items() if name != "messages")]
-    return [value for value in lists if isinstance(value, list) and value and isinstance(value[-1], BaseMessage)]
+    return [value for value in lists if isinstance(value, list) and _is_history(value)]
+
+
+def _is_history(messages: Sequence[Any]) -> bool:
+    return bool(messages) and isinstance(messages[-1], BaseMessage)
 
 
 def _steps(configurable: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

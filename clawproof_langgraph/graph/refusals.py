@@ -13,12 +13,12 @@ from clawproof_langgraph.errors import (
     UnfitArgument,
     WaitTimeout,
 )
-from clawproof_langgraph.model import Held, Killed, Mismatch
+from clawproof_langgraph.model import Change, Held, Killed, Mismatch, Stale
 
 _FOR_THE_MODEL = (StaleRead, OutcomeUnknown, WaitTimeout, AgentKilled, FingerprintMismatch, UnfitArgument)
 
 
-def error_of(verdict: Held | Killed | Mismatch) -> ClawproofError:
+def error_of(verdict: Held | Killed | Mismatch | Stale) -> ClawproofError:
     """Make the error that a verdict means."""
     match verdict:
         case Held():
@@ -27,6 +27,20 @@ def error_of(verdict: Held | Killed | Mismatch) -> ClawproofError:
             return AgentKilled(verdict.agent, verdict.reason, verdict.by)
         case Mismatch():
             return FingerprintMismatch(verdict.key, verdict.tool)
+        case Stale():
+            return _stale(*verdict.changes)
+
+
+def _stale(change: Change, *others: Change) -> StaleRead:
+    names = tuple([other.resource for other in others])
+    return StaleRead(change.resource, change.seen, change.current, _who(change), change.at, names)
+
+
+def _who(change: Change) -> str:
+    if not change.at:
+        return ""
+    who = f'agent "{change.agent}"' if change.agent else "somebody without a name"
+    return f'{who} with "{change.tool}"' if change.tool else who
 
 
 def message_of(error: ClawproofError, *, tool: str, tool_call_id: str | None, tell_model: bool) -> ToolMessage:

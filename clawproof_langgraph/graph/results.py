@@ -59,38 +59,38 @@ def _readdressed(message: ToolMessage, tool_call_id: str | None) -> ToolMessage:
 
 
 def _readdress_update(update: Any, tool_call_id: str | None) -> Any:
-    answers = list(_answers(update))
-    if not answers:
+    found = list(answers(update))
+    if not found:
         return update
     # Mostly it is the same call that asks again; else it was stored for that of the last, for the history comes first.
-    own = next((each for each in reversed(answers) if each.tool_call_id == tool_call_id), answers[-1])
-    return _mapped(update, lambda answer: _readdressed(answer, tool_call_id) if answer == own else answer)
+    own = next((each for each in reversed(found) if each.tool_call_id == tool_call_id), found[-1])
+    return mapped(update, lambda answer: _readdressed(answer, tool_call_id) if answer == own else answer)
 
 
-def _answers(update: Any) -> Iterator[ToolMessage]:
+def answers(update: Any) -> Iterator[ToolMessage]:
     """List the messages of tools in an update."""
     match update:
         case ToolMessage():
             yield update
         case Overwrite():
-            yield from _answers(update.value)
+            yield from answers(update.value)
         case dict():
-            yield from itertools.chain.from_iterable(map(_answers, update.values()))
+            yield from itertools.chain.from_iterable(map(answers, update.values()))
         case list() | tuple():
-            yield from itertools.chain.from_iterable(map(_answers, update))
+            yield from itertools.chain.from_iterable(map(answers, update))
 
 
-def _mapped(update: Any, change: Callable[[ToolMessage], ToolMessage]) -> Any:
+def mapped(update: Any, change: Callable[[ToolMessage], ToolMessage]) -> Any:
     """Change the messages of tools in an update."""
     match update:
         case ToolMessage():
             return change(update)
         case Overwrite():
-            return Overwrite(_mapped(update.value, change))
+            return Overwrite(mapped(update.value, change))
         case dict():
-            return {name: _mapped(value, change) for name, value in update.items()}
+            return {name: mapped(value, change) for name, value in update.items()}
         case list() | tuple():
-            return type(update)(_mapped(element, change) for element in update)
+            return type(update)(mapped(element, change) for element in update)
         case _:
             return update
 

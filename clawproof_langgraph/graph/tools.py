@@ -18,7 +18,9 @@ from langgraph.prebuilt import ToolRuntime
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.graph.calls import GuardedCalls
 from clawproof_langgraph.graph.identity import CallSite, site_of_config
+from clawproof_langgraph.graph.seen import with_versions
 from clawproof_langgraph.graph.subgraphs import in_force
+from clawproof_langgraph.model import Versions
 
 _CALLS: Final = "_clawproof_calls"
 _NEVER_FINGERPRINTED: Final = frozenset({"run_manager", "callbacks", "config"})
@@ -37,11 +39,23 @@ class _AsyncOnly(ConfigurationError, NotImplementedError):
 class _Invocation:
     """One entry into a tool through `run` or `arun`, until its body takes it."""
 
-    __slots__ = ("config", "site", "taken", "tool", "tool_call_id")
+    __slots__ = ("config", "site", "taken", "tool", "tool_call_id", "versions")
 
     def __init__(self, tool: BaseTool, kwargs: dict[str, Any]) -> None:
         self.tool, self.tool_call_id, self.config = tool, kwargs.get("tool_call_id"), kwargs.get("config")
         self.site, self.taken = entry_site(tool, kwargs), False
+        self.versions: Versions = ()
+
+    def note(self, versions: Versions) -> None:
+        """Note which versions the answer is to tell."""
+        self.versions = versions
+
+    def answered(self, output: Any) -> Any:
+        """Give what the tool has answered, with the versions that it is to tell."""
+        if not self.versions:
+            return output
+        calls: GuardedCalls = self.tool.__dict__[_CALLS]
+        return with_versions(output, self.tool_call_id, self.versions, calls.space)
 
 
 _invocation: ContextVar[_Invocation | None] = ContextVar("clawproof_invocation", default=None)
@@ -112,7 +126,7 @@ def _entering(run: Callable[..., Any]) -> Callable[..., Any]:
     def entering(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
         entry = _enter(self, kwargs)
         try:
-            return run(self, *args, **kwargs)
+            return entry[0].answered(run(self, *args, **kwargs))
         finally:
             _leave(entry)
 
@@ -124,25 +138,25 @@ def _aentering(arun: Callable[..., Any]) -> Callable[..., Any]:
     async def entering(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
         entry = _enter(self, kwargs)
         try:
-            return await arun(self, *args, **kwargs)
+            return entry[0].answered(await arun(self, *args, **kwargs))
         finally:
             _leave(entry)
 
     return entering
 
 
-_Entry = tuple[Token[_Invocation | None], Token[tuple[BaseTool, CallSite] | None]]
+_Entry = tuple[_Invocation, Token[_Invocation | None], Token[tuple[BaseTool, CallSite] | None]]
 
 
 def _enter(tool: BaseTool, kwargs: dict[str, Any]) -> _Entry:
     invocation = _Invocation(tool, kwargs)
     # What the hook knows is for this call alone, and not for the tools that its body may call.
-    return _invocation.set(invocation), site_from_hook.set(None)
+    return invocation, _invocation.set(invocation), site_from_hook.set(None)
 
 
 def _leave(entry: _Entry) -> None:
-    _invocation.reset(entry[0])
-    site_from_hook.reset(entry[1])
+    _invocation.reset(entry[1])
+    site_from_hook.reset(entry[2])
 
 
 def _guarding(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,7 +172,8 @@ def _guarding(run: Callable[..., Any]) -> Callable[..., Any]:
             )
         calls: GuardedCalls = self.__dict__[_CALLS]
         code = _code(run, self, args, kwargs, invocation)
-        return calls.run(code, _values(invocation, args, kwargs), invocation.site, invocation.tool_call_id)
+        values = _values(invocation, args, kwargs)
+        return calls.run(code, values, invocation.site, invocation.tool_call_id, invocation.note)
 
     return guarded
 
@@ -180,7 +195,7 @@ def _aguarding(kind: type[BaseTool]) -> Callable[..., Any]:
         else:
             code = _code(run, self, args, _for_thread(kwargs), invocation)
         values = _values(invocation, args, kwargs)
-        return await calls.arun(code, acode, values, invocation.site, invocation.tool_call_id)
+        return await calls.arun(code, acode, values, invocation.site, invocation.tool_call_id, invocation.note)
 
     return guarded
 

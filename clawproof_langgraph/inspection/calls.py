@@ -201,6 +201,8 @@ def _refused(call: Call, event: Event) -> Call:
 
 
 def _stale(call: Call, event: Event) -> Call:
+    if "changes" not in event.data:  # it went on without a lock, and was told afterwards
+        return _alerted(call, event)
     return replace(call, tool=_tool(call, event), outcome=Outcome.REFUSED, reason="stale read")
 
 

@@ -24,7 +24,9 @@ class CallContext:
         fence: the fencing token of its lease.
         attempt: which execution of the call this is, counted from 1.
         agent: who calls.
+        thread: the LangGraph thread that it is called in; empty outside of one.
         resources: what the call holds.
+        stale: the resources of its advisory locks that somebody had alone meanwhile; known once the call is over.
         deadline: when its lease ends unless renewed, in seconds of `time.monotonic()`.
         tool: the tool that is called.
         arguments: what the model gave, validated.
@@ -58,6 +60,14 @@ class CallContext:
     @property
     def agent(self) -> str:
         return self._lease.agent
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        return self._lease.stale
+
+    @property
+    def thread(self) -> str:
+        return self._lease.thread
 
     @property
     def resources(self) -> tuple[str, ...]:
@@ -148,13 +158,13 @@ class Frame:
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """The owners of this link and of all around it."""
-        return tuple(frame.owner for frame in self.links)
+        """The owners of this link and of all around it, innermost last."""
+        return tuple([frame.owner for frame in self.links][::-1])
 
     @property
-    def held(self) -> tuple[Want, ...]:
-        """What this link and all around it hold."""
-        return tuple(want for frame in self.links for want in frame.wants)
+    def held(self) -> tuple[tuple[Want, ...], ...]:
+        """What this link and each around it hold, innermost first."""
+        return tuple(frame.wants for frame in self.links)
 
 
 _frame: ContextVar[Frame | None] = ContextVar("clawproof_frame", default=None)
@@ -177,7 +187,8 @@ Link = tuple[Frame, Token[Frame | None]]
 
 def linked(lease: Lease, coordinator: object) -> Frame:
     """Make a link inside those that are around this code, for `within` to enter."""
-    return Frame(lease.owner, lease.wants, coordinator, _frame.get(), os.getpid())
+    # Who holds nothing is in nobody's way, and none of those who may go before others.
+    return Frame(lease.owner, lease.wants, coordinator, _frame.get(), os.getpid(), ended=not lease.fence)
 
 
 @contextmanager

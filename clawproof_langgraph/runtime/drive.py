@@ -21,6 +21,7 @@ from clawproof_langgraph.core.steps import (
     Draw,
     Ending,
     Finding,
+    Notice,
     Now,
     PassOver,
     Probe,
@@ -30,6 +31,7 @@ from clawproof_langgraph.core.steps import (
     Run,
     Sleep,
     Step,
+    Unheld,
     Wait,
     Warn,
 )
@@ -186,6 +188,13 @@ class Driver:
                 return self._body.pass_over(step.answers)
             case Warn():
                 return warn(step.error)
+            case Unheld():
+                self.lease = Lease.of_nothing(step.ask, asked_at=time.monotonic())
+                return Granted(step.ask.owner, 0, self.lease.ttl, "")
+            case Notice():
+                assert self.lease is not None
+                self.lease.stale, self.lease.versions = step.stale, self.lease.versions + step.versions
+                return None
 
     def _begin(self, ask: Begin) -> BeginReply:
         if self._answered is not None:
@@ -282,7 +291,7 @@ class Driver:
             case Probe():
                 body, lease = self._ready()
                 return await body.aprobe(lease, step.lease.attempt)
-            case Now() | Draw() | Afford() | AskHuman() | PassOver() | Warn():
+            case Now() | Draw() | Afford() | AskHuman() | PassOver() | Warn() | Unheld() | Notice():
                 return self._perform(step)
 
     async def _abegin(self, ask: Begin) -> BeginReply:

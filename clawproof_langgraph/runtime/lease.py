@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from math import inf
 
 from clawproof_langgraph.errors import AgentKilled, LeaseLost
 from clawproof_langgraph.model import Begin, Granted, Killed, Want
@@ -19,10 +20,12 @@ class Lease:
         owner: the id of the call.
         fence: the fencing token; hand it to stores that can refuse an older one.
         key: the idempotency key, empty for a plain lock.
-        agent: who holds it.
+        agent, thread: who holds it, and in which LangGraph thread, if any.
         resources: what it holds.
         ttl: seconds that it lives without renewal.
         lineage: what the call came out of, as in `Begin`.
+        versions: of what it holds, where they were asked for.
+        stale: what was used without a lock, and somebody had alone meanwhile; known once the call is over.
         deadline: when it ends unless renewed, in seconds of `time.monotonic()`.
     """
 
@@ -36,13 +39,21 @@ class Lease:
     ) -> None:
         self.owner, self.fence, self.key = granted.owner, granted.fence, granted.key
         self.agent, self.ttl, self.lineage = ask.agent, granted.ttl, ask.lineage
+        self.thread = ask.thread
         self.wants: tuple[Want, ...] = ask.wants
+        self.versions = granted.versions
+        self.stale: tuple[str, ...] = ()
         self.renewed_at = asked_at
         self._renew = renew
         self._lost: str = ""
         self._killed: Killed | None = None
         self._told_at = asked_at
         self._on_lost: Callable[[], None] | None = None
+
+    @classmethod
+    def of_nothing(cls, ask: Begin, *, asked_at: float) -> Lease:
+        """Make the lease of a call that holds nothing: the store knows nothing of it, and it never ends."""
+        return cls(ask, Granted(ask.owner, 0, inf, ""), asked_at=asked_at, renew=_needs_no_renewal)
 
     def __repr__(self) -> str:
         state = "lost" if self.lost else "held"
@@ -119,3 +130,7 @@ class Lease:
         call, self._on_lost = self._on_lost, None
         if call is not None:
             call()
+
+
+def _needs_no_renewal(lease: Lease) -> None:
+    pass

@@ -4,7 +4,8 @@
 
 Each command comes a millisecond after the one before, and each is preceded by a sweep: the reference ends what is due
 at once. What it checks after every command: the reply is the reference's, fences grow, nobody holds what is in conflict
-with another holder that is not of its chain, and the snapshot shows the leases, the queue and the doubts of the model.
+with another holder that is not of its chain, the snapshot shows the leases, the queue and the doubts of the model, and
+a version is another one if and only if the model has seen the resource move.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from clawproof_langgraph.model import (
     Kill,
     Killed,
     LeaseView,
+    Looked,
     Mismatch,
     Mode,
     Queued,
@@ -34,6 +36,7 @@ from clawproof_langgraph.model import (
     Replay,
     Resolve,
     Revive,
+    Stale,
     State,
     Want,
     Withdraw,
@@ -55,7 +58,7 @@ def in_order(chosen: dict[str, Mode]) -> tuple[Want, ...]:
 
 
 picks = st.integers(0, RECENT - 1)
-modes = st.sampled_from(list(Mode))
+modes = st.sampled_from([Mode.EXCLUSIVE, Mode.SHARED])
 outcomes = st.sampled_from([State.DONE, State.FAILED, State.REJECTED, State.SUSPENDED, State.IN_DOUBT])
 agents = st.sampled_from(["p", "q", "r"])
 """Most calls are those of an agent that nobody stops: `o`."""
@@ -86,6 +89,10 @@ def gist(reply: BeginReply) -> tuple[object, ...]:
             return ("killed", agent)
         case Mismatch(key):
             return ("mismatch", key)
+        case Stale(changes):
+            return ("stale", *[change.resource for change in changes])
+        case Looked():
+            return ("looked",)
 
 
 class GrantingMachine(RuleBasedStateMachine):
@@ -103,6 +110,8 @@ class GrantingMachine(RuleBasedStateMachine):
         self.leases: dict[str, Granted] = {}
         """What was granted, by owner, as its holder remembers it."""
         self.last_fence = 0
+        self.seen: list[dict[str, int]] = []
+        """The versions that were told, one reader after the other."""
 
     def teardown(self) -> None:
         """Close the backend."""
@@ -127,6 +136,22 @@ class GrantingMachine(RuleBasedStateMachine):
         """Ask for a call that may run again."""
         self._ask(self._request(session, wants=wants, key=key, ttl=4.0, **how))
 
+    @rule(names=st.sets(st.sampled_from("abc"), min_size=1), session=sessions, mode=modes)
+    def read(self, names: set[str], session: str, mode: Mode) -> None:
+        """Ask for resources and their versions, and give them back at once if that is granted."""
+        wants = in_order(dict.fromkeys(names, mode))
+        ask = self._request(session, wants=wants, ttl=4.0, versions=True)
+        self._ask(ask)
+        if self.model.leases.get(ask.owner):
+            self._settle(ask, State.DONE, touched=False)
+
+    @precondition(lambda self: self.seen)
+    @rule(index=picks, wants=wants, session=sessions, key=keys, rerun_within=st.sampled_from([0.0, float("inf")]))
+    def write_what_was_read(self, index: int, wants: tuple[Want, ...], session: str, **how: Any) -> None:
+        """Ask for resources as they were read, some of which may not have been."""
+        seen = tuple(pick(index, self.seen).items())
+        self._ask(self._request(session, wants=wants, seen=seen, ttl=4.0, **how))
+
     @precondition(lambda self: self._holders())
     @rule(index=picks, resource=st.sampled_from("abc"), mode=modes, keyed=st.booleans())
     def begin_nested(self, index: int, resource: str, mode: Mode, keyed: bool) -> None:
@@ -139,8 +164,14 @@ class GrantingMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.asked)
     @rule(index=picks)
     def repeat(self, index: int) -> None:
-        """Ask again: a claim, a poll, the repair of a lost reply, or one that comes much too late."""
-        self._ask(again(pick(index, self.asked[-RECENT:])))
+        """Ask again: a claim, a poll, the repair of a lost reply, or one that comes much too late.
+
+        But not a call that has ended and had calls inside it: nobody begins anew around what is going on.
+        """
+        ask = pick(index, self.asked[-RECENT:])
+        around = {owner for each in self.asked for owner in each.ancestors}
+        if ask.owner in self.model.leases or ask.owner not in around:
+            self._ask(again(ask))
 
     @precondition(lambda self: self._turns())
     @rule(index=picks)
@@ -268,6 +299,7 @@ class GrantingMachine(RuleBasedStateMachine):
         assert gist(reply) == gist(expected), f"{ask.owner} got {reply}"
         if isinstance(reply, Granted):
             self._check_lease(ask, reply, repaired=bool(held and held.claimed))
+            self._check_versions(ask, reply)
 
     def _check_lease(self, ask: Begin, lease: Granted, *, repaired: bool) -> None:
         if repaired:
@@ -281,9 +313,20 @@ class GrantingMachine(RuleBasedStateMachine):
         assert 0 < lease.ttl <= ask.ttl
         self.model.leases[ask.owner].until = self.clock.ticks() + lease.ttl
 
-    def _settle(self, ask: Begin, state: State, *, is_open: bool = False) -> None:
+    def _check_versions(self, ask: Begin, lease: Granted) -> None:
+        assert [name for name, _ in lease.versions] == [name for name, _ in ask.wants if ask.versions]
+        for name, version in lease.versions:
+            moves = self.model.told.setdefault((name, version), self.model.moves[name])
+            assert moves == self.model.moves[name], f"{name} has moved, and still is at version {version}"
+            at_this = [at for (other, at), count in self.model.told.items() if (other, count) == (name, moves)]
+            assert at_this == [version], f"{name} has not moved, and was told to be at {at_this}"
+        if lease.versions:
+            self.seen.append(dict(lease.versions))
+
+    def _settle(self, ask: Begin, state: State, *, is_open: bool = False, touched: bool = True) -> None:
         self._tick()
-        end = settled(self.leases[ask.owner], state, result=f"{ask.owner} {state}".encode(), is_open=is_open)
+        result = f"{ask.owner} {state}".encode()
+        end = settled(self.leases[ask.owner], state, result=result, is_open=is_open, touched=touched)
         reply = self.store.settle(end)
         expected = self.model.settle(end, self.clock.ticks())
         event(f"settle: {expected}")

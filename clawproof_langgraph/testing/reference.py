@@ -7,12 +7,14 @@ sweep the backend before each command. Left out are what no verdict shows (event
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clawproof_langgraph.model import (
     Begin,
     BeginReply,
+    Change,
     Granted,
     Held,
     Killed,
@@ -24,6 +26,7 @@ from clawproof_langgraph.model import (
     Resolve,
     Settle,
     SettleReply,
+    Stale,
     State,
     Want,
 )
@@ -91,6 +94,12 @@ class Reference:
         """Until when a session's waiters count as alive."""
         self.records: dict[str, Record] = {}
         self.killed: set[str] = set()
+        self.moves: Counter[str] = Counter()
+        """How often each resource that was asked for its version was given a new one."""
+        self.moved_by: dict[str, str] = {}
+        """The key of the call that did it last; empty where nobody has, or it had none."""
+        self.told: dict[tuple[str, int], int] = {}
+        """How often a resource had moved when this version of it was told."""
 
     # --- commands
 
@@ -106,7 +115,7 @@ class Reference:
             self._leave(ask.owner)
         elif mine or self._is_next(ask):
             self._leave(ask.owner)
-            answer = self._grant(ask, now)
+            answer = self._stale(ask) or self._grant(ask, now)
         else:
             self.waiters.setdefault(ask.owner, ask)
             self.sessions[ask.session] = now + WAITER_LIFE
@@ -119,6 +128,8 @@ class Reference:
         if not self._is_claimed(end.owner):
             return self._settle_late(end)
         lease = self.leases.pop(end.owner)
+        if end.touched:
+            self._move(lease.ask, only=Mode.EXCLUSIVE)
         key, earlier = lease.ask.key, self.records.get(lease.ask.key)
         if key and end.state in FREE and earlier and earlier.touched:
             self.records[key] = self._record(lease, earlier.state, end.attempt, end.result, touched=True)
@@ -158,6 +169,8 @@ class Reference:
         for owner, lease in list(self.leases.items()):
             if lease.until <= now:
                 del self.leases[owner]
+                if lease.claimed:
+                    self._move(lease.ask, only=Mode.EXCLUSIVE)
                 if lease.claimed and lease.ask.key:
                     self.records[lease.ask.key] = self._record(
                         lease, State.IN_DOUBT, lease.attempt + 1, None, touched=True, unheard=True
@@ -217,10 +230,29 @@ class Reference:
         self.waiters.pop(owner, None)
         self.leases.pop(owner, None)
 
+    def _stale(self, ask: Begin) -> Stale | None:
+        if ask.seen is None:
+            return None
+        seen = dict(ask.seen)
+        changed = [name for name, _ in ask.wants if name not in seen or self._has_moved(ask, name, seen[name])]
+        return Stale(tuple([Change(name, seen.get(name), None) for name in changed])) if changed else None
+
+    def _has_moved(self, ask: Begin, name: str, version: int) -> bool:
+        is_own = bool(ask.key) and self.moved_by[name] == ask.key
+        return self.told[name, version] != self.moves[name] and not is_own
+
+    def _move(self, ask: Begin, *, only: Mode | None = None) -> None:
+        for name, mode in ask.wants:
+            if name in self.moved_by and only in (None, mode):
+                self.moves[name] += 1
+                self.moved_by[name] = ask.key
+
     def _grant(self, ask: Begin, now: float) -> Granted:
         record = self.records.get(ask.key)
         attempt, touched = (record.attempt, record.touched) if record else (0, False)
         self.leases[ask.owner] = Lease(ask, now + ask.ttl, now, claimed=True, attempt=attempt)
+        for name, _ in ask.wants if ask.versions else ():
+            self.moved_by.setdefault(name, "")
         return Granted(ask.owner, 0, ask.ttl, ask.key, attempt, touched)
 
     def _record(
@@ -242,6 +274,8 @@ class Reference:
             return SettleReply.GONE
         record.state, record.result, record.unheard = state, end.result, False
         record.touched = state is State.IN_DOUBT or proves_nothing(end)
+        if end.touched:
+            self._move(record.ask)
         if state is State.FAILED and not record.touched:
             del self.records[end.key]
         return SettleReply.LATE

@@ -190,6 +190,24 @@ def test_the_event_of_a_prevented_deadlock_tells_thread_and_agent_of_the_call(
     assert (event.agent, event.thread, event.data["tool"]) == ("orders", "thread-1", "reserve")
 
 
+def test_the_event_of_a_prevented_lock_of_a_tools_own_code_tells_them_too(coordinator: Coordinator, mode: str) -> None:
+    def ship() -> str:
+        """Lock what sorts before."""
+        with coordinator.lock("inventory/a"):
+            return "shipped"
+
+    guard = Guard(coordinator, tools={"ship": ToolPolicy(locks=["order/1"])})
+    tool = as_tool(ship, "sync", name="ship")
+    graph = create_agent(turn(call("ship")), [tool], middleware=[CoordinationMiddleware(guard)], name="orders")
+
+    with pytest.raises(LockOrderError):
+        play(graph, human(), thread(), mode=mode)
+
+    (event,) = coordinator.events(types=["deadlock.prevented"])
+    assert (event.agent, event.thread) == ("orders", "thread-1")
+    assert event.data == {"wanted": "inventory/a", "held": "order/1", "tool": "ship"}
+
+
 def test_a_nested_call_does_not_make_a_shared_lock_exclusive(coordinator: Coordinator) -> None:
     nested = Nested(
         coordinator, ToolPolicy(effect="read", locks=["inventory/{sku}"]), ToolPolicy(locks=["inventory/{sku}"])

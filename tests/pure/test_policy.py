@@ -105,7 +105,7 @@ def test_terms_of_retry_that_do_not_fit_are_refused_by_name(fields: dict[str, An
             'ToolPolicy.on_refusal: "tell_me" is not known; did you mean "tell_m',
         ),
         (lambda: Lock("a", "share"), 'Lock.mode: "share" is not known; did you mean "shared"?'),
-        (lambda: Lock("a", "advisory"), "there are: exclusive, shared"),
+        (lambda: Lock("a", "alone"), "there are: exclusive, shared, advisory"),
         (lambda: ToolPolicy(retry=3), "ToolPolicy.retry: retry=3 is not a Retry; write retry=Retry(max_retries=3)"),
         (lambda: ToolPolicy(retry=True), "write retry=Retry(max_retries=3)"),
         (lambda: ToolPolicy(retry=0), "or retry=False for none"),

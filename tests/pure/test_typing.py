@@ -41,7 +41,7 @@ ToolPolicy(retry=3)  # refused
 ToolPolicy(ttl=timedelta(seconds=1))  # refused
 ToolPolicy(on_in_doubt="maybe")  # refused
 ToolPolicy(not_applied_on=("x",))  # refused
-Lock("a", mode="advisory")  # refused
+Lock("a", mode="alone")  # refused
 Retry(max_retries="x")  # refused
 """
 

@@ -177,7 +177,7 @@ def test_a_call_is_current_while_its_body_runs_and_no_longer() -> None:
             assert found is not None and found.idempotency_key == "inner"
             frame = current_frame()
             assert frame is not None and frame.chain == ("me", "me")
-            assert [want.resource for want in frame.held] == ["a", "b", "a", "b"]
+            assert [[want.resource for want in link] for link in frame.held] == [["a", "b"], ["a", "b"]]
             raise ValueError
         found = current_call()
         assert found is not None and found.idempotency_key == "k"

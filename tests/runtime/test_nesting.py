@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from clawproof_langgraph import Coordinator, LockOrderError, WaitTimeout
+from clawproof_langgraph.core.waits import Wait
 from tests.runtime.stores import FlakyStore, held, holdings, locked
 
 
@@ -132,3 +133,20 @@ async def test_a_lock_given_back_in_another_context_than_it_was_taken_in(coordin
     assert holdings(coordinator) == []
     async with coordinator.lock("a"):
         pass
+
+
+async def test_what_a_call_around_covers_is_not_taken_below_what_sorts_after_it(
+    face: str, coordinator: Coordinator
+) -> None:
+    """A sibling could hold the one and wait for the other."""
+    async with locked(face, coordinator, "a", "z"), locked(face, coordinator, "z"):
+        with pytest.raises(LockOrderError) as refused:
+            async with locked(face, coordinator, "a"):
+                pytest.fail("it was out of order")
+    assert (refused.value.wanted, refused.value.held) == ("a", "z")
+
+
+async def test_who_waits_for_whom_is_shown(coordinator: Coordinator) -> None:
+    async with coordinator.lock("a") as outer, coordinator.lock("b") as inner:
+        assert coordinator.wait_for().waits == (Wait(outer.owner, inner.owner, ""),)
+        assert (await coordinator.await_for()).cycle() == ()

@@ -28,13 +28,8 @@ class Cluster:
 
     def move(self, key: str, *, halfway: Callable[[], object] = lambda: None) -> None:
         """Move the slot of a key to another primary; `halfway` is called when half of its keys are there."""
-        clients = [redis.Redis(port=server.port, decode_responses=True) for server in self.servers[:3]]
-        names = [client.execute_command("CLUSTER", "MYID") for client in clients]
-        slot = int(clients[0].execute_command("CLUSTER", "KEYSLOT", key))
-        source = self._homes.get(slot, bisect(_SLOTS, slot) - 1)
-        target = self._homes[slot] = (source + 1) % 3
-        clients[target].execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
-        clients[source].execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
+        clients, names, slot, source, target = self._begin_to_move(key)
+        self._homes[slot] = target
         first = True
         while keys := clients[source].execute_command("CLUSTER", "GETKEYSINSLOT", slot, 3):
             address = ("127.0.0.1", self.servers[target].port)
@@ -46,6 +41,28 @@ class Cluster:
             client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[target])
         for client in clients:
             client.close()
+
+    @contextmanager
+    def about_to_move(self, key: str) -> Iterator[None]:
+        """Have a slot be on its way to another primary, with all its keys still there; in the end, it stays."""
+        clients, _, slot, source, target = self._begin_to_move(key)
+        try:
+            yield
+        finally:
+            for client in (clients[source], clients[target]):
+                client.execute_command("CLUSTER", "SETSLOT", slot, "STABLE")
+            for client in clients:
+                client.close()
+
+    def _begin_to_move(self, key: str) -> tuple[list[redis.Redis], list[str], int, int, int]:
+        clients = [redis.Redis(port=server.port, decode_responses=True) for server in self.servers[:3]]
+        names = [str(client.execute_command("CLUSTER", "MYID")) for client in clients]
+        slot = int(clients[0].execute_command("CLUSTER", "KEYSLOT", key))
+        source = self._homes.get(slot, bisect(_SLOTS, slot) - 1)
+        target = (source + 1) % 3
+        clients[target].execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
+        clients[source].execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
+        return clients, names, slot, source, target
 
 
 @contextmanager

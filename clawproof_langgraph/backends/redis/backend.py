@@ -95,7 +95,7 @@ class RedisBackend(Backend):
 
     def begin(self, ask: Begin) -> BeginReply:
         began = time.monotonic()
-        reply = self._run("begin", asked(ask), lambda: self._again(ask), within=left(ask))
+        reply = self._run("begin", self._asked(ask), lambda: self._again(ask), within=left(ask))
         return self._ahead.noted(ask, began, reply, self._begun(ask, reply))
 
     def settle(self, end: Settle) -> SettleReply:
@@ -130,7 +130,7 @@ class RedisBackend(Backend):
 
     async def abegin(self, ask: Begin) -> BeginReply:
         began = time.monotonic()
-        reply = await self._arun("begin", asked(ask), lambda: self._again(ask), within=left(ask))
+        reply = await self._arun("begin", self._asked(ask), lambda: self._again(ask), within=left(ask))
         return self._ahead.noted(ask, began, reply, self._begun(ask, reply))
 
     async def asettle(self, end: Settle) -> SettleReply:
@@ -201,6 +201,9 @@ class RedisBackend(Backend):
             if len(self._granted) > _REMEMBERED:
                 del self._granted[next(iter(self._granted))]
         return answer
+
+    def _asked(self, ask: Begin) -> list[Argument]:
+        return encoding.of_begin(ask, unheard=True) if self._ahead.is_unheard(ask.owner) else asked(ask)
 
     def _command_ahead(self, ask: Begin) -> Sequence[Argument]:
         begin, keys = script("begin"), self._keys.scripts

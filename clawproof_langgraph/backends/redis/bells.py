@@ -267,7 +267,7 @@ class LoopBell:
         sleeper = self._sleepers.get(owner)
         if sleeper is not None and not sleeper.rang.done():
             sleeper.rang.set_result(word)
-        elif sleeper is None and word is True:
+        elif sleeper is None:  # an answer that nobody took is in the store: whoever sleeps next for it asks at once
             self._early.add(owner)
 
     def close(self) -> None:

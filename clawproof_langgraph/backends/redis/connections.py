@@ -384,8 +384,9 @@ def _pauses(within: float) -> Iterator[float | None]:
 
 def _pauses_until(end: float) -> Iterator[float | None]:
     pause = _FIRST_PAUSE
-    if time.monotonic() < end:
-        yield 0.0  # a connection that was idle may be gone, though the server is not
+    # At least once: a connection that was idle may be gone, though the server is not. And an event loop that was
+    # blocked is told that the time is over before it reads the reply.
+    yield 0.0
     while time.monotonic() + pause < end:
         yield random.uniform(pause / 2, pause)
         pause = min(pause * 2, _LONGEST_PAUSE)

@@ -18,13 +18,16 @@ from clawproof_langgraph.model import (
     Asked,
     Begin,
     BeginReply,
+    Change,
     Fact,
+    Glance,
     Granted,
     Held,
     InDoubt,
     Kill,
     Killed,
     LeaseView,
+    Looked,
     Mismatch,
     Mode,
     Note,
@@ -36,10 +39,12 @@ from clawproof_langgraph.model import (
     Revive,
     Settle,
     Snapshot,
+    Stale,
     Subscribe,
     Sweep,
     Swept,
     Unsubscribe,
+    Versions,
     WaiterView,
     Want,
     Withdraw,
@@ -71,14 +76,28 @@ def of_begin(ask: Begin, *, unheard: bool = False, ahead: bool = False) -> list[
     rerun_within = min(ask.rerun_within, 1e15)
     data = _fields(ask.data) + b"," if ask.data else b""
     repeated = 3 if ahead else 2 if unheard else int(ask.repeated)
-    return [ask.owner, repeated, ask.waited, rerun_within, data, ask.task, to_json(kept)]
+    request: list[Argument] = [ask.owner, repeated, ask.waited, rerun_within, data, ask.task, to_json(kept)]
+    if ask.look:
+        resources, elapsed, state, attempt, error = ask.look
+        return [*request, "", "look", elapsed, state or "", attempt, error, *resources]
+    return [*request, *_of_versions(ask)] if _minds_versions(ask) else request
+
+
+def _minds_versions(ask: Begin) -> bool:
+    return ask.versions or ask.seen is not None or ask.look is not None
+
+
+def _of_versions(ask: Begin) -> list[Argument]:
+    wanted = {resource for resource, _ in ask.wants}
+    seen: list[Argument] = [part for pair in ask.seen or () if pair[0] in wanted for part in pair]
+    return ["", int(ask.versions), int(ask.seen is not None), *seen]
 
 
 def of_fast_begin(ask: Begin, *, ahead: bool = False) -> list[Argument]:
     """Write a request with what lets a script answer it without asking any rule."""
     arguments = of_begin(ask, ahead=ahead)
     wants = all_wants(ask)
-    if any(mode is Mode.SHARED for _, mode in ask.wants):
+    if _minds_versions(ask) or any(mode is Mode.SHARED for _, mode in ask.wants):
         return arguments
     rows = ["r" + resource for resource, _ in wants]
     known = [kind + name for kind, name in (("u", ask.scope), ("d", ask.key), ("k", ask.agent)) if name]
@@ -178,18 +197,26 @@ def begun(ask: Begin, reply: Sequence[Any]) -> BeginReply:
     """Read the reply to a request."""
     match reply[0]:
         case b"granted":
-            _, owner, fence, key, attempt, doubt, asked, _ = reply
-            return Granted(owner.decode(), int(fence), ask.ttl, key.decode(), attempt, int(doubt), _fences(asked))
+            _, owner, fence, key, attempt, doubt, asked, *told, _ = reply
+            versions = _versions(told) if told else ()
+            return Granted(
+                owner.decode(), int(fence), ask.ttl, key.decode(), attempt, int(doubt), _fences(asked), versions
+            )
         case b"queued":
             return _queued(reply)
         case b"replay":
-            _, key, result, rejected, asked = reply
-            return Replay(key.decode(), result, bool(rejected), _fences(asked))
+            _, key, result, rejected, asked, fence = reply
+            return Replay(key.decode(), result, bool(rejected), _fences(asked), int(fence))
         case b"held":
             _, key, tool, fence, asked = reply
             return Held(key.decode(), tool.decode(), int(fence), _fences(asked))
         case b"killed":
             return _killed(reply[1:])
+        case b"looked":
+            glances = [_glance(reply[at : at + 4]) for at in range(3, len(reply), 4)]
+            return Looked(float(reply[1]), bool(reply[2]), tuple(glances))
+        case b"stale":
+            return Stale(tuple([_change(reply[at : at + 7]) for at in range(1, len(reply), 7)]))
         case _:
             return Mismatch(reply[1].decode(), reply[2].decode())
 
@@ -199,6 +226,20 @@ def _queued(reply: Sequence[Any]) -> Queued:
     on_key, alive, own = map(bool, reply[6:9])
     holder = (f'agent "{agent}"' if agent else f"owner {owner}") + (f' running "{tool}"' if tool else "")
     return Queued(resource, holder, float(look_again), on_key, alive, own)
+
+
+def _versions(told: Sequence[bytes]) -> Versions:
+    return tuple([(name.decode(), int(version)) for name, version in zip(told[::2], told[1::2], strict=True)])
+
+
+def _glance(row: Sequence[Any]) -> Glance:
+    return Glance(row[0].decode(), bool(row[1]), float(row[2]), int(row[3]))
+
+
+def _change(row: Sequence[bytes]) -> Change:
+    resource, seen, current, agent, tool, thread, at = [part.decode() for part in row]
+    saw, now = int(seen) if seen else None, int(current) if current else None
+    return Change(resource, saw, now, agent, tool, thread, float(at))
 
 
 def _killed(row: Sequence[bytes]) -> Killed:
@@ -299,14 +340,16 @@ def _wants(text: str) -> tuple[Want, ...]:
 
 
 def _lease(row: Sequence[bytes]) -> LeaseView:
-    owner, agent, thread, tool, key, fence, held, remaining, wants = [part.decode() for part in row]
-    return LeaseView(owner, agent, thread, tool, key, _wants(wants), int(fence), float(held), float(remaining))
+    owner, agent, thread, tool, key, fence, held, remaining, wants, ancestors = [part.decode() for part in row]
+    times = float(held), float(remaining)
+    return LeaseView(owner, agent, thread, tool, key, _wants(wants), int(fence), *times, tuple(ancestors.split()))
 
 
 def _waiter(row: Sequence[bytes]) -> WaiterView:
-    owner, agent, thread, tool, place, waited, wants = [part.decode() for part in row]
+    owner, agent, thread, tool, place, waited, wants, key, ancestors = [part.decode() for part in row]
     ticket = int(place[1:]) - (LAST_PLACE if place[0] == "0" else 0)
-    return WaiterView(owner, agent, thread, tool, _wants(wants), ticket, float(waited))
+    chain = tuple(ancestors.split())
+    return WaiterView(owner, agent, thread, tool, _wants(wants), ticket, float(waited), key, chain)
 
 
 def _doubt(row: Sequence[Any]) -> InDoubt:

@@ -139,6 +139,8 @@ def _found(error: Exception, store: str) -> _Finding:
             )
         case UnicodeError():
             return _Finding(f"it names a host that there cannot be ({error})", "check the URL", True)
+        case redis.ResponseError() if "unknown command 'SENTINEL'" in str(error):
+            return _Finding("what answers there is no Sentinel", "for one server write redis://host:port", True)
         case redis.ResponseError() if "DB index" in str(error) or "SELECT is not allowed" in str(error):
             return _Finding(f"it has no such database ({error})", "name another in the URL", True)
         case TooFewReplicas():

@@ -30,6 +30,8 @@ _CONNECTED: Final = 5.0
 """The most seconds for a connection."""
 _PLAIN: Final = ("redis", "rediss", "unix")
 _FILES: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+_OURS: Final = ("cache", "cache_config", "decode_responses", "encoding", "encoding_errors", "parser_class")
+"""What replies are read as is not for the URL to say."""
 Client = Any
 """redis-py's clients have no common type; all have `execute_command`."""
 
@@ -55,6 +57,7 @@ class Server:
         try:
             self._url, self.timeout = _without_timeout(url)
             _check_files(parts)
+            _check_replies(parts)
             if parts.scheme not in _PLAIN:
                 self._addresses = _addresses_of(parts)
                 self._options = _options_of(urlsplit(self._url))
@@ -187,6 +190,12 @@ def _check_files(parts: SplitResult) -> None:
     for name, values in parse_qs(parts.query).items():
         if name in _FILES and not Path(values[-1]).exists():
             raise ValueError(f'{name}: there is no file "{values[-1]}"')
+
+
+def _check_replies(parts: SplitResult) -> None:
+    for name in parse_qs(parts.query):
+        if name in _OURS:
+            raise ValueError(f"{name} has no place in it: this package reads the replies by itself")
 
 
 def _for_sentinels(options: dict[str, Any]) -> dict[str, Any]:

@@ -118,14 +118,14 @@ class AsyncWire:
         return await reply.arrival()
 
     async def _connected(self) -> Any:
-        async with self._connecting:
-            if self._connection is None:
-                try:
-                    async with asyncio.timeout(self._timeout):
-                        self._connection = await self._pool.get_connection()
-                except TimeoutError as exc:
-                    raise redis.TimeoutError(f"no connection within {self._timeout:g} s") from exc
-            return self._connection
+        try:
+            # Counted with the wait for those who try before: else the last of many would wait for each of them in turn.
+            async with asyncio.timeout(self._timeout), self._connecting:
+                if self._connection is None:
+                    self._connection = await self._pool.get_connection()
+                return self._connection
+        except TimeoutError as exc:
+            raise redis.TimeoutError(f"no connection within {self._timeout:g} s") from exc
 
     async def _read(self, connection: Any) -> None:
         """Give replies as long as some are due."""

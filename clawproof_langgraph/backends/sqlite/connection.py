@@ -15,7 +15,7 @@ from clawproof_langgraph.backends.sqlite.patience import patiently
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError
 
 _APPLICATION_ID: Final = 0x434C4157  # "CLAW"
-_SCHEMA_VERSION: Final = 3
+_SCHEMA_VERSION: Final = 4
 _NETWORK_FILE_SYSTEMS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ncpfs"})
 
 

@@ -36,6 +36,7 @@ def retire(run: Run, ns: int, at: Transaction, terms: Sweep, unread: int, places
         "(SELECT session FROM waiters WHERE waiters.ns = sessions.ns)",
         (ns, at.ticks - 60, at.ticks + 60),
     )
+    _retire_versions(run, ns, at.now, terms, places)
     records, more_records = _retire_records(run, ns, at.now, terms, places)
     oldest = min(int((at.now - terms.keep_events) * 1_000_000), unread)
     events = _retire_events(run, ns, at.now, terms, oldest, places)
@@ -55,6 +56,18 @@ def _retire_records(run: Run, ns: int, now: float, terms: Sweep, places: dict[st
     more = len(window) == terms.limit
     places["records"] = window[-1][0] if more else ""
     return len(old), more and bool(old)
+
+
+def _retire_versions(run: Run, ns: int, now: float, terms: Sweep, places: dict[str, Any]) -> None:
+    window = run(
+        "SELECT resource, version FROM versions WHERE ns = ? AND resource > ? ORDER BY resource LIMIT ?",
+        (ns, places.get("versions", ""), terms.limit),
+    ).fetchall()
+    oldest = (now - terms.keep_results) * 1_000_000
+    for resource, version in window:
+        if version <= oldest:
+            run("DELETE FROM versions WHERE ns = ? AND resource = ?", (ns, resource))
+    places["versions"] = window[-1][0] if len(window) == terms.limit else ""
 
 
 def _retire_events(run: Run, ns: int, now: float, terms: Sweep, oldest: int, places: dict[str, Any]) -> int:

@@ -108,6 +108,19 @@ CREATE TABLE records (
 
 CREATE INDEX records_unsettled ON records (ns, scope, first_at) WHERE touched;
 
+-- Versions of resources that somebody has read, and the call that gave each; those of nobody are not kept.
+CREATE TABLE versions (
+    ns       INTEGER NOT NULL,
+    resource TEXT NOT NULL,
+    version  INTEGER NOT NULL,
+    agent    TEXT NOT NULL,
+    tool     TEXT NOT NULL,
+    thread   TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    at       REAL NOT NULL,
+    PRIMARY KEY (ns, resource)
+) WITHOUT ROWID;
+
 CREATE TABLE killed (
     ns     INTEGER NOT NULL,
     agent  TEXT NOT NULL,

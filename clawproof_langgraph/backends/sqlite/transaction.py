@@ -20,6 +20,7 @@ from clawproof_langgraph.backends.store import (
     RecordRow,
     SubscriberRow,
     Transaction,
+    VersionRow,
     WaiterRow,
 )
 from clawproof_langgraph.events import Event, EventFilter
@@ -58,11 +59,15 @@ _PUT_RECORD: Final = _insert("REPLACE", "records", _RECORD_COLUMNS)
 _PUT_SUBSCRIBER: Final = _insert("REPLACE", "subscribers", "name, cursor, owner, until, seen")
 _GET_SUBSCRIBERS: Final = "SELECT name, cursor, owner, until, seen FROM subscribers WHERE ns = ?"
 _APPEND: Final = _insert("INSERT", "events", _EVENT_COLUMNS)
+_VERSION_COLUMNS: Final = "resource, version, agent, tool, thread, key, at"
+_PUT_VERSION: Final = _insert("REPLACE", "versions", _VERSION_COLUMNS)
 _IS_CROWDED: Final = "EXISTS (SELECT 1 FROM queue WHERE ns = ?1)"
+_HAS_VERSIONS: Final = "EXISTS (SELECT 1 FROM versions WHERE ns = ?1)"
 _LAST_CURSOR: Final = "(SELECT max(cursor) FROM events)"
-# A lease is mostly read to end it, and then the other two are wanted next.
+# A lease is mostly read to end it, and then the other three are wanted next.
 _GET_LEASE: Final = (
-    f"SELECT {_LAST_CURSOR}, {_IS_CROWDED}, {_LEASE_COLUMNS} FROM live WHERE ns = ?1 AND resource = '' AND owner = ?2"
+    f"SELECT {_LAST_CURSOR}, {_IS_CROWDED}, {_HAS_VERSIONS}, {_LEASE_COLUMNS} FROM live "
+    "WHERE ns = ?1 AND resource = '' AND owner = ?2"
 )
 # Whether a waiter is alive is asked whenever one is read.
 _UNTIL: Final = "(SELECT until FROM sessions WHERE sessions.ns = waiters.ns AND sessions.session = waiters.session)"
@@ -124,6 +129,11 @@ def _select_contended(count: int) -> str:
 
 
 @lru_cache(maxsize=64)
+def _select_versions(count: int) -> str:
+    return f"SELECT {_VERSION_COLUMNS} FROM versions WHERE ns = ? AND resource IN ({_marks(count)})"
+
+
+@lru_cache(maxsize=64)
 def _select_last_places(count: int) -> str:
     """Select the last place of each kind (exclusive or not, nested or not) in each queue, one seek for each."""
     names = ", ".join(f"(?{number})" for number in range(2, count + 2))
@@ -156,6 +166,7 @@ class SqliteTransaction(Transaction):
         self._places = places
         self._last_cursor: int | None = None
         self._crowded: bool | None = None
+        self._versioned: bool | None = None
         self._absent: set[tuple[str, str]] = set()
         self._foreseen: dict[str, LeaseRow | None] = {}
         self._until: dict[str, float] = {}
@@ -189,7 +200,9 @@ class SqliteTransaction(Transaction):
             return None
         if self._crowded is None:
             self._last_cursor, self._crowded = row[0] or 0, bool(row[1])
-        return rows.lease_of(row[2:])
+        if self._versioned is None:
+            self._versioned = bool(row[2])
+        return rows.lease_of(row[3:])
 
     def take(self, row: LeaseRow) -> None:
         ns, owner = self._ns, row.ask.owner
@@ -347,6 +360,16 @@ class SqliteTransaction(Transaction):
             (self._ns,),
         )
         return [rows.record_of(row) for row in found.fetchall()]
+
+    def versions(self, names: Sequence[str]) -> list[VersionRow]:
+        if self._versioned is False:
+            return []
+        found = self._run(_select_versions(len(names)), (self._ns, *names)).fetchall()
+        return [VersionRow(*row) for row in found]
+
+    def put_version(self, row: VersionRow) -> None:
+        self._versioned = True
+        self._run(_PUT_VERSION, (self._ns, *row))
 
     def killed(self, agent: str) -> Killed | None:
         if ("killed", agent) in self._absent:

@@ -17,8 +17,8 @@ from __future__ import annotations
 import pytest
 
 _TOPICS = (
-    "admin adoption bells crowds doubts events expiry granting handoff listening nesting queueing records retention "
-    "subscribing"
+    "admin adoption bells crowds doubts events expiry granting handoff listening looking nesting queueing records "
+    "retention subscribing versions"
 )
 # Without this, a failed assertion in an installed package would not show what it compared.
 pytest.register_assert_rewrite("clawproof_langgraph.testing.faces", *(f"{__name__}.{name}" for name in _TOPICS.split()))
@@ -33,11 +33,18 @@ from clawproof_langgraph.testing.conformance.expiry import Expiry, LateSettling,
 from clawproof_langgraph.testing.conformance.granting import Fencing, Granting, Repetition  # noqa: E402
 from clawproof_langgraph.testing.conformance.handoff import Handoff  # noqa: E402
 from clawproof_langgraph.testing.conformance.listening import Listening  # noqa: E402
+from clawproof_langgraph.testing.conformance.looking import Looking  # noqa: E402
 from clawproof_langgraph.testing.conformance.nesting import Nesting  # noqa: E402
 from clawproof_langgraph.testing.conformance.queueing import Liveness, Queueing  # noqa: E402
 from clawproof_langgraph.testing.conformance.records import Records  # noqa: E402
 from clawproof_langgraph.testing.conformance.retention import Retention  # noqa: E402
 from clawproof_langgraph.testing.conformance.subscribing import Subscribing, Trimming, Truncation  # noqa: E402
+from clawproof_langgraph.testing.conformance.versions import (  # noqa: E402
+    Versions,
+    VersionsForgotten,
+    VersionsMoved,
+    VersionsOfRepetitions,
+)
 
 __all__ = ["BackendConformance"]
 
@@ -61,6 +68,11 @@ class BackendConformance(
     Listening,
     Events,
     Retention,
+    Versions,
+    VersionsMoved,
+    VersionsOfRepetitions,
+    VersionsForgotten,
+    Looking,
     Subscribing,
     Trimming,
     Truncation,

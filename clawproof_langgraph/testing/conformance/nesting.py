@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+from clawproof_langgraph.core.waits import wait_for
 from clawproof_langgraph.model import Begin, Granted, Queued, Renew
 from clawproof_langgraph.testing.builders import again, ask, call, reading, released, settled
 from clawproof_langgraph.testing.clock import ManualClock
 from clawproof_langgraph.testing.conformance.suite import Suite
 from clawproof_langgraph.testing.faces import Face
+from clawproof_langgraph.testing.nestings import Nestings
 
 
 class Nesting(Suite):
@@ -129,6 +133,32 @@ class Nesting(Suite):
             for chain in chains:
                 chain.step()
         assert all(chain.finished for chain in chains)
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_random_nestings_in_order_close_no_circle_of_waits(self, store: Face, seed: int) -> None:
+        nestings = Nestings(store, seed)
+        for _ in range(80):
+            nestings.step()
+            assert nestings.cycle() == ()
+        assert nestings.finish()
+
+    def test_who_waits_for_whom_is_shown(self, store: Face) -> None:
+        store.granted(ask("outer", "inventory/1"))
+        store.granted(ask("rival", reading("inventory/2")))
+        store.queued(ask("inner", "inventory/2", ancestors=("outer",)))
+        store.queued(ask("first", "inventory/1"))
+        store.queued(ask("second", "inventory/1", reading("inventory/9")))
+        store.granted(call("holder", key="k"))
+        store.queued(call("same", key="k"))
+
+        found = wait_for(store.snapshot())
+
+        assert {(wait.who, wait.on, wait.resource) for wait in found.waits} == {
+            ("outer", "inner", ""), ("inner", "rival", "inventory/2"), ("first", "outer", "inventory/1"),
+            ("second", "outer", "inventory/1"), ("second", "first", "inventory/1"), ("same", "holder", "k"),
+        }  # fmt: skip
+        assert found.waiters["inner"].ancestors == ("outer",)
+        assert found.cycle() == ()
 
     def test_an_inner_lock_can_expire_under_a_living_outer_one(self, store: Face, clock: ManualClock) -> None:
         store.granted(ask("outer", "inventory/1", ttl=60))

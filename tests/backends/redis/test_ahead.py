@@ -13,10 +13,11 @@ from clawproof_langgraph import Coordinator
 from clawproof_langgraph.backends.base import Answered
 from clawproof_langgraph.backends.redis import RedisBackend
 from clawproof_langgraph.events import EventFilter
-from clawproof_langgraph.model import Begin, Granted, Queued, Withdraw
-from clawproof_langgraph.testing.builders import ask, call, released, settled
+from clawproof_langgraph.model import Begin, Granted, Queued, Replay, Withdraw
+from clawproof_langgraph.testing.builders import again, ask, call, released, settled
 from clawproof_langgraph.testing.faces import SyncFace
 from tests.servers import Server
+from tests.servers.proxy import Proxy
 from tests.waiting import wait_until
 
 LONG = 20.0
@@ -27,6 +28,10 @@ def backend(redis_server: Server, namespace: str) -> Iterator[RedisBackend]:
     backend = RedisBackend(redis_server.url, namespace)
     yield backend
     backend.close()
+
+
+def is_blocked(backend: RedisBackend) -> bool:
+    return int(backend._connections.whole_client().info("clients")["blocked_clients"]) > 0
 
 
 def waiting(backend: RedisBackend, request: Begin) -> Begin:
@@ -67,6 +72,24 @@ async def test_the_grant_comes_with_the_ring_of_a_loop(backend: RedisBackend) ->
     assert isinstance(answered.reply, Granted)
 
 
+async def test_a_grant_that_comes_while_its_owner_does_not_listen_wakes_him_when_he_does(backend: RedisBackend) -> None:
+    bell = backend.loop_bell()
+    lease = await backend.abegin(ask("a", "inventory/1"))
+    waiter = ask("b", "inventory/1", bell=bell.address)
+    assert isinstance(lease, Granted)
+    assert isinstance(await backend.abegin(waiter), Queued)
+    task = asyncio.create_task(bell.wait("b", LONG, waiter))
+    await asyncio.to_thread(wait_until, lambda: is_blocked(backend))
+
+    task.cancel()
+    await asyncio.wait([task])
+    await backend.asettle(released(lease))
+    await asyncio.to_thread(wait_until, lambda: backend.snapshot().leases)
+
+    assert await bell.wait("b", 2.0, waiter)
+    assert isinstance(await backend.abegin(again(waiter)), Granted)
+
+
 def test_a_lease_counts_from_its_grant_however_long_the_wait(backend: RedisBackend) -> None:
     lease = SyncFace(backend).granted(ask("a", "inventory/1"))
     began = time.monotonic()
@@ -104,6 +127,25 @@ def test_a_request_that_was_given_up_is_not_granted_by_what_went_ahead(backend: 
     assert not isinstance(found[0], Answered)
     assert backend.snapshot().leases == ()
     assert backend.snapshot().waiters == ()
+
+
+def test_an_answer_that_went_ahead_and_was_lost_is_told_once(
+    backend: RedisBackend, proxy: Proxy, namespace: str
+) -> None:
+    there = RedisBackend(proxy.url, namespace)
+    lease = SyncFace(backend).granted(call("a", "inventory/1", key="k1"))
+    waiter = waiting(there, call("b", "inventory/1", key="k1"))
+    thread = threading.Thread(target=there.take_bell().wait, args=("b", LONG, waiter))
+    thread.start()
+    wait_until(lambda: is_blocked(backend))
+
+    proxy.lose_replies()
+    backend.settle(settled(lease, result=b"42"))
+    thread.join()
+
+    assert there.begin(again(waiter)) == Replay("k1", b"42")
+    assert [event.call for event in backend.events(EventFilter(types=("call.replayed",)))] == ["b"]
+    there.close()
 
 
 def test_threads_that_wait_together_all_have_their_turn(redis_server: Server, namespace: str) -> None:

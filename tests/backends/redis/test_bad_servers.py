@@ -90,6 +90,8 @@ def test_a_cluster_url_to_one_server_is_refused(redis_server: Server) -> None:
         ("redis://host/orders", "no number of a database"),
         ("redis://host?sokcet_timeout=3", "sokcet_timeout"),
         ("unix:///nowhere.sock?sokcet_timeout=3", "sokcet_timeout"),
+        ("redis://host?decode_responses=true", "decode_responses has no place"),
+        ("redis+cluster://host?encoding=latin-1", "encoding has no place"),
         ("redis+sentinel://host:26379", "names no service"),
         ("redis+sentinel://host:26379/store?sokcet_timeout=3", "sokcet_timeout"),
         ("redis+sentinel://host:26379/store/orders", "cannot be read"),
@@ -141,10 +143,17 @@ def _listens(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.mark.parametrize("service", ["store", "other"])
-def test_a_service_that_no_sentinel_knows(redis_server: Server, impatient: None, service: str) -> None:
-    with pytest.raises(BackendUnavailable, match=service):
-        RedisBackend(f"redis+sentinel://127.0.0.1:{redis_server.port}/{service}")
+def test_a_server_is_not_taken_for_a_sentinel(redis_server: Server) -> None:
+    with pytest.raises(ConfigurationError, match=r"is no Sentinel.*redis://"):
+        RedisBackend(f"redis+sentinel://127.0.0.1:{redis_server.port}/store")
+
+
+def test_a_service_that_no_sentinel_knows(impatient: None) -> None:
+    sentinel = start_sentinel(free_port())
+    wait_until(lambda: _listens(sentinel.port))
+    with pytest.raises(BackendUnavailable, match="No master found for 'other'"):
+        RedisBackend(f"redis+sentinel://127.0.0.1:{sentinel.port}/other")
+    sentinel.stop()
 
 
 @pytest.mark.parametrize(

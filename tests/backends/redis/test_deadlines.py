@@ -184,3 +184,31 @@ async def test_a_cancelled_caller_of_a_silent_server_leaves_in_time(coordinator:
     await asyncio.wait([task])
     assert time.monotonic() - began < 1.0 + SLACK
     assert task.cancelled()
+
+
+async def test_many_callers_of_a_silent_server_do_not_wait_for_each_other(
+    coordinator: Coordinator, proxy: Proxy
+) -> None:
+    proxy.black_hole()
+    with within(0.5):
+        ends = await asyncio.gather(*[atake(coordinator, 0.5) for _ in range(20)], return_exceptions=True)
+    assert {type(end) for end in ends} == {BackendUnavailable}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["connecting", "connected"])
+async def test_a_loop_that_was_blocked_hears_the_reply_that_came_meanwhile(
+    redis_server: Server, namespace: str, first: bool
+) -> None:
+    async with Coordinator.from_url(redis_server.url, namespace=namespace) as coordinator:
+
+        async def take_it(name: str) -> None:
+            async with coordinator.lock(name, wait=0.5):
+                pass
+
+        if not first:
+            await take_it("warm")
+        task = asyncio.create_task(take_it("inventory/1"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        time.sleep(1.0)  # noqa: ASYNC251 - longer than a reply or the caller is waited for
+        await task

@@ -121,6 +121,29 @@ def test_calls_go_on_while_their_namespace_moves_to_another_node(three_and_three
         assert coordinator.events(types=["lock.expired"]) == []
 
 
+@pytest.mark.parametrize("others", [0, 1])
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_step_is_made_whole_while_its_namespace_is_about_to_move(
+    three_and_three: Cluster, others: int, remembers: bool
+) -> None:
+    namespace = f"half-{others}-{remembers}"
+    holder, waiting = RedisBackend(three_and_three.url, namespace), RedisBackend(three_and_three.url, namespace)
+    granted(holder, "z", "k0")
+    lease = SyncFace(holder).granted(ask("a", "inventory/1"))
+    waiter = ask("b", "inventory/1", bell="nobody-listens")
+    SyncFace(waiting).queued(waiter)
+    for number in range(others):
+        SyncFace(waiting).queued(ask(f"c{number}", "inventory/1", bell="nobody-listens"))
+
+    with three_and_three.about_to_move(f"clawproof:{{{namespace}}}:state"):  # keys that are not there cannot be made
+        assert (holder if remembers else waiting).settle(released(lease)) is SettleReply.SETTLED
+
+    SyncFace(waiting).granted(again(waiter))
+    assert [waiter.owner for waiter in holder.snapshot().waiters] == [f"c{number}" for number in range(others)]
+    holder.close()
+    waiting.close()
+
+
 def test_a_lease_that_a_failover_has_lost_is_told_to_be_lost(watched: Service) -> None:
     primary = watched.primary()
     replicas = [server for server in watched.servers if server.port != primary]

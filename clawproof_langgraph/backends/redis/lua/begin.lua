@@ -1,16 +1,20 @@
 -- Grants, queues or answers a request.
 --
--- parts: step begin_fast fields log requests leases queue records judging granting
+-- parts: step begin_fast fields log requests leases queue records versions judging granting looking
 -- ARGV   from 4 on: a request (requests.lua); if it wants all its resources alone, then what `begin_fast` needs: agent,
 --        thread, owner, key and resources as JSON, the tool as JSON, ttl, whether it has locks (1 or 0), session, key,
 --        whether it is nested (1 or 0), how many resources it has, and the fields of the state where they would be found,
---        and where something would be known of its scope, key and agent
--- reply  granted, owner, fence, key, attempt, in_doubt, asked, ticks
+--        and where something would be known of its scope, key and agent; or else, if versions matter, an empty text,
+--        whether they are asked for (1 or 0), whether they are to be compared, and each resource that was seen, with its
+--        version; or else, for a look back, an empty text, `look`, elapsed, state, attempt, error, and the resources
+-- reply  granted, owner, fence, key, attempt, in_doubt, asked, of each resource its name and version if asked for, ticks
 --        queued, resource, agent, owner, tool, look_again, on_key, alive, own, ticks
---        replay, key, result, rejected, asked
+--        replay, key, result, rejected, asked, fence
 --        held, key, tool, fence, asked
 --        killed, agent, reason, by, at
 --        mismatch, key, tool
+--        looked, now, told, and of each resource its name, in_flight, ended, version
+--        stale, and of each resource its name, the version seen, the current one, agent, tool, thread, date
 --        absent, for a request that was sent ahead of its turn and has left meanwhile
 
 local POLL = 3        -- seconds after which a waiter behind other waiters asks again, should every bell be lost
@@ -61,6 +65,12 @@ local function claim(ask, wants, record, handed)
   return granting.grant(ask, wants, record, handed)
 end
 
+local function refused_as_stale(ask, handed, waiter)
+  local stale = versions.staleness(ask)
+  if stale then leave(handed, waiter) end
+  return stale
+end
+
 local function take_turn(asked, handed)
   local waiter = asked.repeated and not handed and queue.of(asked.owner)
   if asked.ahead then
@@ -78,15 +88,20 @@ local function take_turn(asked, handed)
       return answer
     end
     asked = ask
-    if handed and same(handed.wants, wants) and not leases.is_over(handed) then return claim(ask, wants, record, handed) end
+    if handed and same(handed.wants, wants) and not leases.is_over(handed) then
+      return refused_as_stale(ask, handed, nil) or claim(ask, wants, record, handed)
+    end
     if handed then
       granting.release(handed)
       handed = nil
     end
     local obstacle = granting.first_conflict(ask, wants, place, arrived)
     if not obstacle then
-      leave(nil, waiter)
-      return granting.grant(ask, wants, record)
+      local stale = refused_as_stale(ask, nil, waiter)
+      if stale then return stale end
+      local reply = granting.grant(ask, wants, record)
+      leave(nil, waiter) -- not before the grant (see `hand_over`)
+      return reply
     end
     if not granting.end_if_dead(obstacle) then
       wait(ask, wants, waiter)
@@ -96,6 +111,13 @@ local function take_turn(asked, handed)
 end
 
 local ask = requests.from_arguments(4)
+if ARGV[11] == '' and ARGV[12] == 'look' then
+  return granting.finish(looking.look(ask, tonumber(ARGV[13]), ARGV[14], ARGV[15], ARGV[16], {unpack(ARGV, 17)}))
+elseif ARGV[11] == '' then
+  ask.versions = ARGV[12] == '1'
+  ask.seen = ARGV[13] == '1' and {}
+  for i = 14, #ARGV, 2 do ask.seen[ARGV[i]] = ARGV[i + 1] end
+end
 local wanted = {'c'}
 for _, want in ipairs(requests.all_wants(ask)) do wanted[#wanted + 1] = 'r' .. requests.name_of(want) end
 if ask.agent ~= '' then wanted[#wanted + 1] = 'k' .. ask.agent end

@@ -1,6 +1,6 @@
 -- Extends leases, shows that a session's waiters are alive, and reads what concerns them.
 --
--- parts: step fields log requests leases queue records judging granting
+-- parts: step fields log requests leases queue records versions judging granting
 -- ARGV   4 session, 5 whether it has waiters (1 or 0), 6 how many leases, then owner and ttl of each, then agents
 -- reply  the owners whose lease is gone; agent, reason, by, at of each that is stopped; the owners that were handed a
 --        grant and have not claimed it; whether something has ended and waits to be swept (1 or 0)

@@ -1,6 +1,6 @@
 -- Says what became of a call in doubt.
 --
--- parts: step fields log requests leases queue records judging granting
+-- parts: step fields log requests leases queue records versions judging granting
 -- ARGV   4 key, 5 applied (1 or 0), 6 has_result (1 or 0), 7 result, 8 by, 9 owner (whose lease the call is under, where
 --        it is looked into before it is run again), 10 fence (which execution the doubt is about; 0: whichever was last)
 -- reply  resolved; unknown, key; done_otherwise, key; lease_ended, key; in_no_doubt, key, state (empty: it runs)

@@ -1,8 +1,8 @@
 -- Reads the namespace at one instant; what has expired is shown as it will be swept.
 --
 -- parts: step fields log requests leases queue records judging
--- reply  leases: owner, agent, thread, tool, key, fence, held, remaining, wants (a line for each)
---        waiters: owner, agent, thread, tool, place, waited, wants
+-- reply  leases: owner, agent, thread, tool, key, fence, held, remaining, wants (a line for each), ancestors
+--        waiters: owner, agent, thread, tool, place, waited, wants, key, ancestors
 --        calls in doubt: key, agent, thread, tool, attempt, since, resources (a line for each), reason
 --        stopped agents: agent, reason, by, at
 
@@ -47,7 +47,7 @@ for _, owner in ipairs(owners) do
     running[ask.key] = true
     shown[#shown + 1] = {
       owner, ask.agent, ask.thread, ask.tool, ask.key, exactly(lease.fence), precisely(ticks - lease.since),
-      precisely(lease.expires - ticks), table.concat(ask.wants, '\n'),
+      precisely(lease.expires - ticks), table.concat(ask.wants, '\n'), ask.ancestors,
     }
   elseif lease.claimed and ask.key ~= '' then
     coming[ask.key] = records.changed(judging.doubt_of(lease), {updated_at = now - max(ticks - lease.expires, 0)})
@@ -59,7 +59,7 @@ for _, owner in ipairs(queued) do
   if queue.is_alive(ask.session) then
     waiting[#waiting + 1] = {
       owner, ask.agent, ask.thread, ask.tool, waiter.place, precisely(ticks - waiter.arrived),
-      table.concat(ask.wants, '\n'),
+      table.concat(ask.wants, '\n'), ask.key, ask.ancestors,
     }
   end
 end

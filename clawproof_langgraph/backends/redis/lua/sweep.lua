@@ -1,6 +1,6 @@
 -- Ends a bounded number of expired leases and dead waiters, and deletes what is past its retention.
 --
--- parts: step fields log requests leases queue records judging granting subscribers
+-- parts: step fields log requests leases queue records versions judging granting subscribers
 -- ARGV   4 limit, 5 keep_results and 6 keep_events in seconds, 7 max_events, 8 subscriber_life in seconds
 -- reply  expired, waiters, records, events, more (1 or 0)
 
@@ -62,7 +62,7 @@ local function old_ages()
   for i, each in ipairs(call('LRANGE', AGES, 0, limit - 1)) do
     local date, key = string.match(each, '^(%S+) (.*)$')
     if tonumber(date) > now - keep_results then break end
-    old[i], wanted[i] = {date = tonumber(date), key = key}, 'd' .. key
+    old[i], wanted[i] = {date = tonumber(date), key = key}, sub(key, 1, 1) == '\0' and 'r' .. sub(key, 2) or 'd' .. key
   end
   if #old > 0 then
     call('LPOP', AGES, #old)
@@ -75,8 +75,11 @@ end
 local function sweep_records()
   local old, count = old_ages(), 0
   for _, each in ipairs(old) do
-    local record = records.of(each.key)
-    if record and record.updated_at <= each.date then -- else it is gone, or was changed later
+    local is_version = sub(each.key, 1, 1) == '\0'
+    local record = not is_version and records.of(each.key)
+    if is_version then
+      versions.retire(sub(each.key, 2), now - keep_results)
+    elseif record and record.updated_at <= each.date then -- else it is gone, or was changed later
       if KEPT[record.state] or (record.same_as ~= '' and fields.read('d' .. record.same_as)) then
         records.note_age(each.key, now)
       else

@@ -1,6 +1,6 @@
 -- Gives up a place in the queue, or a grant of which the tool has not started.
 --
--- parts: step fields log requests leases queue records judging granting
+-- parts: step fields log requests leases queue records versions judging granting
 -- ARGV   4 owner, 5 reason (empty: nothing is logged), from 6 on: the request, or nothing
 
 local owner, reason = ARGV[4], ARGV[5]

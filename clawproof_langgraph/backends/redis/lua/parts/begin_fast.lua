@@ -3,7 +3,7 @@
 -- itself, nothing is known of its call, and its agent is not stopped. What is done is what the rules would do; they get
 -- whatever does not fit.
 
-if ARGV[11] and #ARGV < 1000 then
+if (ARGV[11] or '') ~= '' and #ARGV < 1000 then
   local owner, repeated, about, tool, session = ARGV[4], ARGV[5] ~= '0', ARGV[11], ARGV[12], ARGV[15]
   local found = call('HMGET', STATE, 'c', 'l' .. owner, 's' .. session, unpack(ARGV, 19))
   local rows, is_free, is_new = 3 + ARGV[18], true, true -- first its resources are found, then what is known of its call

@@ -67,6 +67,7 @@ function granting.expire(lease)
   if not lease.claimed then return end
   local ask = lease.ask
   local names = requests.names_of(ask)
+  versions.move(lease)
   if names ~= '' then -- it may be noticed long after its end
     log.tell('lock.expired', ask, names, lease.fence, '"held":' .. seconds(lease.expires - lease.since))
   end
@@ -110,7 +111,10 @@ function granting.granted(ask, lease, record)
   if record then
     doubt, asked = exactly(record.touched and record.fence or 0), judging.asked_in(ask.task, record)
   end
-  return {'granted', ask.owner, exactly(lease.fence), lease.ask.key, lease.attempt, doubt, asked, precisely(ticks)}
+  local answer = {'granted', ask.owner, exactly(lease.fence), lease.ask.key, lease.attempt, doubt, asked}
+  for _, part in ipairs(ask.versions and versions.told(ask, lease.fence) or {}) do answer[#answer + 1] = part end
+  answer[#answer + 1] = precisely(ticks)
+  return answer
 end
 
 -- Says what lets others hold the same at the same time, so that whoever reads the log knows whom it kept apart.
@@ -148,12 +152,14 @@ function granting.grant(ask, wants, record, held)
   return granting.granted(ask, lease, record)
 end
 
+-- The lease is put before the waiter goes: a key that has lost its last member is gone, and while the slot moves to another
+-- node, a script cannot make it again.
 local function hand_over(waiter)
-  queue.drop(waiter)
   leases.take({
     ask = waiter.ask, wants = waiter.wants, fence = 0, expires = ticks + CLAIM_WITHIN, since = waiter.arrived, seen = ticks,
     claimed = false, attempt = 0, suspected = false,
   })
+  queue.drop(waiter)
   rings[#rings + 1] = waiter.ask
 end
 

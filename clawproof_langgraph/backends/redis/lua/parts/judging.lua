@@ -75,7 +75,7 @@ local function judge_record(ask, record)
     local data = '"tool":' .. text(ask.tool) .. ',"waited":' .. seconds(ask.waited)
     tell_answer('call.replayed', ask, data)
     local rejected = record.state == 'rejected' and 1 or 0
-    return {'replay', record.key, record.result, rejected, judging.asked_in(ask.task, record)}
+    return {'replay', record.key, record.result, rejected, judging.asked_in(ask.task, record), exactly(record.fence)}
   end
   if record.state ~= 'suspended' and record.touched then
     local late = ask.rerun_within == 0 or now - record.first_at > ask.rerun_within

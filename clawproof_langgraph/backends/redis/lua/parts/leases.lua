@@ -2,8 +2,8 @@
 --
 -- l<owner>     fence, expires, since (until it is claimed, when its owner got in line), seen, claimed (1 or 0), attempt, suspected (1 or 0), separated by spaces; in a second
 --              line what is kept of the request
--- r<resource>  how many wait for it, how many share it, and the owners that hold it alone (more than one where calls
---              are nested), separated by spaces
+-- r<resource>  how many wait for it, how many share it, the owners that hold it alone (more than one where calls are
+--              nested), and where somebody has asked for its version, = and that, separated by spaces
 
 local known = {}
 
@@ -52,13 +52,16 @@ end
 function leases.row(name)
   local row, kept = {}, fields.read('r' .. name)
   if not kept then return {0, 0} end
-  for word in string.gmatch(kept, '%S+') do row[#row + 1] = word end
+  for word in string.gmatch(kept, '%S+') do
+    if sub(word, 1, 1) == '=' then row.version = sub(word, 2) else row[#row + 1] = word end
+  end
   row[1], row[2] = tonumber(row[1]), tonumber(row[2])
   return row
 end
 
 function leases.put_row(name, row)
-  fields.write('r' .. name, (row[1] > 0 or row[2] > 0 or row[3]) and table.concat(row, ' '))
+  local kept = (row.version or row[1] > 0 or row[2] > 0 or row[3]) and table.concat(row, ' ')
+  fields.write('r' .. name, kept and row.version and kept .. ' =' .. row.version or kept)
 end
 
 function leases.take(lease)

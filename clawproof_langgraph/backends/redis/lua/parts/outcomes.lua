@@ -67,8 +67,10 @@ function outcomes.settle_late(outcome)
     local known = {state = state, result = outcome.result, reason = outcome.error, touched = touched, updated_at = now}
     records.put(records.changed(record, known), record)
   end
+  local about = {owner = outcome.owner, agent = record.agent, thread = record.thread, tool = record.tool, key = record.key}
+  -- since its lease expired, it may have changed them once more
+  if outcome.touched then versions.move_all(record.resources, about, outcome.fence) end
   if outcome.state ~= 'in_doubt' then -- that was told when the lease expired
-    local about = {owner = outcome.owner, agent = record.agent, thread = record.thread, tool = record.tool, key = record.key}
     tell_outcome(about, outcome, outcome.state, record.resources, '"late":true')
   end
   return 'late'

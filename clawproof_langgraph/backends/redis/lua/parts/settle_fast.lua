@@ -66,8 +66,8 @@ if ARGV[17] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' an
       set[#set + 1], set[#set + 2] = row[1], row[2] .. ' 0 ' .. owner
       now_holds[row[1]] = true
     end
+    call('ZADD', INDEX, 0, 't' .. heir.session .. '\0' .. owner) -- first, so that the key stays (see `hand_over` of the rules)
     call('ZREM', INDEX, unpack(members))
-    call('ZADD', INDEX, 0, 't' .. heir.session .. '\0' .. owner)
     local expires = precisely(ticks + CLAIM_WITHIN)
     set[#set + 1] = 'l' .. owner
     set[#set + 1] = '0 ' .. expires .. ' ' .. heir.arrived .. ' ' .. precisely(ticks) .. ' 0 0 0\n' .. heir.kept
@@ -76,9 +76,9 @@ if ARGV[17] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' an
     for i = 22, #ARGV do
       if not now_holds[ARGV[i]] then gone[#gone + 1] = ARGV[i] end
     end
-    if heir.bell ~= '' then
-      call('RPUSH', ARGV[3] .. heir.bell, owner)
-      call('EXPIRE', ARGV[3] .. heir.bell, 60)
+    if heir.bell ~= '' then -- it may be out of reach (see `finish`)
+      redis.pcall('RPUSH', ARGV[3] .. heir.bell, owner)
+      redis.pcall('EXPIRE', ARGV[3] .. heir.bell, 60)
     end
   end
 

@@ -3,7 +3,8 @@
 --
 -- KEYS  the same for each command, all in one hash slot
 --   1 state  hash    c                    the clock of the log (log.lua)
---                    r<resource>          who holds it and how many wait for it (leases.lua)
+--                    r<resource>          who holds it and how many wait for it, and its version (leases.lua)
+--                    v<resource>          who gave it that version (versions.lua)
 --                    l<owner>             a lease (leases.lua)
 --                    w<owner>             a waiter (queue.lua)
 --                    s<session>           until when its waiters count as alive
@@ -21,7 +22,8 @@
 --                    k<agent>                         agents that are stopped
 --                    p<name>                          subscriptions
 --   3 ends   zset    l<owner>, s<session> by the time at which they end
---   4 ages   list    when a record was changed, a space, and its key, as it happened (records.lua)
+--   4 ages   list    when a record was changed, a space, and its key, as it happened (records.lua); the same of a version
+--                    that was asked for, with \0 and its resource for the key
 --   5 log    stream  one entry for each step that has events (log.lua)
 -- None of them expires: a lease that went away with its time would leave no doubt behind. What is over is swept.
 --

@@ -1,0 +1,77 @@
+"""The versions that a conversation has seen: they are told in its ToolMessages, and read from those before a call.
+
+So they live and die with what the model sees: trimmed, forked, handed over and checkpointed along with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+
+from langchain_core.messages import ToolMessage
+from langgraph.types import Command
+
+from clawproof_langgraph import keys
+from clawproof_langgraph.graph.identity import CallSite
+from clawproof_langgraph.graph.results import answers, mapped
+from clawproof_langgraph.model import Versions
+
+FIELD: Final = "clawproof"
+"""Where a ToolMessage tells of us, in its `response_metadata`."""
+
+
+def space_of(secret: bytes) -> str:
+    """Name a namespace, so that nobody takes the versions of another one for its own."""
+    return keys.sealed(secret, "versions")[:12]
+
+
+def seen_in(site: CallSite, space: str) -> Versions | None:
+    """Read the latest version of each resource that the model of a call had seen; None where no history is seen.
+
+    What came after the message with the call was not known to the model that wrote it.
+    """
+    if site.history is None:
+        return None
+    latest: dict[str, int] = {}
+    for messages, end in site.history:
+        for message in messages[:end]:
+            if isinstance(message, ToolMessage):
+                for resource, version in _told(message, space).items():
+                    latest[resource] = max(version, latest.get(resource, version))
+    return tuple(latest.items())
+
+
+def _told(message: ToolMessage, space: str) -> Mapping[str, int]:
+    told = message.response_metadata.get(FIELD)
+    if not isinstance(told, Mapping) or told.get("space") != space:
+        return {}
+    versions = told.get("versions")  # anybody may have written there, and a message may come from anywhere
+    known = versions.items() if isinstance(versions, Mapping) else ()
+    return {resource: version for resource, version in known if isinstance(version, int)}
+
+
+def with_versions(output: Any, tool_call_id: str | None, versions: Versions, space: str) -> Any:
+    """Tell versions in the answer to a call, whatever it is part of; all else about it stays as it was."""
+    told = {FIELD: {"space": space, "versions": dict(versions)}}
+
+    def is_ours(message: ToolMessage) -> bool:
+        return message.tool_call_id == tool_call_id and message.status != "error"
+
+    def tell(message: ToolMessage) -> ToolMessage:
+        if not is_ours(message):
+            return message
+        return message.model_copy(update={"response_metadata": {**message.response_metadata, **told}})
+
+    def tell_in(part: Any) -> Any:
+        match part:
+            case ToolMessage():
+                return tell(part)
+            case Command() if any(map(is_ours, answers(part.update))):
+                return dataclasses.replace(part, update=mapped(part.update, tell))
+            case list():
+                return [tell_in(each) for each in part]
+            case _:
+                return part
+
+    return tell_in(output)

@@ -1,0 +1,1 @@
+"""Runnable stories; each is shown without the guard first."""

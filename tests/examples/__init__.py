@@ -1,0 +1,1 @@
+"""The examples tell the truth."""
