@@ -55,6 +55,7 @@ class CallEvents(Suite):
         store.granted(ask("alone", "price/1"))
         store.granted(ask("outer", "inventory/1", reading("inventory/2")))
         store.granted(ask("middle", "inventory/1", ancestors=("outer",)))
+        store.granted(ask("beside", "price/2", ancestors=("outer",)))
         store.granted(ask("inner", reading("inventory/1"), ancestors=("outer", "middle")))
 
         told = {event.call: {name: event.data.get(name) for name in ("shared", "inside")} for event in store.log()}
@@ -63,6 +64,7 @@ class CallEvents(Suite):
             "alone": {"shared": None, "inside": None},
             "outer": {"shared": ["inventory/2"], "inside": None},
             "middle": {"shared": None, "inside": "outer"},
+            "beside": {"shared": None, "inside": "outer"},
             "inner": {"shared": ["inventory/1"], "inside": "middle"},
         }
 
