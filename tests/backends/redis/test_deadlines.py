@@ -14,7 +14,8 @@ from langchain_core.tools import tool
 from clawproof_langgraph import BackendUnavailable, Coordinator, Guard, NotApplied, ToolPolicy
 from clawproof_langgraph.backends.redis import RedisBackend, connections
 from clawproof_langgraph.errors import ClawproofWarning
-from clawproof_langgraph.testing.builders import ask, released
+from clawproof_langgraph.model import Granted, SettleReply
+from clawproof_langgraph.testing.builders import ask, call, released, settled
 from clawproof_langgraph.testing.faces import SyncFace
 from tests.servers import Server
 from tests.servers.proxy import Proxy
@@ -212,3 +213,22 @@ async def test_a_loop_that_was_blocked_hears_the_reply_that_came_meanwhile(
         await asyncio.sleep(0)
         time.sleep(1.0)  # noqa: ASYNC251 - longer than a reply or the caller is waited for
         await task
+
+
+@pytest.mark.timeout(20)  # it cannot be cancelled, either
+async def test_a_command_too_big_for_a_connection_that_died_is_given_up(proxy: Proxy, namespace: str) -> None:
+    """What the system cannot take in at once waits for the other side, which takes nothing any more."""
+    backend = RedisBackend(f"{proxy.url}?socket_timeout=0.5", namespace)
+    lease = await backend.abegin(call("a", "inventory/1", key="k"))
+    assert isinstance(lease, Granted)
+    proxy.black_hole()
+    big, small = b"x" * 20_000_000, b"x"
+
+    async with asyncio.timeout(8):
+        ends = [backend.asettle(settled(lease, result=each, patience=2.0)) for each in (big, small, big)]
+        errors = await asyncio.gather(*ends, return_exceptions=True)
+
+    assert [type(error) for error in errors] == [BackendUnavailable] * 3
+    proxy.flow()
+    assert await backend.asettle(settled(lease, result=b"42")) is SettleReply.SETTLED
+    backend.close()
