@@ -97,7 +97,9 @@ class _LoopClients:
         try:
             yield
         finally:
-            await self._close()
+            self.close_soon()
+            if self._closing is not None:
+                await asyncio.wait([self._closing])
 
     async def _close(self) -> None:
         while self._made:
@@ -106,8 +108,9 @@ class _LoopClients:
                 await client.aclose()
 
     def close_soon(self) -> None:
-        """Close the clients, on their loop."""
-        self._closing = asyncio.ensure_future(self._close())
+        """Close the clients, on their loop; one that ends meanwhile waits for that."""
+        if self._made and (self._closing is None or self._closing.done()):
+            self._closing = asyncio.ensure_future(self._close())
 
 
 class Connections:

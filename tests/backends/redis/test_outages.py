@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import threading
@@ -116,3 +117,26 @@ def test_a_child_of_a_fork_has_connections_of_its_own(redis_server: Server) -> N
     assert os.waitpid(child, 0)[1] == 0
     assert [view.owner for view in backend.snapshot().leases] == ["child"]
     backend.close()
+
+
+class SlowToClose:
+    """A client that takes a few turns of its loop to close."""
+
+    closed = False
+
+    async def aclose(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        self.closed = True
+
+
+def test_a_loop_that_ends_together_with_its_store_waits_until_all_is_closed() -> None:
+    loop, clients, client = asyncio.new_event_loop(), connections._LoopClients(), SlowToClose()
+    loop.run_until_complete(clients.client("commands", lambda: client))
+
+    loop.call_soon(clients.close_soon)
+    loop.run_until_complete(loop.shutdown_asyncgens())
+
+    assert client.closed
+    assert not asyncio.all_tasks(loop)
+    loop.close()
