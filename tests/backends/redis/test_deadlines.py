@@ -14,6 +14,7 @@ from langchain_core.tools import tool
 from clawproof_langgraph import BackendUnavailable, Coordinator, Guard, NotApplied, ToolPolicy
 from clawproof_langgraph.backends.redis import RedisBackend, connections
 from clawproof_langgraph.errors import ClawproofWarning
+from clawproof_langgraph.events import EventFilter
 from clawproof_langgraph.model import Granted, SettleReply
 from clawproof_langgraph.testing.builders import ask, call, released, settled
 from clawproof_langgraph.testing.faces import SyncFace
@@ -162,6 +163,31 @@ def test_the_error_of_a_tool_is_not_kept_back_for_long(
     guarded = guard.wrap_tool(place_order)
     with within(1), pytest.raises(NotApplied, match="sold out"), pytest.warns(ClawproofWarning):
         asyncio.run(guarded.ainvoke({"order": "7"})) if asynchronous else guarded.invoke({"order": "7"})
+
+
+@TAKE
+def test_a_grant_of_which_its_caller_never_heard_is_given_up_once_the_server_is_back(
+    redis_server: Server, namespace: str, coordinator: Coordinator, proxy: Proxy, take_it: Take
+) -> None:
+    def granted_and_away(reply: bytes) -> bytes:
+        if b"granted" not in reply:
+            return reply
+        proxy.black_hole()
+        return b""
+
+    proxy.change = granted_and_away
+    with pytest.raises(BackendUnavailable):
+        take_it(coordinator, 0.0)
+    elsewhere = RedisBackend(redis_server.url, namespace)
+    assert elsewhere.snapshot().leases
+
+    proxy.cut()  # what is still under way never comes
+    proxy.change = lambda data: data
+    proxy.flow()
+
+    wait_until(lambda: not elsewhere.snapshot().leases, within=5)
+    assert [event.type for event in elsewhere.events(EventFilter())][-2:] == ["lock.acquired", "lock.released"]
+    elsewhere.close()
 
 
 def test_leases_are_kept_over_a_connection_that_falls_silent(
