@@ -17,7 +17,7 @@ from clawproof_langgraph.errors import ClawproofWarning
 from clawproof_langgraph.events import EventFilter
 from clawproof_langgraph.model import Granted, SettleReply
 from clawproof_langgraph.testing.builders import ask, call, released, settled
-from clawproof_langgraph.testing.faces import SyncFace
+from clawproof_langgraph.testing.faces import AsyncFace, Face, SyncFace
 from tests.servers import Server
 from tests.servers.proxy import Proxy
 from tests.waiting import wait_until
@@ -163,6 +163,31 @@ def test_the_error_of_a_tool_is_not_kept_back_for_long(
     guarded = guard.wrap_tool(place_order)
     with within(1), pytest.raises(NotApplied, match="sold out"), pytest.warns(ClawproofWarning):
         asyncio.run(guarded.ainvoke({"order": "7"})) if asynchronous else guarded.invoke({"order": "7"})
+
+
+@pytest.mark.parametrize("kind", [SyncFace, AsyncFace], ids=["sync", "async"])
+def test_an_outcome_that_was_recorded_while_its_server_went_away_is_known_afterwards(
+    proxy: Proxy, namespace: str, kind: type[Face]
+) -> None:
+    backend = RedisBackend(f"{proxy.url}?socket_timeout=0.25", namespace)
+    store = kind(backend)
+    lease = store.granted(call("a", "inventory/1"))
+
+    def settled_and_away(reply: bytes) -> bytes:
+        proxy.black_hole()
+        return b""
+
+    proxy.change = settled_and_away
+    with pytest.raises(BackendUnavailable):
+        store.settle(settled(lease, patience=0.5))
+    proxy.cut()
+    proxy.change = lambda data: data
+    proxy.flow()
+
+    assert store.settle(settled(lease)) is SettleReply.SETTLED
+    assert [event.type for event in store.log()] == ["lock.acquired", "call.started", "call.done", "lock.released"]
+    store.close()
+    backend.close()
 
 
 @TAKE
