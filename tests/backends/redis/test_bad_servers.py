@@ -45,7 +45,7 @@ def test_a_server_that_is_not_there(impatient: None) -> None:
 
 @pytest.mark.parametrize("who", ["", ":wrong@", "nobody:wrong@"])
 def test_a_wrong_password_is_told_at_once_and_not_shown(locked_server: Server, who: str) -> None:
-    with pytest.raises(ConfigurationError, match="check user and password|it wants a password") as caught:
+    with pytest.raises(ConfigurationError, match=r"check user and password|it wants a password") as caught:
         RedisBackend(f"redis://{who}127.0.0.1:{locked_server.port}/0")
     assert "wrong@" not in str(caught.value)
 
