@@ -159,11 +159,13 @@ class Withdraw:
         owner: who asked.
         reason: what the log says; empty for no entry.
         call: the request that is given up, for the log.
+        within: seconds for which it is worth being repeated: as long as the lease of a lost grant would live.
     """
 
     owner: str
     reason: str = ""
     call: Begin | None = None
+    within: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,8 @@ def hand_on(tx: Transaction) -> None:
 
 
 def _serve(tx: Transaction, resource: str) -> None:
+    if resource in tx.handed:
+        return
     after, looked_at, limit, woken = -2 * LAST_PLACE, 0, 1, len(tx.rings)
     while looked_at < _LOOK and len(tx.rings) < woken + STEP:
         waiters = tx.queue(resource, after=after, limit=limit)
@@ -236,6 +238,8 @@ def _is_next(tx: Transaction, waiter: WaiterRow, *, first_on: str) -> bool:
 def _hand_over(tx: Transaction, waiter: WaiterRow) -> None:
     tx.drop_waiter(waiter)
     tx.take(LeaseRow(waiter.ask, waiter.wants, 0, tx.ticks + CLAIM_WITHIN, tx.ticks, tx.ticks, False))
+    # Whoever waits behind is not next; but a scope keeps nobody from his turn who sees that its holder lives.
+    tx.handed.update(name for name, mode in waiter.wants if mode is Mode.EXCLUSIVE and not is_scope(name))
     if waiter.ask.bell:
         tx.rings.append((waiter.ask.bell, waiter.ask.owner))
 

@@ -158,6 +158,8 @@ class Transaction(ABC):
         """(session, agent): who is to hear then that an agent of which it has leases was stopped, or may go on."""
         self.freed: list[str] = []
         """Resources whose waiters may be granted now."""
+        self.handed: set[str] = set()
+        """Resources that a waiter got in this step, alone: those behind it need not be looked at."""
         self._appended: list[Event] = []
         self._cursor, self._first_cursor = 0, int(now * 1_000_000)
 

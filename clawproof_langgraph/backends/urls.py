@@ -6,7 +6,7 @@ import os
 import threading
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.memory import MemoryBackend
@@ -19,6 +19,8 @@ _SCHEMES: Final = (
 )
 _REDIS: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 
+_FILES: Final = ("sqlite", "memory", "unix")
+"""Schemes without a host, and so without credentials."""
 _OWN: Final = ("eviction", "replicas")
 """Options of a Redis URL that are ours."""
 
@@ -49,8 +51,13 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
     except ValueError as exc:
         raise ConfigurationError(f"The store URL cannot be read ({exc}); there are {_SCHEMES}.") from exc
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if _shows_credentials(parts):
+        raise ConfigurationError(
+            f'The store URL "{shown(parts)}" cannot be read: a user or a password with "@", ":", "/", "#" or "?" in it '
+            "is percent-encoded, such as %2F for /."
+        )
     if parts.scheme in ("memory", "sqlite"):
-        _check_no_replicas(_shown(parts), options.get("replicas") if replicas is None else replicas)
+        _check_no_replicas(shown(parts), options.get("replicas") if replicas is None else replicas)
     match parts.scheme:
         case "memory":
             if options:
@@ -61,7 +68,7 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
         case scheme if scheme in _REDIS:
             return _open_redis(url, namespace, replicas)
         case _:
-            raise ConfigurationError(f'The store URL "{_shown(parts)}" is not known; there are {_SCHEMES}.')
+            raise ConfigurationError(f'The store URL "{shown(parts)}" is not known; there are {_SCHEMES}.')
 
 
 def _open_memory(name: str, namespace: str) -> Backend:
@@ -159,6 +166,16 @@ def _project_url() -> str:
     return f"sqlite:///{quote(str(file))}"
 
 
-def _shown(parts: SplitResult) -> str:
-    """Give a URL without its credentials."""
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+def shown(parts: SplitResult) -> str:
+    """Give a URL without its credentials; a host that cannot be told from them is left out, too."""
+    if _shows_credentials(parts):
+        return f"{parts.scheme}://..."
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _shows_credentials(parts: SplitResult) -> bool:
+    """Tell whether a user or a password seems to have ended early, at a character that is not percent-encoded."""
+    if parts.scheme in _FILES:
+        return False
+    ended = "@" not in parts.netloc and "@" in parts.query + parts.fragment
+    return ended or "@" in parts.path or bool(parts.fragment)

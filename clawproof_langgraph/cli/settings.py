@@ -16,7 +16,7 @@ from clawproof_langgraph.cli.wording import plain, quoted
 from clawproof_langgraph.errors import ClawproofError
 
 _HELP_URL: Final = (
-    "The coordination store: sqlite:///FILE. Default: the environment variable CLAWPROOF_URL, else "
+    "The coordination store: sqlite:///FILE, redis://HOST:6379/0 or another of its kind. Default: CLAWPROOF_URL, else "
     ".clawproof/state.db in the project's folder."
 )
 _HELP_NAMESPACE: Final = "The namespace in it. Default: CLAWPROOF_NAMESPACE, else 'default'."

@@ -27,10 +27,10 @@ def acquire(ask: Begin, *, wait: float) -> Program[Verdict]:
     try:
         return (yield from _ask_until_answered(ask, wait))
     except WaitTimeout:
-        yield Withdraw(ask.owner, "timeout", ask)
+        yield Withdraw(ask.owner, "timeout", ask, within=ask.ttl)
         raise
     except BaseException:
-        yield Withdraw(ask.owner)
+        yield Withdraw(ask.owner, within=ask.ttl)
         raise
 
 

@@ -162,7 +162,7 @@ def _run_with_retries(
         if outcomes:  # stopped between two attempts: what the last one came to is known
             yield from _settle(ask, lease, terms, outcomes)
         else:  # the tool was never started, for example cancelled before its thread had begun
-            yield Withdraw(ask.owner)
+            yield Withdraw(ask.owner, within=ask.ttl)
         raise
 
 

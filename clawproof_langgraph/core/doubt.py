@@ -28,9 +28,9 @@ def look_into(ask: Begin, lease: Granted) -> Program[Granted | Replay | Held]:
             yield from _clear(ask, lease, found)
             return lease
     except BaseException:
-        yield Withdraw(ask.owner)
+        yield Withdraw(ask.owner, within=ask.ttl)
         raise
-    yield Withdraw(ask.owner)
+    yield Withdraw(ask.owner, within=ask.ttl)
     return Held(lease.key, ask.tool, lease.in_doubt, lease.asked, found.why)
 
 

@@ -26,7 +26,7 @@ def take(ask: Begin, *, wait: float) -> Program[Granted]:
 
 def leave(ask: Begin) -> Program[None]:
     """Give up a lock that its taker never got to use."""
-    yield Withdraw(ask.owner)
+    yield Withdraw(ask.owner, within=ask.ttl)
 
 
 def give_back(ask: Begin, lease: Granted) -> Program[None]:

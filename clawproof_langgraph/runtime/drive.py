@@ -172,7 +172,7 @@ class Driver:
                 return self._body.afford_retry()
             case Withdraw():
                 self.let_go()
-                return _quietly(self._backend.withdraw, step)
+                return self._heartbeat.withdraw(step)
             case Note():
                 return _quietly(self._backend.record, step)
             case Resolve() | Asked():
@@ -283,7 +283,7 @@ class Driver:
                 return await asyncio.sleep(step.seconds)
             case Withdraw():
                 self.let_go()
-                return await _aquietly(self._backend.awithdraw, step)
+                return await self._heartbeat.awithdraw(step)
             case Note():
                 return await _aquietly(self._backend.arecord, step)
             case Resolve() | Asked():

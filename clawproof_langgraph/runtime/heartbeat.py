@@ -1,5 +1,7 @@
 """The thread that renews all leases of a coordinator in one batch, shows that its waiters are alive, and sweeps.
 
+It also repeats withdrawals that failed: a grant of which its caller never heard would end as a call in doubt.
+
 It is a thread of its own, for sync and async alike: an event loop blocked by user code must not lose leases. Each
 renewal also tells which agents are stopped; where the store can push, word of a change makes it renew at once.
 """
@@ -9,12 +11,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from clawproof_langgraph.backends.base import Backend, Listening
 from clawproof_langgraph.errors import ClawproofError
-from clawproof_langgraph.model import Renew, Renewed, Sweep
+from clawproof_langgraph.model import Renew, Renewed, Sweep, Withdraw
 from clawproof_langgraph.runtime.lease import Lease
 
 _log = logging.getLogger("clawproof_langgraph.heartbeat")
@@ -26,6 +28,10 @@ _TOGETHER: Final = 0.02
 _SWEEP_EVERY: Final = 10.0
 _NEXT_STEP: Final = 0.05
 """Seconds between two steps of a sweep that has more to do."""
+_WITHDRAW_EVERY: Final = 1.0
+"""Seconds after which a withdrawal that failed is sent again."""
+_REMEMBERED: Final = 10_000
+"""The most withdrawals that are sent again."""
 _IDLE: Final = 3600.0
 _SHARE: Final = 3.0
 """A lease is renewed when one third of its TTL has passed."""
@@ -58,6 +64,7 @@ class Heartbeat:
         self._leases: dict[str, Lease] = {}
         self._waiters: dict[str, _Waiter] = {}
         self._wake = threading.Condition()
+        self._withdrawals: dict[str, tuple[Withdraw, float]] = {}
         self._next = float("inf")
         self._swept, self._more, self._overdue = time.monotonic(), False, True
         self._thread: threading.Thread | None = None
@@ -88,6 +95,31 @@ class Heartbeat:
     def remove_waiter(self, owner: str) -> None:
         """Stop showing that a waiter is alive."""
         self._waiters.pop(owner, None)
+
+    def withdraw(self, leave: Withdraw) -> None:
+        """Give up a request, now or as soon as the store is there; never fails."""
+        try:
+            self._backend.withdraw(leave)
+        except ClawproofError as exc:
+            self._withdraw_later(leave, exc)
+
+    async def awithdraw(self, leave: Withdraw) -> None:
+        """Do what `withdraw` does, on an event loop."""
+        try:
+            await self._backend.awithdraw(leave)
+        except ClawproofError as exc:
+            self._withdraw_later(leave, exc)
+
+    def _withdraw_later(self, leave: Withdraw, why: ClawproofError) -> None:
+        _log.warning("withdraw: %s", why)
+        if leave.within <= 0 or self._stopped:
+            return
+        now = time.monotonic()
+        # It may have been carried out: without the request, what is gone is not told again.
+        self._withdrawals[leave.owner] = replace(leave, call=None), now + leave.within
+        if len(self._withdrawals) > _REMEMBERED:
+            self._withdrawals.pop(next(iter(self._withdrawals)), None)
+        self._be_awake_by(now + _WITHDRAW_EVERY)
 
     def hear(self, agent: str) -> None:
         """Look at once whether an agent is stopped, if it holds a lease here: somebody has said that this changed."""
@@ -123,6 +155,7 @@ class Heartbeat:
         if self._thread is None or self._thread is threading.current_thread():
             return
         self._thread.join(timeout=5)
+        self._withdraw_again()
         try:
             self._backend.sweep(self._terms)
         except ClawproofError as exc:
@@ -164,6 +197,7 @@ class Heartbeat:
         try:
             if leases or waiters:
                 self._renew(leases, waiters)
+            self._withdraw_again()
             self._sweep_if_due(waited=bool(waiters))
         except ClawproofError as exc:
             _log.warning("could not renew %d leases: %s", len(leases), exc)
@@ -196,6 +230,17 @@ class Heartbeat:
             if waiter := self._waiters.get(owner):
                 self._backend.ring(waiter.bell, owner)
 
+    def _withdraw_again(self) -> None:
+        """Repeat what failed, up to the first that fails again: the renewals of leases wait for it."""
+        for owner, (leave, until) in list(self._withdrawals.items()):
+            try:
+                if time.monotonic() < until:
+                    self._backend.withdraw(leave)
+            except ClawproofError as exc:
+                _log.info("withdraw, again: %s", exc)
+                return
+            self._withdrawals.pop(owner, None)
+
     def _apply(self, lease: Lease, found: Renewed, asked_at: float) -> None:
         if lease.owner not in found.lost:
             lease.mark_renewed(asked_at)
@@ -227,6 +272,8 @@ class Heartbeat:
         dues += [waiter.due for waiter in list(self._waiters.values())]
         if self._more:
             dues.append(now + _NEXT_STEP)
+        if self._withdrawals:
+            dues.append(now + _WITHDRAW_EVERY)
         dues.append(max(self._swept + _SWEEP_EVERY, now + 1.0) if self._leases else now + _IDLE)
         with self._wake:
             self._next = min(self._next, *dues)

@@ -22,7 +22,7 @@ from clawproof_langgraph.backends.redis.keys import keys_of
 from clawproof_langgraph.backends.redis.listening import StopsListener
 from clawproof_langgraph.backends.redis.scripts import script
 from clawproof_langgraph.backends.redis.servers import Server
-from clawproof_langgraph.errors import ConfigurationError
+from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError
 from clawproof_langgraph.events import EventFilter, Page
 from clawproof_langgraph.model import (
     Begin,
@@ -42,7 +42,8 @@ from clawproof_langgraph.model import (
 _BESIDE: Final = 3.0
 """Seconds for a sweep, and for showing that waiters are alive: the renewals of leases wait for both."""
 _REMEMBERED: Final = 10_000
-"""The most requests that are remembered until they settle, so that their end need not be told what they were."""
+"""The most requests that are remembered until they settle, so that their end need not be told what they were; and the
+most outcomes of which it is remembered that they may have been recorded."""
 
 # Listeners that a fork has copied. Parent and child share what their event loops wait on, so a child that tidied them
 # up would deafen its parent.
@@ -70,6 +71,7 @@ class RedisBackend(Backend):
             raise ConfigurationError(f'eviction="{eviction}" is not known; use "refuse" or "allow".')
         self._keys, self._clock = keys_of(namespace), clock
         self._granted: dict[str, Begin] = {}
+        self._unsure: dict[str, None] = {}
         self._connections = Connections(Server(url))
         self.name = self._connections.server.name
         self._ahead = Ahead(self._command_ahead, self._begun)
@@ -99,7 +101,11 @@ class RedisBackend(Backend):
         return self._ahead.noted(ask, began, reply, self._begun(ask, reply))
 
     def settle(self, end: Settle) -> SettleReply:
-        reply = self._run("settle", self._ended(end), lambda: self._ended_again(end), within=end.patience)
+        try:
+            reply = self._run("settle", self._ended(end), lambda: self._ended_again(end), within=end.patience)
+        except BackendUnavailable:
+            self._note_unsure(end)
+            raise
         return SettleReply(reply.decode())
 
     def renew(self, beat: Renew) -> Renewed:
@@ -134,7 +140,11 @@ class RedisBackend(Backend):
         return self._ahead.noted(ask, began, reply, self._begun(ask, reply))
 
     async def asettle(self, end: Settle) -> SettleReply:
-        reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end), within=end.patience)
+        try:
+            reply = await self._arun("settle", self._ended(end), lambda: self._ended_again(end), within=end.patience)
+        except BackendUnavailable:
+            self._note_unsure(end)
+            raise
         return SettleReply(reply.decode())
 
     async def awithdraw(self, leave: Withdraw) -> None:
@@ -210,7 +220,16 @@ class RedisBackend(Backend):
         return ["EVALSHA", begin.sha, len(keys), *keys, *self._times(), *encoding.of_fast_begin(ask, ahead=True)]
 
     def _ended(self, end: Settle) -> list[Argument]:
+        if end.owner in self._unsure:
+            del self._unsure[end.owner]
+            return encoding.of_settle(end, unheard=True)
         return encoding.of_settle(end, self._granted.pop(end.owner, None))
+
+    def _note_unsure(self, end: Settle) -> None:
+        """Note that an outcome may have been recorded, though its caller was told that it may not."""
+        self._unsure[end.owner] = None
+        if len(self._unsure) > _REMEMBERED:
+            del self._unsure[next(iter(self._unsure))]
 
     def _ended_again(self, end: Settle) -> list[Argument]:
         """Repeat an outcome of which the reply was lost: it may have been recorded."""

@@ -67,6 +67,7 @@ class ThreadsBell:
         self._sleepers: dict[str, threading.Event] = {}
         self._called: set[str] = set()
         self._early = _Early()
+        self._closed = False
 
     def wait(self, owner: str, timeout: float, ask: Begin | None = None) -> bool | Answered:
         """Sleep until the bell rings for `owner`, or `timeout` seconds; tell whether to look now."""
@@ -77,7 +78,7 @@ class ThreadsBell:
                 return True
             self._sleepers[owner] = awake
         try:
-            while (left := end - time.monotonic()) > 0:
+            while (left := end - time.monotonic()) > 0 and not self._closed:
                 if not self._listening.acquire(blocking=False):
                     awake.wait(left)
                     awake.clear()
@@ -88,7 +89,7 @@ class ThreadsBell:
                         self._listening.release()
                     if answered is not None:
                         return answered
-                if self._is_called(owner):
+                if self._is_called(owner) or self._closed:
                     return True
             return False
         finally:
@@ -110,7 +111,8 @@ class ThreadsBell:
             found, reply = self._heard(max(timeout, 0.001), ahead)
         except BaseException as exc:
             self._hang_up()  # an answer that is still to come must not be taken for that to another question
-            if not isinstance(exc, FAULTS):
+            # What is closed under a thread may fail in any way.
+            if not isinstance(exc, FAULTS) and not (self._closed and isinstance(exc, Exception)):
                 raise
             with self._lock:  # all look by themselves
                 self._called.update(self._sleepers)
@@ -125,6 +127,8 @@ class ThreadsBell:
     def _heard(self, timeout: float, ahead: Sequence[Argument] | None) -> tuple[Any, Any]:
         if self._connection is None:
             self._connection = self._connect()
+        if self._closed:  # while it was connecting
+            raise redis.ConnectionError("closed")
         wait = ("BLPOP", self._key, timeout)
         commands = (wait,) if ahead is None else (wait, ahead)
         self._connection.send_packed_command(packed(self._connection, *commands))
@@ -162,10 +166,14 @@ class ThreadsBell:
         awake.set()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connection; those who sleep look by themselves."""
+        self._closed = True
         client = self._client
         if client is not None:
             client.close()
+        with self._lock:
+            for awake in self._sleepers.values():
+                awake.set()
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,17 +97,21 @@ class _LoopClients:
         try:
             yield
         finally:
-            await self._close()
+            self.close_soon()
+            if self._closing is not None:
+                await asyncio.wait([self._closing])
 
     async def _close(self) -> None:
         while self._made:
-            _, client = self._made.popitem()
+            which, client = next(iter(self._made.items()))
             with contextlib.suppress(*FAULTS):
                 await client.aclose()
+            self._made.pop(which, None)  # not before: a loop that ends cancels this, and begins it anew
 
     def close_soon(self) -> None:
-        """Close the clients, on their loop."""
-        self._closing = asyncio.ensure_future(self._close())
+        """Close the clients, on their loop; one that ends meanwhile waits for that."""
+        if self._made and (self._closing is None or self._closing.done()):
+            self._closing = asyncio.ensure_future(self._close())
 
 
 class Connections:
@@ -293,6 +297,9 @@ class Connections:
                 pause = next(pauses) if is_passing(exc) else None
                 if pause is None:
                     raise (unavailable if self._kept else unusable)(exc, self.server.name) from exc
+            except Exception:
+                self._check_open()  # what is closed under a thread may fail in any way
+                raise
             time.sleep(pause)
             arguments = again() if again else arguments
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -54,6 +55,8 @@ _PASSING: Final = (
 )
 _LASTING: Final = (AuthenticationError, AuthorizationError)
 """Kinds of ConnectionError that no repetition mends."""
+_TROUBLES: Final = re.compile(r"network:(\w+)")
+"""How redis-py says why a Sentinel could not be asked."""
 _PASSING_CODES: Final = ("BUSY", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "UNBLOCKED", "LOADING")
 """How the server begins an error that passes, where redis-py has no class for it."""
 
@@ -98,19 +101,28 @@ class _Finding(NamedTuple):
 
 def unavailable(error: Exception, store: str) -> ClawproofError:
     """Say what is wrong with a store that was opened: whatever it is, it cannot be used now."""
-    found = _found(error, store)
+    found = _found(error)
     return BackendUnavailable(store, found.why, remedy=found.remedy)
 
 
 def unusable(error: Exception, store: str) -> ClawproofError:
     """Say what is wrong with a store that cannot be opened."""
-    found = _found(error, store)
+    found = _hint_at_tls(error, store) or _found(error)
     if not found.is_set_wrong:
         return BackendUnavailable(store, found.why, remedy=found.remedy)
     return ConfigurationError(f"The store {store} cannot be used: {found.why}. Remedy: {found.remedy}.")
 
 
-def _found(error: Exception, store: str) -> _Finding:
+def _hint_at_tls(error: Exception, store: str) -> _Finding | None:
+    """Say what may be behind a silence, where nobody has ever had an answer."""
+    if isinstance(error, redis.TimeoutError) and store.startswith("rediss:"):
+        return _Finding(_plain(error), "repair the store, then try again; if it speaks no TLS, write redis://")
+    if isinstance(error, redis.ConnectionError) and "closed by server" in str(error) and store.startswith("redis:"):
+        return _Finding(_plain(error), "repair the store, then try again; if it takes TLS, write rediss://")
+    return None
+
+
+def _found(error: Exception) -> _Finding:
     if why := _tls_failure(error):
         return _Finding(
             f"the two sides do not agree on TLS ({why})",
@@ -119,6 +131,15 @@ def _found(error: Exception, store: str) -> _Finding:
             True,
         )
     match error:
+        case AuthenticationError() if "HELLO must be called" in str(error) or "required" in str(error):
+            return _Finding("it wants a password", "write redis://:password@host:port, or user:password", True)
+        case MasterNotFoundError():
+            # What redis-py says after that are its Sentinels, with all that they were made of.
+            service, troubles = str(error).partition(" : ")[0], sorted(set(_TROUBLES.findall(str(error))))
+            return _Finding(
+                f"{service} at its Sentinels ({', '.join(troubles) or 'none of them knows it'})",
+                "check their addresses and the name of the service in the URL, and ask them: SENTINEL masters",
+            )
         case AuthenticationError() | AuthorizationError():
             return _Finding(f"it refuses to let us in ({error})", "check user and password in its URL", True)
         case redis.ResponseError() if _is_forbidden(error):
@@ -152,10 +173,6 @@ def _found(error: Exception, store: str) -> _Finding:
                 f"it is a replica ({error})",
                 "name the primary in the URL, or the Sentinels: redis+sentinel://host:26379/service",
             )
-        case redis.TimeoutError() if store.startswith("rediss:"):
-            return _Finding(_plain(error), "repair the store, then try again; if it speaks no TLS, write redis://")
-        case redis.ConnectionError() if "closed by server" in str(error) and store.startswith("redis:"):
-            return _Finding(_plain(error), "repair the store, then try again; if it takes TLS, write rediss://")
         case _:
             return _Finding(_plain(error))
 

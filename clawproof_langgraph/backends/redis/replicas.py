@@ -27,8 +27,6 @@ from clawproof_langgraph.model import Begin, BeginReply, Settle, SettleReply
 WITHIN: Final = 1.0
 """Seconds that the server waits for its replicas at a time."""
 _MARK_LIVES: Final = 60
-_REMEMBERED: Final = 10_000
-"""The most outcomes of which it is remembered that they may have been recorded."""
 
 Command = tuple[Argument, ...]
 
@@ -47,7 +45,6 @@ class ReplicatedRedisBackend(RedisBackend):
     def __init__(self, url: str, namespace: str = "default", *, replicas: int, **options: Any) -> None:
         super().__init__(url, namespace, **options)
         self._waiting = _WaitingConnections(self._connections, self._keys, replicas)
-        self._unsure: dict[str, None] = {}
 
     def begin(self, ask: Begin) -> BeginReply:
         within = self._within(ask.ttl)
@@ -74,12 +71,12 @@ class ReplicatedRedisBackend(RedisBackend):
         try:
             reply = self._connections.patiently(
                 lambda arguments: self._waiting.run(script("settle"), arguments, within, _always),
-                self._first_end(end),
+                [*self._times(), *self._ended(end)],
                 lambda: self._ended_again(end),
                 within=end.patience,
             )
         except BackendUnavailable:
-            self._remember(end)
+            self._note_unsure(end)
             raise
         return SettleReply(reply.decode())
 
@@ -87,32 +84,20 @@ class ReplicatedRedisBackend(RedisBackend):
         within = self._within()
         reply = self._connections.apatiently(
             lambda arguments: self._waiting.arun(script("settle"), arguments, within, _always),
-            self._first_end(end),
+            [*self._times(), *self._ended(end)],
             lambda: self._ended_again(end),
             within=end.patience,
         )
         try:
             return SettleReply((await carried_through(reply)).decode())
         except BackendUnavailable:
-            self._remember(end)
+            self._note_unsure(end)
             raise
 
     def _within(self, ttl: float = inf) -> float:
         # A lease that ended while its replicas were waited for would leave the doubt of a call that never ran, and a
         # connection that is given up before the server answers would not tell how many replicas there were.
         return min(WITHIN, ttl / 4, self._connections.server.timeout / 2)
-
-    def _first_end(self, end: Settle) -> list[Argument]:
-        if end.owner in self._unsure:
-            del self._unsure[end.owner]
-            return self._ended_again(end)
-        return [*self._times(), *self._ended(end)]
-
-    def _remember(self, end: Settle) -> None:
-        """Note that an outcome may have been recorded, though its caller was told that it may not."""
-        self._unsure[end.owner] = None
-        if len(self._unsure) > _REMEMBERED:
-            del self._unsure[next(iter(self._unsure))]
 
 
 def _is_granted(reply: Any) -> bool:

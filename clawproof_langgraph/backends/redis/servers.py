@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlencode, urlsplit
@@ -18,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from clawproof_langgraph.backends.redis.wires import AsyncWire, Wires
+from clawproof_langgraph.backends.urls import shown
 from clawproof_langgraph.errors import ConfigurationError
 
 SCHEMES: Final = (
@@ -30,6 +32,7 @@ _CONNECTED: Final = 5.0
 """The most seconds for a connection."""
 _PLAIN: Final = ("redis", "rediss", "unix")
 _FILES: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+_UNKNOWN: Final = re.compile(r".*unexpected keyword argument '(\w+)'.*")
 _OURS: Final = ("cache", "cache_config", "decode_responses", "encoding", "encoding_errors", "parser_class")
 """What replies are read as is not for the URL to say."""
 Client = Any
@@ -48,7 +51,7 @@ class Server:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self.name = shown(parts)
         self.is_cluster = parts.scheme == "redis+cluster"
         self._open, self._aopen = {
             "redis+sentinel": (self._sentinel, self._asentinel),
@@ -68,8 +71,9 @@ class Server:
             if parts.scheme == "redis+sentinel":
                 self._service, self._options["db"] = _service_of(parts)
         except (ValueError, TypeError, redis.RedisError) as exc:
+            why = _UNKNOWN.sub(r"there is no option \1", str(exc))
             raise ConfigurationError(
-                f'The store URL "{self.name}" cannot be read ({exc}); there are {SCHEMES}.'
+                f'The store URL "{self.name}" cannot be read ({why}); there are {SCHEMES}.'
             ) from exc
 
     def client(self, timeout: float | None = None, *, block: float = 0.0) -> Client:

@@ -93,6 +93,7 @@ class AsyncWire:
         self._client, self._timeout = client, timeout
         self._pool: Any = client.connection_pool
         self._connection: Any = None
+        self._transport: Any = None
         self._connecting = asyncio.Lock()
         self._due: deque[_Reply] = deque()
         self._reader: asyncio.Task[None] | None = None
@@ -102,20 +103,24 @@ class AsyncWire:
     async def execute_command(self, *command: Any) -> Any:
         """Send a command and give its reply; raises what redis-py raises."""
         connection = self._connection or await self._connected()
-        loop = asyncio.get_running_loop()
-        reply = _Reply(loop)
+        reply = _Reply(asyncio.get_running_loop())
         self._due.append(reply)
+        # Before it is sent: what is too big for the system to take in at once may never be taken by the other side.
+        self._await_replies(connection)
         try:
             # What it writes before it waits for anything keeps the order of the replies.
             await connection.send_packed_command(packed(connection, command), check_health=False)
         except BaseException as exc:
             await self._drop(connection, exc)
             raise
-        if self._reader is None:
-            self._late_at = loop.time() + self._timeout
-            self._reader = loop.create_task(self._read(connection))
-            self._watch = self._watch or loop.call_later(self._timeout, self._look)
         return await reply.arrival()
+
+    def _await_replies(self, connection: Any) -> None:
+        if self._reader is None:
+            loop = asyncio.get_running_loop()
+            self._late_at = loop.time() + self._timeout
+            self._reader = loop.create_task(self._read(connection, self._due))
+            self._watch = self._watch or loop.call_later(self._timeout, self._look)
 
     async def _connected(self) -> Any:
         try:
@@ -123,20 +128,21 @@ class AsyncWire:
             async with asyncio.timeout(self._timeout), self._connecting:
                 if self._connection is None:
                     self._connection = await self._pool.get_connection()
+                    self._transport = self._connection._writer.transport
                 return self._connection
         except TimeoutError as exc:
             raise redis.TimeoutError(f"no connection within {self._timeout:g} s") from exc
 
-    async def _read(self, connection: Any) -> None:
+    async def _read(self, connection: Any, due: deque[_Reply]) -> None:
         """Give replies as long as some are due."""
         clock, demoted = asyncio.get_running_loop().time, False
         try:
-            while self._due and not demoted:
+            while due and not demoted:
                 try:
                     answer = await connection.read_response()
                 except ResponseError as exc:
                     answer, demoted = exc, isinstance(exc, ReadOnlyError)
-                self._due.popleft().give(answer)
+                due.popleft().give(answer)
                 self._late_at = clock() + self._timeout
         except BaseException as exc:
             await self._drop(connection, exc)
@@ -168,6 +174,7 @@ class AsyncWire:
         for reply in due:
             why = f"no reply within {self._timeout:g} s" if late else str(error)
             reply.give(redis.TimeoutError(why) if late else redis.ConnectionError(why))
+        self._transport.abort()  # whoever still sends goes on now, not when the other side has taken all of it
         await connection.disconnect(nowait=True)
         await self._pool.release(connection)
 

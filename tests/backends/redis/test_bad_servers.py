@@ -45,7 +45,7 @@ def test_a_server_that_is_not_there(impatient: None) -> None:
 
 @pytest.mark.parametrize("who", ["", ":wrong@", "nobody:wrong@"])
 def test_a_wrong_password_is_told_at_once_and_not_shown(locked_server: Server, who: str) -> None:
-    with pytest.raises(ConfigurationError, match="check user and password") as caught:
+    with pytest.raises(ConfigurationError, match=r"check user and password|it wants a password") as caught:
         RedisBackend(f"redis://{who}127.0.0.1:{locked_server.port}/0")
     assert "wrong@" not in str(caught.value)
 
@@ -104,6 +104,21 @@ def test_a_cluster_url_to_one_server_is_refused(redis_server: Server) -> None:
 def test_a_url_that_cannot_be_read(url: str, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         RedisBackend(url)
+
+
+@pytest.mark.parametrize("character", ["/", "#", "?"])
+@pytest.mark.parametrize("host", ["redis://user:s3{}cret@127.0.0.1:1/0", "redis+sentinel://:s3{}cret@127.0.0.1:1/shop"])
+def test_no_part_of_a_password_that_is_not_encoded_is_shown(host: str, character: str) -> None:
+    with pytest.raises(ConfigurationError, match="percent-encoded") as told:
+        Coordinator.from_url(host.format(character)).close()
+    assert "s3" not in str(told.value)
+    assert "cret" not in str(told.value)
+
+
+def test_sentinels_that_do_not_answer_are_told_in_a_line(impatient: None) -> None:
+    with pytest.raises(BackendUnavailable, match="No master found for 'shop' at its Sentinels") as told:
+        Coordinator.from_url("redis+sentinel://:s3cret@127.0.0.1:1/shop").close()
+    assert "object at" not in str(told.value)
 
 
 @pytest.mark.parametrize("url", ["unix:///nowhere.sock", "redis://no.such.host.invalid", "redis+cluster://127.0.0.1:1"])

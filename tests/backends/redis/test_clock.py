@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from clawproof_langgraph.backends.redis import RedisBackend
 from clawproof_langgraph.model import Renew, SettleReply
@@ -94,3 +95,16 @@ def test_a_waiter_outlives_a_clock_that_was_set_back(store: SyncFace, clock: Man
     store.sweep()
     assert store.turns() == {"b"}
     store.granted(again(waiter))
+
+
+def test_a_sweep_looks_at_few_of_those_that_live(store: SyncFace, redis_server: Server) -> None:
+    for number in range(300):
+        store.granted(ask(f"a{number}", f"inventory/{number}", ttl=3600))
+    operator = redis.Redis(port=redis_server.port)
+    operator.config_resetstat()
+
+    store.sweep()
+
+    asked = operator.info("commandstats")
+    assert 0 < asked["cmdstat_hget"]["calls"] < 100
+    operator.close()

@@ -14,8 +14,10 @@ from langchain_core.tools import tool
 from clawproof_langgraph import BackendUnavailable, Coordinator, Guard, NotApplied, ToolPolicy
 from clawproof_langgraph.backends.redis import RedisBackend, connections
 from clawproof_langgraph.errors import ClawproofWarning
-from clawproof_langgraph.testing.builders import ask, released
-from clawproof_langgraph.testing.faces import SyncFace
+from clawproof_langgraph.events import EventFilter
+from clawproof_langgraph.model import Granted, SettleReply
+from clawproof_langgraph.testing.builders import ask, call, released, settled
+from clawproof_langgraph.testing.faces import AsyncFace, Face, SyncFace
 from tests.servers import Server
 from tests.servers.proxy import Proxy
 from tests.waiting import wait_until
@@ -163,6 +165,56 @@ def test_the_error_of_a_tool_is_not_kept_back_for_long(
         asyncio.run(guarded.ainvoke({"order": "7"})) if asynchronous else guarded.invoke({"order": "7"})
 
 
+@pytest.mark.parametrize("kind", [SyncFace, AsyncFace], ids=["sync", "async"])
+def test_an_outcome_that_was_recorded_while_its_server_went_away_is_known_afterwards(
+    proxy: Proxy, namespace: str, kind: type[Face]
+) -> None:
+    backend = RedisBackend(f"{proxy.url}?socket_timeout=0.25", namespace)
+    store = kind(backend)
+    lease = store.granted(call("a", "inventory/1"))
+
+    def settled_and_away(reply: bytes) -> bytes:
+        proxy.black_hole()
+        return b""
+
+    proxy.change = settled_and_away
+    with pytest.raises(BackendUnavailable):
+        store.settle(settled(lease, patience=0.5))
+    proxy.cut()
+    proxy.change = lambda data: data
+    proxy.flow()
+
+    assert store.settle(settled(lease)) is SettleReply.SETTLED
+    assert [event.type for event in store.log()] == ["lock.acquired", "call.started", "call.done", "lock.released"]
+    store.close()
+    backend.close()
+
+
+@TAKE
+def test_a_grant_of_which_its_caller_never_heard_is_given_up_once_the_server_is_back(
+    redis_server: Server, namespace: str, coordinator: Coordinator, proxy: Proxy, take_it: Take
+) -> None:
+    def granted_and_away(reply: bytes) -> bytes:
+        if b"granted" not in reply:
+            return reply
+        proxy.black_hole()
+        return b""
+
+    proxy.change = granted_and_away
+    with pytest.raises(BackendUnavailable):
+        take_it(coordinator, 0.0)
+    elsewhere = RedisBackend(redis_server.url, namespace)
+    assert elsewhere.snapshot().leases
+
+    proxy.cut()  # what is still under way never comes
+    proxy.change = lambda data: data
+    proxy.flow()
+
+    wait_until(lambda: not elsewhere.snapshot().leases, within=5)
+    assert [event.type for event in elsewhere.events(EventFilter())][-2:] == ["lock.acquired", "lock.released"]
+    elsewhere.close()
+
+
 def test_leases_are_kept_over_a_connection_that_falls_silent(
     redis_server: Server, namespace: str, coordinator: Coordinator, proxy: Proxy
 ) -> None:
@@ -212,3 +264,22 @@ async def test_a_loop_that_was_blocked_hears_the_reply_that_came_meanwhile(
         await asyncio.sleep(0)
         time.sleep(1.0)  # noqa: ASYNC251 - longer than a reply or the caller is waited for
         await task
+
+
+@pytest.mark.timeout(20)  # it cannot be cancelled, either
+async def test_a_command_too_big_for_a_connection_that_died_is_given_up(proxy: Proxy, namespace: str) -> None:
+    """What the system cannot take in at once waits for the other side, which takes nothing any more."""
+    backend = RedisBackend(f"{proxy.url}?socket_timeout=0.5", namespace)
+    lease = await backend.abegin(call("a", "inventory/1", key="k"))
+    assert isinstance(lease, Granted)
+    proxy.black_hole()
+    big, small = b"x" * 20_000_000, b"x"
+
+    async with asyncio.timeout(8):
+        ends = [backend.asettle(settled(lease, result=each, patience=2.0)) for each in (big, small, big)]
+        errors = await asyncio.gather(*ends, return_exceptions=True)
+
+    assert [type(error) for error in errors] == [BackendUnavailable] * 3
+    proxy.flow()
+    assert await backend.asettle(settled(lease, result=b"42")) is SettleReply.SETTLED
+    backend.close()

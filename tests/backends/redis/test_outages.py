@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import threading
@@ -18,6 +19,7 @@ from clawproof_langgraph.testing.builders import again, ask, call, released, set
 from clawproof_langgraph.testing.faces import AsyncFace, Face, SyncFace
 from tests.servers import Server, start_server
 from tests.servers.proxy import Proxy, proxy_to
+from tests.waiting import wait_until
 
 _numbers = itertools.count()
 
@@ -116,3 +118,57 @@ def test_a_child_of_a_fork_has_connections_of_its_own(redis_server: Server) -> N
     assert os.waitpid(child, 0)[1] == 0
     assert [view.owner for view in backend.snapshot().leases] == ["child"]
     backend.close()
+
+
+def test_threads_that_work_and_wait_are_told_at_once_that_their_store_was_closed(redis_server: Server) -> None:
+    backends = [RedisBackend(redis_server.url, f"outage-{next(_numbers)}") for _ in range(10)]
+    told: list[BaseException] = []
+
+    def work(backend: RedisBackend, number: int) -> None:
+        store, requests = SyncFace(backend), itertools.count()
+        try:
+            while True:
+                request = ask(f"{number}-{next(requests)}", "inventory/1", bell=backend.take_bell().address)
+                reply = store.begin(request)
+                while isinstance(reply, Queued):
+                    backend.take_bell().wait(request.owner, 20, again(request))
+                    reply = store.begin(again(request))
+                store.settle(released(reply))
+        except BaseException as error:  # noqa: BLE001 - whatever comes is looked at
+            told.append(error)
+
+    threads = [threading.Thread(target=work, args=(each, number)) for each in backends for number in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: all(backend.snapshot().waiters for backend in backends))
+    began = time.monotonic()
+    for backend in backends:
+        backend.close()
+    for thread in threads:
+        thread.join()
+
+    assert {type(error) for error in told} == {BackendUnavailable}, told
+    assert time.monotonic() - began < 4
+
+
+class SlowToClose:
+    """A client that takes a few turns of its loop to close."""
+
+    closed = False
+
+    async def aclose(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        self.closed = True
+
+
+def test_a_loop_that_ends_together_with_its_store_waits_until_all_is_closed() -> None:
+    loop, clients, client = asyncio.new_event_loop(), connections._LoopClients(), SlowToClose()
+    loop.run_until_complete(clients.client("commands", lambda: client))
+
+    loop.call_soon(clients.close_soon)
+    loop.run_until_complete(loop.shutdown_asyncgens())
+
+    assert client.closed
+    assert not asyncio.all_tasks(loop)
+    loop.close()

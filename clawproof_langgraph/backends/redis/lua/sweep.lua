@@ -8,22 +8,21 @@ write_though_full()
 local limit, keep_results, keep_events = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local max_events, subscriber_life = tonumber(ARGV[7]), tonumber(ARGV[8])
 
--- Of what has ended by its clock, and of what ends later than it can, since the clock was set back.
+local LOOK = 50 -- the most that is looked at of what ends last
+
+local over = call('ZRANGEBYSCORE', ENDS, '-inf', ticks, 'LIMIT', 0, limit)
+
+-- Of what has ended by its clock, and of what may end later than it can, since the clock was set back. That is behind all
+-- that lives: to look there for all of it would take as long as there are leases, and a few with each sweep find it, too.
 local function ended(kind, longest)
   local found = {}
-  local function look(from, to)
-    local offset = 0
-    while #found < limit do
-      local some = call('ZRANGEBYSCORE', ENDS, from, to, 'LIMIT', offset, 500)
-      for _, member in ipairs(some) do
-        if sub(member, 1, 1) == kind and #found < limit then found[#found + 1] = sub(member, 2) end
-      end
-      if #some < 500 then return end
-      offset = offset + 500
+  local function take(some)
+    for _, member in ipairs(some) do
+      if sub(member, 1, 1) == kind then found[#found + 1] = sub(member, 2) end
     end
   end
-  look('-inf', ticks)
-  look('(' .. precisely(ticks + longest), '+inf')
+  take(over)
+  take(call('ZRANGE', ENDS, '+inf', '(' .. precisely(ticks + longest), 'BYSCORE', 'REV', 'LIMIT', 0, LOOK))
   return found
 end
 
@@ -142,5 +141,5 @@ local expired, waiters = sweep_leases(), sweep_waiters()
 granting.hand_on()
 local old_records, looked_at = sweep_records()
 local events, more_events = sweep_events()
-local more = (more_events or expired >= limit or waiters >= limit or looked_at >= limit) and 1 or 0
+local more = (more_events or #over >= limit or waiters >= limit or looked_at >= limit) and 1 or 0
 return granting.finish({expired, waiters, old_records, events, more})

@@ -9,7 +9,7 @@
 local STEP = 64   -- the most waiters of one resource that are woken in one step; each claim continues where it ended
 local LOOK = 1024 -- the most that a step looks at, should nearly all of them wait for something else as well
 
-local freed, rings = {}, {}
+local freed, rings, handed = {}, {}, {}
 
 function granting.free(name) freed[#freed + 1] = name end
 
@@ -161,6 +161,10 @@ local function hand_over(waiter)
   })
   queue.drop(waiter)
   rings[#rings + 1] = waiter.ask
+  for _, want in ipairs(waiter.wants) do
+    -- Whoever waits behind is not next; but a scope keeps nobody from his turn who sees that its holder lives.
+    if not requests.is_shared(want) and not requests.is_scope(requests.name_of(want)) then handed[want] = true end
+  end
 end
 
 local function is_next(waiter, first_on)
@@ -186,6 +190,7 @@ local function serve_one(waiter, name, is_first)
 end
 
 local function serve(name)
+  if handed['x' .. name] then return end
   local prefix, after, looked_at, limit, woken = 'q' .. name .. '\0', nil, 0, 1, #rings
   while looked_at < LOOK and #rings < woken + STEP do
     if leases.row(name)[1] == 0 then return end

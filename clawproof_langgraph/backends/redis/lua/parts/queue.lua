@@ -71,17 +71,15 @@ function queue.ahead(wants, place, first_on)
   end
 end
 
-local function last_ticket(wants)
+-- of those that wait in a class: what its places are told apart by
+local function last_ticket(wants, class)
   local last = 0
   for _, want in ipairs(wants) do
     local name = requests.name_of(want)
     if leases.row(name)[1] > 0 then
-      local prefix = 'q' .. name .. '\0'
-      for _, class in ipairs({NESTED, ORDINARY}) do
-        local from, to = '(' .. prefix .. class .. '\255', '[' .. prefix .. class
-        local found = call('ZREVRANGEBYLEX', INDEX, from, to, 'LIMIT', 0, 1)[1]
-        if found then last = max(last, tonumber(sub(place_in(found, name), 2))) end
-      end
+      local prefix = 'q' .. name .. '\0' .. class
+      local found = call('ZREVRANGEBYLEX', INDEX, '(' .. prefix .. '\255', '[' .. prefix, 'LIMIT', 0, 1)[1]
+      if found then last = max(last, tonumber(sub(place_in(found, name), 2))) end
     end
   end
   return last
@@ -104,8 +102,8 @@ function queue.show_life(session)
 end
 
 function queue.enqueue(ask, wants)
-  local ticket = max(last_ticket(wants) + 1, floor(now * 1000000))
-  local place = (ask.ancestors ~= '' and NESTED or ORDINARY) .. format('%016.0f', ticket)
+  local class = ask.ancestors ~= '' and NESTED or ORDINARY
+  local place = class .. format('%016.0f', max(last_ticket(wants, class) + 1, floor(now * 1000000)))
   put_waiter({place = place, arrived = ticks, wants = wants, ask = ask})
   queue.show_life(ask.session)
 end

@@ -2,7 +2,8 @@
 -- done. Nobody waits for what it held; or one request is the first in each line there, and waits for nothing else that
 -- somebody has or wants before it. What is done is what the rules would do; they get whatever does not fit.
 
-if ARGV[17] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' and #ARGV < 1000 then
+if (ARGV[6] == 'done' or (ARGV[6] == '' and ARGV[20] ~= '0')) and ARGV[17] ~= '' and ARGV[13] == '' and ARGV[14] == ''
+  and #ARGV < 1000 then
   local owner, fence, state, key, about, tool = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[17], ARGV[19]
   local found, rows = call('HMGET', STATE, 'c', 'l' .. owner, unpack(ARGV, 22)), 2 + ARGV[21]
   local granted, since = string.match(found[2] or '', '^(%S+) %S+ (%S+) %S+ 1 0 %d\n')
@@ -46,6 +47,8 @@ if ARGV[17] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' an
       local count, rest = string.match(there[i] or '', '^(%d+)(.*)$')
       local is_ours = rest == sub(held, 2)
       if not is_ours and (rest ~= ' 0' or (count ~= '1' and first_in(fields[i]) ~= first)) then return nil end
+      -- A scope keeps nobody from his turn who sees that its holder lives, so there may be more to hand over.
+      if #lines > 1 and count ~= '1' and sub(fields[i], 2, 5) == SCOPE then return nil end
       waiting[#waiting + 1] = {fields[i], count - 1}
     end
     return {owner = heir, place = sub(first, 1, 17), session = ask[1], bell = ask[10], arrived = arrived, kept = kept, rows = waiting}
@@ -107,7 +110,7 @@ if ARGV[17] ~= '' and (ARGV[6] == 'done' or ARGV[6] == '') and ARGV[14] == '' an
       call('HDEL', STATE, 'l' .. owner, unpack(ARGV, 22))
     end
     call('ZREM', ENDS, 'l' .. owner)
-    if key ~= '' then
+    if state ~= '' and key ~= '' then
       set[#set + 1] = 'd' .. key
       set[#set + 1] = 'done ' .. fence .. ' ' .. ARGV[12] .. ' ' .. precisely(fence / 1000000) .. ' ' .. date .. ' 0 0 ' .. ARGV[8]
         .. '\n' .. ARGV[18] .. '\n' .. ARGV[9]
