@@ -51,7 +51,7 @@ def play(seed: int, url: str | None, folder: str, *, way: Way = "guarded", crowd
     report = run_agents(
         company.make_agent,
         n=AGENTS,
-        rounds=2,
+        rounds=1,
         seconds=60,
         input=company.input,
         invariant=company.check,
