@@ -18,7 +18,8 @@ class Counter(NamedTuple):
 
     Args:
         count: tells how much it was so far.
-        wait_for_listener: waits until the listener of a coordinator with leases of agents is asleep, and asks nothing any more.
+        wait_for_listener: waits until the listener of a coordinator that has held leases of agents is asleep, and
+            asks nothing any more.
     """
 
     count: Callable[[], int]
