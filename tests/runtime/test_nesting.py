@@ -79,7 +79,7 @@ async def test_no_order_spans_two_coordinators(
     face: str, coordinator: Coordinator, other: Coordinator, names: tuple[str, str]
 ) -> None:
     async with locked(face, coordinator, names[0]):
-        with pytest.raises(LockOrderError, match="another coordinator.*Use one coordinator for both"):
+        with pytest.raises(LockOrderError, match=r"another coordinator.*Use one coordinator for both"):
             async with locked(face, other, names[1]):
                 pytest.fail("nothing orders the two")
 
