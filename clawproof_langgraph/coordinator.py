@@ -171,7 +171,9 @@ class Coordinator(EventLog):
         if outer.coordinator is not self:
             held = next((want.resource for link in outer.held for want in link), "a call")
             first = next((want.resource for want in wants), "a call")
-            raise LockOrderError(first, held, "it is held in another coordinator, and no order spans the two")
+            why = "it is held in another coordinator, and no order spans the two"
+            remedy = "Use one coordinator for both, or give the one back before the other is taken."
+            raise LockOrderError(first, held, why, remedy)
         check_order(tuple(wants), outer.held)
         return outer
 

@@ -6,7 +6,7 @@ import difflib
 import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 
 class ClawproofWarning(UserWarning):
@@ -102,6 +102,11 @@ class CallInProgress(WaitTimeout):
         )
 
 
+_LIST_BOTH: Final = (
+    "Take both in one step: list them in the policy of the outer call, or in the outer coordinator.lock(...)."
+)
+
+
 class LockOrderError(ClawproofError):
     """Says that a nested lock would break the global order and could deadlock.
 
@@ -109,14 +114,12 @@ class LockOrderError(ClawproofError):
         wanted: the resource that was asked for.
         held: the resource that the call chain holds already.
         why: what rule it breaks.
+        remedy: what to do instead.
     """
 
-    def __init__(self, wanted: str, held: str, why: str) -> None:
+    def __init__(self, wanted: str, held: str, why: str, remedy: str = _LIST_BOTH) -> None:
         self.wanted, self.held = wanted, held
-        super().__init__(
-            f'Cannot lock "{wanted}" while holding "{held}": {why}. '
-            f"Take both in one step: list them in the policy of the outer call, or in the outer coordinator.lock(...)."
-        )
+        super().__init__(f'Cannot lock "{wanted}" while holding "{held}": {why}. {remedy}')
 
 
 class StaleRead(ClawproofError):

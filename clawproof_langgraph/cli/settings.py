@@ -20,6 +20,8 @@ _HELP_URL: Final = (
     ".clawproof/state.db in the project's folder."
 )
 _HELP_NAMESPACE: Final = "The namespace in it. Default: CLAWPROOF_NAMESPACE, else 'default'."
+_HELP_URL_OF_A_RUN = "The coordination store, such as redis://localhost:6379/0. Default: a new file for each run."
+_HELP_NAMESPACE_OF_A_RUN = "The namespace in it. Default: a new one for each run."
 _HELP_FORMAT: Final = "Text for people (the default), or JSON for programs."
 
 
@@ -103,9 +105,17 @@ def common_options(command: Callable[..., None]) -> Callable[..., None]:
 
     What the library refuses ends in one sentence, and exit code 1.
     """
+    return _with_options(command, _HELP_URL, _HELP_NAMESPACE)
 
-    @click.option("--url", metavar="URL", callback=not_empty, help=_HELP_URL)
-    @click.option("--namespace", metavar="NAME", callback=not_empty, help=_HELP_NAMESPACE)
+
+def options_of_a_run(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options, of which it takes no store unless it is named."""
+    return _with_options(command, _HELP_URL_OF_A_RUN, _HELP_NAMESPACE_OF_A_RUN)
+
+
+def _with_options(command: Callable[..., None], url_help: str, namespace_help: str) -> Callable[..., None]:
+    @click.option("--url", metavar="URL", callback=not_empty, help=url_help)
+    @click.option("--namespace", metavar="NAME", callback=not_empty, help=namespace_help)
     @click.option("--format", "format_", type=click.Choice(["text", "json"]), help=_HELP_FORMAT)
     @functools.wraps(command)
     def with_settings(url: str | None, namespace: str | None, format_: str | None, **rest: Any) -> None:

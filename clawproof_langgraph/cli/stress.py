@@ -8,7 +8,7 @@ import click
 
 from clawproof_langgraph.cli.play import every_end_is_orderly
 from clawproof_langgraph.cli.screen import Screen
-from clawproof_langgraph.cli.settings import Settings, common_options
+from clawproof_langgraph.cli.settings import Settings, options_of_a_run
 from clawproof_langgraph.cli.store import wrong_url_is_usage
 from clawproof_langgraph.cli.wording import counted, duration
 from clawproof_langgraph.durations import seconds as to_seconds
@@ -26,7 +26,7 @@ def _seconds(context: click.Context, param: click.Parameter, value: str) -> floa
 
 
 @click.command()
-@common_options
+@options_of_a_run
 @click.argument("target")
 @click.option("--agents", type=click.IntRange(1), default=12, show_default=True, help="How many agents.")
 @click.option("--seconds", callback=_seconds, default="20", show_default=True, help="After which no turn begins.")
@@ -55,8 +55,7 @@ def stress(
     TARGET is `module:factory`, as in shop.stress:scenario; the factory gives a
     clawproof_langgraph.testing.Scenario. Agents play turn after turn against the resources that your scenario sets up,
     in processes that are killed and stopped. In the end all must have ended, no lease be left, and your invariant hold.
-    The exit code is 1 if something broke. The report stays in .clawproof/stress of the project. Only a --url that is
-    given here, and not CLAWPROOF_URL, is used.
+    The exit code is 1 if something broke. The report stays in .clawproof/stress of the project.
     """
     from clawproof_langgraph.testing.stress import run_agents
 

@@ -34,7 +34,11 @@ def _check(want: Want, chain: Sequence[Sequence[Want]]) -> None:
         mode = dict(held).get(want.resource)
         if mode is Mode.SHARED and want.mode is Mode.EXCLUSIVE:
             why = "a shared lock cannot become exclusive while others may hold it too"
-            raise LockOrderError(want.resource, want.resource, why)
+            remedy = (
+                f'Take it exclusively from the start: Lock("{want.resource}") in the policy of the outer call, or '
+                f'mode="exclusive" in the outer coordinator.lock(...).'
+            )
+            raise LockOrderError(want.resource, want.resource, why, remedy)
         if mode is not None:
             break
         last = max([last, *(resource for resource, _ in held)])

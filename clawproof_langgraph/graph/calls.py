@@ -279,7 +279,7 @@ class GuardedCalls:
 
     def _prevented(self, error: LockOrderError, site: CallSite) -> Note:
         data = {"wanted": error.wanted, "held": error.held, "tool": self._tool}
-        agent, names = self._agent or site.agent, (error.wanted, error.held)
+        agent, names = self._agent or site.agent, tuple(dict.fromkeys([error.wanted, error.held]))
         return Note(events.DEADLOCK_PREVENTED, agent, site.thread, resources=names, data=data)
 
     # --- the end ------------------------------------------------------------------------------------------------

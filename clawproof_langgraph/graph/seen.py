@@ -6,10 +6,10 @@ So they live and die with what the model sees: trimmed, forked, handed over and 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.types import Command
 
 from clawproof_langgraph import keys
@@ -27,19 +27,37 @@ def space_of(secret: bytes) -> str:
 
 
 def seen_in(site: CallSite, space: str) -> Versions | None:
-    """Read the latest version of each resource that the model of a call had seen; None where no history is seen.
+    """Read the version of each resource that the model of a call had seen last; None where no history is seen.
 
     What came after the message with the call was not known to the model that wrote it.
     """
     if site.history is None:
         return None
-    latest: dict[str, int] = {}
+    seen: dict[str, int] = {}
     for messages, end in site.history:
-        for message in messages[:end]:
-            if isinstance(message, ToolMessage):
-                for resource, version in _told(message, space).items():
-                    latest[resource] = max(version, latest.get(resource, version))
-    return tuple(latest.items())
+        for resource, version in _last_told(messages[:end], space).items():
+            seen[resource] = max(version, seen.get(resource, version))
+    return tuple(seen.items())
+
+
+def _last_told(messages: Sequence[Any], space: str) -> dict[str, int]:
+    """Read the version of each resource that was told last, which need not be the newest.
+
+    Calls of one message run side by side: a write may follow a read in time whose answer comes after its own. The model
+    cannot tell, and may go by what was read; so the oldest version among them counts.
+    """
+    last: dict[str, int] = {}
+    together: dict[str, int] = {}
+    asked: set[str | None] = set()
+    for message in messages:
+        if isinstance(message, AIMessage):
+            together, asked = {}, {call["id"] for call in message.tool_calls}
+        elif isinstance(message, ToolMessage):
+            for resource, version in _told(message, space).items():
+                last[resource] = version
+                if message.tool_call_id in asked:
+                    last[resource] = together[resource] = min(version, together.get(resource, version))
+    return last
 
 
 def _told(message: ToolMessage, space: str) -> Mapping[str, int]:

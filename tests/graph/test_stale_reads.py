@@ -196,6 +196,45 @@ def test_each_branch_of_a_fan_out_has_a_history_of_its_own(one: Shelf, mode: str
     assert {each.tool_call_id: each.status for each in results(state)} == {"a": "error", "b": "success"}
 
 
+def _asked_and_told(first: str, then: str, versions: tuple[Any, Any], *, beside: bool) -> list[Any]:
+    """Make what a conversation has of a read and a write: asked for in one message, or gathered from two branches."""
+    calls = {"read": read("r"), "put": put("p", 4)}
+    answers = [
+        ToolMessage("5", tool_call_id=calls[name]["id"], **told)
+        for name, told in zip((first, then), versions, strict=True)
+    ]
+    if beside:
+        return [says(calls[first], calls[then], message_id="both"), *answers]
+    asked = [says(calls[name], message_id=name) for name in (first, then)]
+    return [asked[0], answers[0], asked[1], answers[1]]
+
+
+@BUILDS
+@pytest.mark.parametrize(
+    ("first", "then", "beside", "expected"),
+    [
+        ("read", "put", True, "refused"),
+        ("put", "read", True, "refused"),
+        ("put", "read", False, "refused"),
+        ("read", "put", False, "now 3"),
+    ],
+    ids=["read beside write", "write beside read", "write, then read", "read, then write"],
+)
+def test_what_was_told_last_counts_and_of_calls_side_by_side_the_oldest(
+    one: Shelf, build: Build, first: str, then: str, beside: bool, expected: str
+) -> None:
+    old = _told(one, "1")
+    one.taken_by_a_rival()  # the write of the same conversation, while the read was under way or in another branch
+    new = _told(one, "1")
+    versions = (old, new) if first == "read" else (new, old)
+    asked = _asked_and_told(first, then, versions, beside=beside)
+    app = build(one.guard, thinks(put("2", 3)), one.tools())
+
+    state = play(app, {"messages": [HumanMessage("go"), *asked]}, thread())
+
+    assert answers(state)[-1] == expected
+
+
 def _told(shelf: Shelf, sku: str) -> dict[str, Any]:
     """Read a version, as a ToolMessage tells it."""
     app = hooked(shelf.guard, thinks(read("x", sku)), shelf.tools())

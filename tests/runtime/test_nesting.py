@@ -31,13 +31,18 @@ async def test_what_is_held_already_may_be_locked_again(face: str, coordinator: 
 
 
 @pytest.mark.parametrize(
-    ("outer", "inner", "mode"), [("b", "a", "exclusive"), ("b", "b", "shared"), ("b", "a", "shared")]
+    ("outer", "inner", "mode", "remedy"),
+    [
+        ("b", "a", "exclusive", "list them in the policy"),
+        ("b", "b", "shared", r'a shared lock cannot become exclusive.* exclusively from the start: Lock\("b"\)'),
+        ("b", "a", "shared", "list them in the policy"),
+    ],
 )
 async def test_what_could_deadlock_is_refused_and_logged(
-    face: str, coordinator: Coordinator, outer: str, inner: str, mode: Any
+    face: str, coordinator: Coordinator, outer: str, inner: str, mode: Any, remedy: str
 ) -> None:
     async with locked(face, coordinator, outer, mode=mode):
-        with pytest.raises(LockOrderError, match="list them in the policy"):
+        with pytest.raises(LockOrderError, match=remedy):
             async with locked(face, coordinator, inner, agent="script"):
                 pytest.fail("it was out of order")
         assert holdings(coordinator) == [outer], "what was held is held still"
@@ -74,7 +79,7 @@ async def test_no_order_spans_two_coordinators(
     face: str, coordinator: Coordinator, other: Coordinator, names: tuple[str, str]
 ) -> None:
     async with locked(face, coordinator, names[0]):
-        with pytest.raises(LockOrderError, match="another coordinator"):
+        with pytest.raises(LockOrderError, match=r"another coordinator.*Use one coordinator for both"):
             async with locked(face, other, names[1]):
                 pytest.fail("nothing orders the two")
 

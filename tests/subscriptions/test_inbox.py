@@ -242,6 +242,19 @@ def test_who_was_away_catches_up_and_is_told_what_is_gone(open_store: Open, mode
     assert play(app, mode, {})["events"] == [], "it is told once"
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_who_begins_behind_a_cursor_that_is_gone_is_told_so(coordinator: Coordinator, mode: str) -> None:
+    publish(coordinator, *range(10))
+    gone = coordinator.events()[0].cursor
+    coordinator._backend.sweep(Sweep(max_events=4))
+    inbox = guard_of(coordinator).event_inbox(["Counted"], start=gone)
+
+    told, *others = play(with_inbox(inbox), mode, {"events": []})["events"]
+
+    assert (told["type"], told["data"]["from"]) == ("log.truncated", gone)
+    assert numbers({"events": others}) == [6, 7, 8, 9]
+
+
 def test_who_begins_with_what_there_is_has_missed_nothing(coordinator: Coordinator) -> None:
     publish(coordinator, *range(10))
     coordinator._backend.sweep(Sweep(max_events=4))

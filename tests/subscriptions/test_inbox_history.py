@@ -18,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from clawproof_langgraph import Coordinator
+from clawproof_langgraph import Coordinator, Event
+from tests.langgraph.scripted import play
 from tests.servers import Server
 from tests.subscriptions import workers
 from tests.subscriptions.conftest import Open
@@ -35,6 +36,7 @@ class Histories(RuleBasedStateMachine):
     """Publishes, runs, fails, resumes, replays and forks at random, and looks at every checkpoint after each step."""
 
     open_store: Any
+    mode: str
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +94,7 @@ class Histories(RuleBasedStateMachine):
     def _play(self, given: Any, config: Any, crashing: bool, durability: str) -> None:
         self.crashing = crashing
         try:
-            self.app.invoke(given, config, durability=durability)
+            play(self.app, given, config, mode=self.mode, durability=durability)
         except Crash:
             assert crashing
 
@@ -106,13 +108,14 @@ class Histories(RuleBasedStateMachine):
             assert numbers({"events": place.values.get("events", [])}) == expected
 
 
-def test_every_branch_of_a_history_has_each_event_once(open_store: Open) -> None:
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_every_branch_of_a_history_has_each_event_once(open_store: Open, mode: str) -> None:
     coordinator = open_store()
 
     class Bound(Histories):
         pass
 
-    Bound.open_store = lambda: coordinator
+    Bound.open_store, Bound.mode = lambda: coordinator, mode
     run_state_machine_as_test(Bound, settings=settings(max_examples=40, stateful_step_count=15, deadline=None))
 
 
@@ -126,9 +129,15 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return server.url
 
 
-@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+_ALL = 100_000
+PLACES = ["in the inbox", "after it", "before a checkpoint", "behind a checkpoint", "anywhere"]
+
+
+@pytest.mark.parametrize(
+    ("durability", "mode"), [("sync", "sync"), ("async", "sync"), ("exit", "sync"), ("sync", "async")]
+)
 def test_a_graph_that_is_killed_again_and_again_has_each_event_once(
-    shared: str, tmp_path: Path, durability: str
+    shared: str, tmp_path: Path, durability: str, mode: str
 ) -> None:
     chance, checkpoints = random.Random(durability), str(tmp_path / "checkpoints.db")
     with Coordinator.from_url(shared) as coordinator:
@@ -136,24 +145,37 @@ def test_a_graph_that_is_killed_again_and_again_has_each_event_once(
         publishing = threading.Thread(target=publish_slowly, args=(coordinator, numbered, ended))
         publishing.start()
         try:
-            for place in chance.sample(["in the inbox", "after it", "anywhere", "anywhere"], 4):
+            for place in chance.sample(PLACES, len(PLACES)):
                 publish(coordinator, numbered, 10)
-                life = one_life(shared, checkpoints, durability, place, chance.randint(1, 8))
+                life = one_life(shared, checkpoints, durability, place, chance.randint(1, 8), mode)
                 assert life == -signal.SIGKILL
         finally:
             ended.set()
             publishing.join()
-        assert one_life(shared, checkpoints, durability, "", 0) == 0
-        log = coordinator.events(types=["Counted"])
-    with SqliteSaver.from_conn_string(checkpoints) as saver:
-        branch = saver.get_tuple(thread())  # type: ignore[arg-type]
-        assert branch is not None
-        assert numbers(branch.checkpoint["channel_values"]) == [event.data["n"] for event in log]
+        assert one_life(shared, checkpoints, durability, "", 0, mode) == 0
+        log = coordinator.events(types=["Counted"], limit=_ALL)
+        with SqliteSaver.from_conn_string(checkpoints) as saver:
+            inbox = guard_of(coordinator).event_inbox(["Counted"], start="earliest", limit=_ALL)
+            app = with_inbox(inbox, checkpointer=saver)
+            assert numbers(app.get_state(thread()).values) == [event.data["n"] for event in log]
+            check_all_branches(app, log, chance)
 
 
-def one_life(url: str, checkpoints: str, durability: str, place: str, when: int) -> int | None:
+def check_all_branches(app: Any, log: list[Event], chance: random.Random) -> None:
+    """Look at all checkpoints that the kills have left, and go on from some of them by another way."""
+    history = list(app.get_state_history(thread()))
+    for place in history:
+        cursor = place.values.get("events_cursor")
+        upto = cursor["upto"] if cursor else 0
+        assert numbers({"events": place.values.get("events", [])}) == [e.data["n"] for e in log if e.cursor <= upto]
+    for place in chance.sample(history, min(3, len(history))):
+        forked = app.update_state(place.config, {"events": []}, as_node="__start__")
+        assert numbers(app.invoke(None, forked, durability="sync")) == [event.data["n"] for event in log]
+
+
+def one_life(url: str, checkpoints: str, durability: str, place: str, when: int, mode: str) -> int | None:
     """Let a process run the graph until it is killed, or until there are no more events; give how it ended."""
-    life = spawn.Process(target=workers.bring, args=(url, checkpoints, durability, place, when))
+    life = spawn.Process(target=workers.bring, args=(url, checkpoints, durability, place, when, mode))
     life.start()
     life.join(60)
     return life.exitcode
@@ -167,5 +189,5 @@ def publish(coordinator: Coordinator, numbered: Iterator[int], count: int = 1) -
 
 def publish_slowly(coordinator: Coordinator, numbered: Iterator[int], ended: threading.Event) -> None:
     """Publish numbers while lives come and go."""
-    while not ended.wait(0.05):
+    while not ended.wait(0.2):
         publish(coordinator, numbered)

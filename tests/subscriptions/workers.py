@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from clawproof_langgraph import Coordinator, Event
 from clawproof_langgraph.graph.inbox import plain
@@ -34,39 +36,79 @@ def read_and_die(url: str, name: str, seen: str, lives: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def bring(url: str, checkpoints: str, durability: str, place: str, when: int) -> None:
+def bring(url: str, checkpoints: str, durability: str, place: str, when: int, mode: str) -> None:
     """Run a graph with an inbox over and over.
 
     Args:
         url: the store.
         checkpoints: the file of the checkpointer.
         durability: when LangGraph writes checkpoints.
-        place: where to be killed: `in the inbox`, `after it`, or `anywhere`; if empty, it ends with the events.
+        place: where to be killed: `in the inbox`, `after it`, `before a checkpoint`, `behind a checkpoint`, or
+            `anywhere`; if empty, it ends with the events.
         when: the how manyth time that it comes there; for `anywhere`, after how many hundredths of a second.
+        mode: `sync` or `async`.
     """
-    left = when
-
-    def pass_by(here: str) -> None:
-        nonlocal left
-        left -= here == place
-        if here == place and left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def convert(event: Event) -> dict[str, Any]:
-        pass_by("in the inbox")
-        return plain(event)
-
-    def work(state: Any) -> dict[str, Any]:
-        pass_by("after it")
-        return {}
-
-    with Coordinator.from_url(url) as coordinator, SqliteSaver.from_conn_string(checkpoints) as saver:
-        inbox = guard_of(coordinator).event_inbox(["Counted"], start="earliest", limit=4, convert=convert)
-        app = with_inbox(inbox, work=work, checkpointer=saver)
+    life = _Life(place, when)
+    with Coordinator.from_url(url) as coordinator:
+        inbox = guard_of(coordinator).event_inbox(["Counted"], start="earliest", limit=4, convert=life.convert)
         if place == "anywhere":
             threading.Timer(when / 100, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        complete = False
-        while place or not complete:
+        if mode == "async":
+            asyncio.run(_abring(inbox, life, checkpoints, durability))
+        else:
+            _bring(inbox, life, checkpoints, durability)
+
+
+class _Life:
+    """Ends where it is told to."""
+
+    def __init__(self, place: str, when: int) -> None:
+        self.place, self._left = place, when
+
+    def pass_by(self, here: str) -> None:
+        self._left -= here == self.place
+        if here == self.place and self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def convert(self, event: Event) -> dict[str, Any]:
+        self.pass_by("in the inbox")
+        return plain(event)
+
+    def work(self, state: Any) -> dict[str, Any]:
+        self.pass_by("after it")
+        return {}
+
+    def is_over(self, after: Any) -> bool:
+        return not self.place and not after["events_cursor"]["more"]
+
+
+def _bring(inbox: Any, life: _Life, checkpoints: str, durability: Any) -> None:
+    class Saver(SqliteSaver):
+        def put(self, *args: Any, **options: Any) -> Any:
+            life.pass_by("before a checkpoint")
+            config = super().put(*args, **options)
+            life.pass_by("behind a checkpoint")
+            return config
+
+    with Saver.from_conn_string(checkpoints) as saver:
+        app, is_over = with_inbox(inbox, work=life.work, checkpointer=saver), False
+        while not is_over:
             before = app.get_state(thread())
-            after = app.invoke(None if before.next else {"events": []}, thread(), durability=durability)
-            complete = not before.next and len(after["events"]) == len(before.values.get("events", []))
+            given = None if before.next else {"events": []}
+            is_over = life.is_over(app.invoke(given, thread(), durability=durability))
+
+
+async def _abring(inbox: Any, life: _Life, checkpoints: str, durability: Any) -> None:
+    class Saver(AsyncSqliteSaver):
+        async def aput(self, *args: Any, **options: Any) -> Any:
+            life.pass_by("before a checkpoint")
+            config = await super().aput(*args, **options)
+            life.pass_by("behind a checkpoint")
+            return config
+
+    async with Saver.from_conn_string(checkpoints) as saver:
+        app, is_over = with_inbox(inbox, work=life.work, checkpointer=saver), False
+        while not is_over:
+            before = await app.aget_state(thread())
+            given = None if before.next else {"events": []}
+            is_over = life.is_over(await app.ainvoke(given, thread(), durability=durability))

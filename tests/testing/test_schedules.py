@@ -1,4 +1,4 @@
-"""Random schedules of twelve agents: guarded, they keep what must hold; unguarded, they break it.
+"""Random schedules of twelve agents: guarded, they keep what must hold; else they break it.
 
 `python -m tests.testing.schedules --schedules 1000` plays as many as one has patience for.
 """
@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers import Server
 from tests.servers.fixtures import redis_server
-from tests.testing.schedules import play
+from tests.testing.schedules import Way, play
 
 __all__ = ["redis_server"]
 
@@ -29,16 +29,27 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_guarded_agents_keep_what_must_hold(seed: int, url: str | None, tmp_path: Path) -> None:
-    report = play(seed, url, str(tmp_path))
+    report, refused = play(seed, url, str(tmp_path))
 
     assert report.ok, report
-    assert report.turns == {"ended": 24}
+    assert report.turns == {"ended": 12}
     assert not report.overlaps and not report.in_doubt
+    assert any(refused), "nobody was overtaken while it was thinking"
 
 
+@pytest.mark.parametrize("way", ["unread", "unguarded"])
 @pytest.mark.parametrize("seed", SEEDS[:1])
-def test_the_same_schedules_break_without_the_guard(seed: int, url: str | None, tmp_path: Path) -> None:
-    report = play(seed, url, str(tmp_path), guarded=False)
+def test_the_same_schedules_break_without_it(seed: int, way: Way, url: str | None, tmp_path: Path) -> None:
+    report, refused = play(seed, url, str(tmp_path), way=way)
 
     assert [finding.kind for finding in report.findings] == ["invariant"], report
-    assert any("no guarded call is in the log" in note for note in report.notes)
+    assert not any(refused)
+    assert any("no guarded call is in the log" in note for note in report.notes) is (way == "unguarded")
+
+
+def test_twelve_agents_that_want_the_same_counter_all_come_to_an_end(url: str | None, tmp_path: Path) -> None:
+    report, refused = play(0, url, str(tmp_path), crowd=True)
+
+    assert report.ok, report
+    # Whoever is refused was overtaken: the first of twelve by nobody, the last by the eleven others at most.
+    assert len(refused) == 12 and max(refused) <= 11

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import START, MessagesState, StateGraph
 
-from clawproof_langgraph import ConfigurationError
-from clawproof_langgraph.testing import Seat, Turn, run_agents
+from clawproof_langgraph import ConfigurationError, Coordinator
+from clawproof_langgraph.testing import Scenario, Seat, Turn, run_agents
 from clawproof_langgraph.testing.stress.chaos import plan_of_blows
+from clawproof_langgraph.testing.stress.playing import Ended, Part, Player, Terms
 from tests.servers import Server
 from tests.servers.fixtures import redis_server
 from tests.testing.bank import Bank, sound, swallowing
@@ -174,3 +178,35 @@ def test_the_command_prints_what_broke_and_ends_with_1(tmp_path: Path) -> None:
     assert "BROKEN, invariant" in done.stdout and done.stdout.endswith("Something broke.\n")
     [file] = (tmp_path / ".clawproof" / "stress").glob("*/report.json")
     assert json.loads(file.read_text())["target"] == "shop:scenario"
+
+
+class _Dies(SqliteSaver):
+    """A checkpointer whose process dies when it has the writes of a step, and no checkpoint behind them."""
+
+    step: int | None = None
+
+    def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
+        if metadata["step"] == self.step:
+            raise ConnectionAbortedError
+        return super().put(config, checkpoint, metadata, new_versions)
+
+
+def test_a_turn_that_was_cut_off_between_its_writes_and_their_checkpoint_is_taken_up() -> None:
+    ran: list[str] = []
+    builder = StateGraph(MessagesState)
+    for name in ("first", "second"):
+        builder.add_node(name, lambda state, name=name: ran.append(name) or {})
+    builder.add_edge(START, "first").add_edge("first", "second")
+    saver = _Dies(sqlite3.connect(":memory:", check_same_thread=False))
+    app, thread = builder.compile(checkpointer=saver), {"configurable": {"thread_id": "run-agent-1-1"}}
+    saver.step = 1
+    with pytest.raises(ConnectionAbortedError):
+        app.invoke({"messages": []}, thread, durability="sync")
+    saver.step, told = None, list[Any]()
+
+    with Coordinator.from_url("memory://") as coordinator:
+        player = Player(Part(1, 1, again=True), Scenario(make_agent=lambda seat: app), Terms("run", 1), coordinator)
+        player.play(told.append, until=0)
+
+    assert [each.how for each in told if isinstance(each, Ended)] == ["resumed"]
+    assert ran == ["first", "second"]

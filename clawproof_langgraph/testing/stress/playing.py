@@ -141,7 +141,8 @@ class Player:
         state = self._state(turn)
         if state.created_at is None:  # nothing had happened yet
             return _outcome(self._invoke(self._input(turn), turn), "resumed")
-        return _outcome(self._invoke(None, turn), "resumed") if state.next else "resumed"
+        # Not `next`: a node whose writes were kept, but no checkpoint behind it, is a task and not among the next.
+        return _outcome(self._invoke(None, turn), "resumed") if state.tasks else "resumed"
 
     def _input(self, turn: Turn) -> Any:
         if self._scenario.input is not None:

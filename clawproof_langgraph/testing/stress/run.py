@@ -117,7 +117,10 @@ def _set_up(scenario: Scenario) -> None:
     try:
         scenario.setup()
     except Exception as exc:
-        raise ConfigurationError(f"setup failed: {described(exc)}.") from exc
+        raise ConfigurationError(
+            f"setup failed: {described(exc)}. It is called once in each run; where an earlier one has left something, "
+            f"let it begin anew."
+        ) from exc
 
 
 def _report(target: str, plan: Plan, played: _Played) -> StressReport:
