@@ -1,0 +1,116 @@
+"""The files of a project: which there are, and what a name means across them."""
+
+from __future__ import annotations
+
+import os
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from clawproof_langgraph.audit.findings import Place, Unseen
+from clawproof_langgraph.audit.source.modules import Function, Module
+
+_NEVER: Final = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist", "venv", "env"})
+"""Folders without code of the project; so are those whose name begins with a dot, and virtual environments."""
+
+_ROOTS: Final = ("src", "lib")
+"""Folders that are no package themselves, but hold the packages."""
+
+
+@dataclass(frozen=True, eq=False)
+class SourceTree:
+    """The modules of a project.
+
+    Args:
+        root: its folder.
+        modules: by dotted name.
+        unseen: files that could not be read or parsed.
+    """
+
+    root: Path
+    modules: dict[str, Module]
+    unseen: tuple[Unseen, ...] = ()
+
+    @classmethod
+    def read(cls, root: Path, only: Path | None = None) -> SourceTree:
+        """Read the Python files of a folder.
+
+        Args:
+            root: the folder.
+            only: a file or folder inside it, to read no more than that.
+        """
+        modules: dict[str, Module] = {}
+        unseen: list[Unseen] = []
+        for path in _files(only or root):
+            found = _read(root, path)
+            if isinstance(found, Unseen):
+                unseen.append(found)
+            else:
+                modules[found.name] = found
+        return cls(root, modules, tuple(unseen))
+
+    def function(self, dotted: str) -> Function | None:
+        """Find a function of the project by its full name, through modules that only pass it on."""
+        for _ in range(5):  # `from .a import b` may go through several packages
+            module, name = self._split(dotted)
+            if module is None:
+                return None
+            for function in module.functions:
+                if function.name == name:
+                    return function
+            if name not in module.imports:
+                return None
+            dotted = module.imports[name]
+        return None
+
+    def module_of(self, dotted: str) -> Module | None:
+        """Find the module in which a full name is."""
+        return self._split(dotted)[0]
+
+    def _split(self, dotted: str) -> tuple[Module | None, str]:
+        base, rest = dotted, ""
+        while base:
+            if base in self.modules and rest:
+                return self.modules[base], rest
+            base, _, last = base.rpartition(".")
+            rest = f"{last}.{rest}" if rest else last
+        return None, dotted
+
+
+def _files(start: Path) -> Iterator[Path]:
+    if start.is_file():
+        yield start
+        return
+    for folder, folders, files in os.walk(start):
+        folders[:] = sorted(name for name in folders if not _is_foreign(Path(folder), name))
+        yield from (Path(folder, name) for name in sorted(files) if name.endswith(".py"))
+
+
+def _is_foreign(folder: Path, name: str) -> bool:
+    return name.startswith(".") or name in _NEVER or (folder / name / "pyvenv.cfg").exists()
+
+
+def _read(root: Path, path: Path) -> Module | Unseen:
+    file = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+    name, is_package = _name_of(root, path)
+    try:
+        with tokenize.open(path) as stream:  # as Python does: a file may declare its encoding
+            text = stream.read()
+        return Module.parse(name, file, text, is_package=is_package)
+    except SyntaxError as exc:
+        return Unseen(file, f"it is no Python: {exc.msg}", Place(file, exc.lineno or 0, exc.offset or 0))
+    except (OSError, ValueError, RecursionError, MemoryError) as exc:
+        return Unseen(file, f"it cannot be read: {exc}", Place(file))
+
+
+def _name_of(root: Path, path: Path) -> tuple[str, bool]:
+    relative = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+    parts = list(relative.with_suffix("").parts)
+    if len(parts) > 1 and parts[0] in _ROOTS and not (root / parts[0] / "__init__.py").exists():
+        parts = parts[1:]
+    is_package = parts[-1] == "__init__"
+    if is_package and len(parts) > 1:
+        parts = parts[:-1]
+    return ".".join(parts), is_package
