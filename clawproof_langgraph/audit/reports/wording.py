@@ -1,0 +1,55 @@
+"""The sentences that all formats share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clawproof_langgraph.audit.findings import Finding, Outcome, Report, Severity, Status
+from clawproof_langgraph.audit.rules.catalog import RULES, rule_of
+
+
+def result(report: Report) -> str:
+    """Word how many issues were found, and what to do about them: one for each rule that failed."""
+    remedies = [rule_of(outcome.rule).remedy for outcome in report.failed]
+    unknown = sum(1 for outcome in report.outcomes if outcome.status is Status.NOT_CHECKED)
+    rest = f"{counted(unknown, 'duty', 'duties')} not checked" if unknown else ""
+    if not remedies:
+        return f"no issues found{f', {rest}' if rest else ''}"
+    found = f"{counted(len(remedies), 'issue')} found — {joined(remedies)}"
+    return f"{found} ({rest})" if rest else found
+
+
+def severity(report: Report) -> str:
+    """Word the worst that can happen."""
+    worst = report.severity
+    if worst is Severity.NONE:
+        return "NONE"
+    failed = [outcome for outcome in report.failed if _severity_of(outcome) is worst]
+    ranks = {rule.id: rank for rank, rule in enumerate(_BY_WEIGHT)}
+    gravest = min(failed, key=lambda outcome: ranks[outcome.rule])
+    return f"{worst.upper()} — {rule_of(gravest.rule).risk}"
+
+
+_BY_WEIGHT = sorted(RULES, key=lambda rule: list(Severity).index(rule.severity), reverse=True)
+"""The rules, the one whose breach costs most first: which risk is told where several are equally severe."""
+
+
+def _severity_of(outcome: Outcome) -> Severity:
+    counting = [finding.severity for finding in counting_in(outcome)]
+    return max(counting, key=list(Severity).index, default=Severity.NONE)
+
+
+def counting_in(outcome: Outcome) -> tuple[Finding, ...]:
+    """Give the findings of a rule that count."""
+    return tuple(finding for finding in outcome.findings if not finding.waived)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Write a number with its noun."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def joined(words: Sequence[str]) -> str:
+    """Put words in a row: `a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,61 @@
+"""An audit from its target to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from clawproof_langgraph.audit.baseline import Baseline
+from clawproof_langgraph.audit.findings import Report
+from clawproof_langgraph.audit.optout import waived
+from clawproof_langgraph.audit.project import project_of
+from clawproof_langgraph.audit.project.model import Project
+from clawproof_langgraph.audit.project.resources import mapped
+from clawproof_langgraph.audit.rules import outcomes_of
+from clawproof_langgraph.audit.targets import resolve
+
+
+class Way(Protocol):
+    """A further way to look at a project, after its files were read: loading its graphs, reading its log.
+
+    Attributes:
+        name: `import` or `log`, as reports name it.
+    """
+
+    name: str
+
+    def look(self, project: Project) -> Project:
+        """Add to the project what is found, to `unseen` what could not be looked at; never raises for it."""
+        ...
+
+
+def audit(
+    root: Path | str, target: str = ".", *, ways: Sequence[Way] = (), baseline: Baseline | None = None
+) -> Report:
+    """Check a project by the ten rules, without running any of its code unless one of the `ways` does.
+
+    Args:
+        root: the folder that `target` is relative to.
+        target: a `langgraph.json`, `module:graph`, a file or a folder.
+        ways: further ways to look.
+        baseline: findings that are known already, and do not count.
+
+    Raises:
+        WrongTarget: there is no such target; the message names the remedy.
+    """
+    where = resolve(target, Path(root))
+    project = project_of(where)
+    for way in ways:
+        project = way.look(project)
+    outcomes = waived(outcomes_of(project), project, baseline)
+    return Report(
+        root=project.root,
+        target=target,
+        outcomes=outcomes,
+        resources=mapped(project),
+        unseen=project.unseen,
+        files=len(project.tree.modules),
+        ways=("static", *(way.name for way in ways)),
+        observed=project.observed,
+    )
