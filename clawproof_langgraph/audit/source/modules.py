@@ -91,16 +91,17 @@ class Module:
     @cached_property
     def functions(self) -> tuple[Function, ...]:
         """All functions, those of classes and those inside others included, in the order of the text."""
-        return tuple(self._functions_in(self.tree, ""))
-
-    def _functions_in(self, node: ast.AST, owner: str) -> Iterator[Function]:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, FunctionNode | ast.ClassDef):
-                if isinstance(child, FunctionNode):
-                    yield Function(self, child, owner)
-                yield from self._functions_in(child, f"{owner}.{child.name}" if owner else child.name)
-            else:
-                yield from self._functions_in(child, owner)
+        found: list[Function] = []
+        # A stack and no recursion: an expression may be nested more deeply than Python recurses.
+        pending: list[tuple[ast.AST, str]] = [(self.tree, "")]
+        while pending:
+            node, owner = pending.pop()
+            if isinstance(node, FunctionNode):
+                found.append(Function(self, node, owner))
+            if isinstance(node, FunctionNode | ast.ClassDef):
+                owner = f"{owner}.{node.name}" if owner else node.name
+            pending += [(child, owner) for child in reversed(list(ast.iter_child_nodes(node)))]
+        return tuple(found)
 
     @cached_property
     def classes(self) -> dict[str, ast.ClassDef]:
