@@ -77,8 +77,9 @@ class Agents:
         if not known:
             self.found.append(agent)
             return
-        uses = tuple(dict.fromkeys((*known[0].uses, *agent.uses)))
-        self.found[self.found.index(known[0])] = replace(known[0], uses=uses)
+        at = next(number for number, other in enumerate(self.found) if other is known[0])
+        new = [use for use in agent.uses if use not in known[0].uses]
+        self.found[at] = replace(known[0], uses=(*known[0].uses, *new))
 
     # --- create_agent and its like ------------------------------------------------------------------------------
 

@@ -114,11 +114,7 @@ class Names:
     def function(self, expr: Expr) -> Function:
         """Give a definition as the function that other parts of the audit know."""
         assert isinstance(expr.node, FunctionNode)
-        index = self.index(expr.scope.module)
-        owner = [each.name for each in index.around.get(expr.node, ())]
-        if expr.node in index.owners:
-            owner.append(index.owners[expr.node].name)
-        return Function(expr.scope.module, expr.node, ".".join(owner))
+        return next(each for each in expr.scope.module.functions if each.node is expr.node)
 
     # --- names --------------------------------------------------------------------------------------------------
 

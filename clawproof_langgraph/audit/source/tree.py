@@ -6,9 +6,9 @@ import os
 import stat
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from clawproof_langgraph.audit.findings import Place, Unseen
 from clawproof_langgraph.audit.source.modules import Function, Module
@@ -31,11 +31,13 @@ class SourceTree:
         root: its folder.
         modules: by dotted name.
         unseen: files that could not be read or parsed.
+        notes: what an analysis keeps of this project, by what it is called: it lives as long as the tree.
     """
 
     root: Path
     modules: dict[str, Module]
     unseen: tuple[Unseen, ...] = ()
+    notes: dict[object, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, root: Path, only: Path | None = None) -> SourceTree:
@@ -85,9 +87,8 @@ class SourceTree:
             module, name = self._split(dotted)
             if module is None:
                 return None
-            for function in module.functions:
-                if function.name == name:
-                    return function
+            if name in module.by_name:
+                return module.by_name[name]
             if name not in module.imports:
                 return None
             dotted = module.imports[name]
