@@ -58,6 +58,9 @@ def project_of(target: Target) -> Project:
         measured=measured or None,
         waivers=file.waivers(),
         unseen=(*tree.unseen, *guards.unseen, *file.unseen, *unread, *_missing(target)),
+        hidden=tuple(
+            each for each in (*tree.unseen, *file.unseen) if not _is_test(target, each.place.file if each.place else "")
+        ),
         whole=not target.follows,
         hot_wait=file.hot_wait,
     )
