@@ -1,1 +1,27 @@
-"""The formats of a report, a module each: `render(report, ...)` gives it as text."""
+"""The formats of a report, a module each: `render(report, tree)` gives it as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from clawproof_langgraph.audit.findings import Report
+from clawproof_langgraph.audit.reports import github, html, json, junit, markdown, sarif, text
+from clawproof_langgraph.audit.source import SourceTree
+
+Render = Callable[[Report, SourceTree | None], str]
+
+FORMATS: Final[Mapping[str, Render]] = MappingProxyType(
+    {
+        "text": lambda report, tree=None: text.render(report),
+        "json": json.render,
+        "sarif": sarif.render,
+        "github": github.render,
+        "junit": junit.render,
+        "markdown": markdown.render,
+    }
+)
+"""By the name that `--format` takes. The text for a terminal has options of its own: `reports.text.render`."""
+
+__all__ = ["FORMATS", "Render", "html"]
