@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from clawproof_langgraph.inspection.calls import Call
@@ -19,6 +20,7 @@ class Contention:
         waited: seconds that they waited in all. A call that wanted several resources counts for each of them.
         longest: the longest wait in seconds.
         held: seconds that it was held in all.
+        p95: seconds within which 95 % of them had it; those that had it at once count.
     """
 
     resource: str
@@ -26,6 +28,7 @@ class Contention:
     waited: float
     longest: float
     held: float
+    p95: float = 0.0
 
 
 def contention_of(calls: Iterable[Call], *, limit: int = 10) -> tuple[Contention, ...]:
@@ -45,4 +48,11 @@ def contention_of(calls: Iterable[Call], *, limit: int = 10) -> tuple[Contention
 
 def _of(resource: str, calls: list[Call]) -> Contention:
     waits = [call.waited for call in calls]
-    return Contention(resource, len(calls), sum(waits), max(waits), sum(call.held or 0.0 for call in calls))
+    held = sum(call.held or 0.0 for call in calls)
+    return Contention(resource, len(calls), sum(waits), max(waits), held, percentile(waits, 0.95))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Give the smallest of the values that a share of them does not exceed (the nearest rank)."""
+    ordered = sorted(values)
+    return ordered[max(math.ceil(share * len(ordered)), 1) - 1]
