@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from clawproof_langgraph.cli.admin import kill, resolve, revive
+from clawproof_langgraph.cli.alerting import alerts
+from clawproof_langgraph.cli.configuring import explain, schema
 from clawproof_langgraph.cli.locks import locks
 from clawproof_langgraph.cli.log import events
 from clawproof_langgraph.cli.play import demo
@@ -49,5 +51,5 @@ def main(settings: Settings) -> None:
     click.get_current_context().obj = settings
 
 
-for command in (demo, trace, locks, events, kill, revive, resolve):
+for command in (demo, trace, locks, events, kill, revive, resolve, alerts, explain, schema):
     main.add_command(command)

@@ -15,7 +15,6 @@ from clawproof_langgraph.config.configuration import Configuration
 from clawproof_langgraph.config.document import NAME, PROJECT, located
 from clawproof_langgraph.config.importing import imported_policies
 from clawproof_langgraph.config.precedence import setting, unmapped_of
-from clawproof_langgraph.config.problems import InvalidConfiguration
 from clawproof_langgraph.config.reading import load
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.errors import ConfigurationError, meant
@@ -104,28 +103,12 @@ def filed(path: str | os.PathLike[str] | None, overrides: Mapping[str, Any]) -> 
             f"`clawproof init` writes a first one. Name another place with a path, or in CLAWPROOF_CONFIG."
         )
     configuration = load(file)
-    sinks = sinks_of(configuration) if overrides.get("alerts", True) else ()
-    return Filed(configuration, overrides, sinks)
+    return Filed(configuration, overrides, _sinks_of(configuration) if overrides.get("alerts", True) else ())
 
 
-def sinks_of(configuration: Configuration) -> tuple[Sink, ...]:
-    """Make the sinks that a file names.
-
-    Raises:
-        ConfigurationError: some cannot be made; the message tells all.
-    """
-    document, terms = configuration.document, configuration.alerts
-    if not terms.sinks:
+def _sinks_of(configuration: Configuration) -> tuple[Sink, ...]:
+    if not configuration.alerts.sinks:
         return ()
-    from clawproof_langgraph.observe.sinks import sink_of  # who alerts nobody pays for no client of HTTP
+    from clawproof_langgraph.observe.sinks import sinks_of  # who alerts nobody pays for no client of HTTP
 
-    sinks, problems = [], []
-    for number, written in enumerate(terms.sinks):
-        try:
-            sinks.append(sink_of(written, timeout=terms.timeout))
-        except ConfigurationError as exc:
-            assert document is not None
-            problems.append(document.problem(("alerts", "sinks", number), f"alerts.sinks: {exc}", at_value=True))
-    if problems:
-        raise InvalidConfiguration(problems)
-    return tuple({sink.name: sink for sink in sinks}.values())
+    return sinks_of(configuration)

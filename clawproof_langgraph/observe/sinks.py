@@ -14,6 +14,8 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from clawproof_langgraph import events
+from clawproof_langgraph.config.configuration import Configuration
+from clawproof_langgraph.config.problems import InvalidConfiguration
 from clawproof_langgraph.errors import ConfigurationError, Rejected
 from clawproof_langgraph.events import Event
 from clawproof_langgraph.inspection.cloudevents import cloud_event
@@ -43,6 +45,25 @@ class Sink(Protocol):
 
     def deliver(self, event: Event, namespace: str) -> None:
         """Hand an event over; whatever is raised has it tried again, but for `Rejected`."""
+
+
+def sinks_of(configuration: Configuration) -> tuple[Sink, ...]:
+    """Make the sinks that a file names.
+
+    Raises:
+        ConfigurationError: some cannot be made; the message tells all.
+    """
+    document, terms = configuration.document, configuration.alerts
+    sinks, problems = [], []
+    for number, written in enumerate(terms.sinks):
+        try:
+            sinks.append(sink_of(written, timeout=terms.timeout))
+        except ConfigurationError as exc:
+            assert document is not None
+            problems.append(document.problem(("alerts", "sinks", number), f"alerts.sinks: {exc}", at_value=True))
+    if problems:
+        raise InvalidConfiguration(problems)
+    return tuple({sink.name: sink for sink in sinks}.values())
 
 
 def sink_of(written: str, *, timeout: float) -> Sink:
