@@ -36,6 +36,6 @@ def _base(finding: Finding) -> str:
 def _hash(*parts: str) -> str:
     digest = hashlib.sha256()
     for part in parts:
-        text = part.encode("utf-8", "surrogateescape")
+        text = part.encode("utf-8", "surrogatepass")
         digest.update(b"%d:%s" % (len(text), text))
     return digest.hexdigest()[:32]

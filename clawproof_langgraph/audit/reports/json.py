@@ -83,4 +83,5 @@ def _resource(resource: MappedResource) -> dict[str, Any]:
         "readers": list(resource.readers),
         "writing": list(resource.writing),
         "reading": list(resource.reading),
+        "unguarded": list(resource.unguarded),
     }

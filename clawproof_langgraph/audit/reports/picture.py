@@ -1,4 +1,4 @@
-"""The map of agents and resources as a picture: agents on the left, resources on the right, a line for who touches what.
+"""The map of agents and resources as a picture: agents left, resources right, a line for who touches what.
 
 Its size follows from how many there are. Both sides are put in the order in which few lines cross: each box moves, for
 some rounds, to the middle of what it is joined with (the barycentre method of K. Sugiyama and others, 1981).
@@ -23,6 +23,8 @@ _LEGEND: Final = 44.0
 _LETTERS: Final = 31
 """As many letters of a name as fit into a box."""
 _ROUNDS: Final = 8
+_NAMED: Final = 5
+"""The most lines without a guard that are told in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Line:
     def words(self) -> str:
         """The line in words."""
         how = " and ".join(word for word, does in (("writes", self.writes), ("reads", self.reads)) if does)
-        return f"{self.agent} {how} {self.resource}{', without a guard' if self.unguarded else ''}"
+        return f"{self.agent} {how} {self.resource}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,11 @@ def describe(resources: Sequence[MappedResource]) -> str:
         f"{counted(len(agents), 'agent')} on the left, {counted(len(resources), 'resource')} on the right, "
         f"{counted(writes, 'line')} for writes and {counted(len(lines) - writes, 'line')} for reads only."
     )
-    return f"{said} Without a guard: {'; '.join(line.words for line in bare) or 'none'}."
+    if not bare:
+        return f"{said} All go through a guard."
+    named = "; ".join(line.words for line in bare[:_NAMED])
+    rest = f"; and {len(bare) - _NAMED} more" if len(bare) > _NAMED else ""
+    return f"{said} Without a guard: {named}{rest}."
 
 
 class _Ends:
@@ -157,7 +163,7 @@ def _line(line: Line, ends: _Ends) -> Markup:
     kind = "write" if line.writes else "read"
     return element(
         "path",
-        element("title", line.words),
+        element("title", f"{line.words}, without a guard" if line.unguarded else line.words),
         d=f"M{left:g} {start:.1f}C{bend:g} {start:.1f} {bend:g} {end:.1f} {right:g} {end:.1f}",
         class_=f"{kind} bare" if line.unguarded else kind,
     )

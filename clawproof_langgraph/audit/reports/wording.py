@@ -44,6 +44,11 @@ def counting_in(outcome: Outcome) -> tuple[Finding, ...]:
     return tuple(finding for finding in outcome.findings if not finding.waived)
 
 
+def said(finding: Finding) -> str:
+    """Say what is wrong, and what to do about it."""
+    return f"{finding.message.rstrip('.')}. {finding.fix}"
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """Write a number with its noun."""
     return f"{number} {one if number == 1 else many or one + 's'}"
