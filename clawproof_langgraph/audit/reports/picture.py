@@ -106,8 +106,8 @@ def picture(resources: Sequence[MappedResource]) -> Markup:
     ends = _Ends(lines, layout)
     return element(
         "svg",
-        element("title", "Map of agents and resources", id="map-title"),
-        element("desc", describe(resources), id="map-description"),
+        element("title", "Map of agents and resources", id="picture-title"),
+        element("desc", describe(resources), id="picture-description"),
         element("g", [_line(line, ends) for line in drawn], class_="lines"),
         element("g", [_box(name, 1, middle, "agent") for name, middle in layout.agents.items()]),
         element("g", [_box(name, _BOX + _GAP + 1, middle, "resource") for name, middle in layout.resources.items()]),
@@ -116,7 +116,7 @@ def picture(resources: Sequence[MappedResource]) -> Markup:
         width=f"{width:g}",
         height=f"{height:g}",
         role="img",
-        aria_labelledby="map-title map-description",
+        aria_labelledby="picture-title picture-description",
         class_="map",
     )
 
