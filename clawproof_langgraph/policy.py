@@ -28,7 +28,7 @@ class Effect(StrEnum):
     ONCE = "once"
 
 
-class _Checked(BaseModel):
+class Checked(BaseModel):
     """A frozen model whose mistakes are ConfigurationErrors that name the field and the nearest known one."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -56,17 +56,31 @@ def _explain(kind: type[BaseModel], exc: ValidationError) -> str:
 
 # --- what users write, and what is kept -------------------------------------------------------------------------
 
+DurationText = Annotated[str, Field(pattern=r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$", examples=["30s"])]
+ImportText = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$", examples=["module:name"])]
+
 
 def _to_seconds(value: Any, field: ValidationInfo) -> float:
     return seconds(value, str(field.field_name))
+
+
+def _to_ttl(value: Any) -> float:
+    life = seconds(value, "ttl")
+    if life <= 0:
+        raise ValueError('ttl must be more than zero: a lease that ends at once protects nothing. Try "30s".')
+    return life
 
 
 def _to_seconds_or_none(value: Any, field: ValidationInfo) -> float | None:
     return None if value is None else _to_seconds(value, field)
 
 
-Seconds = Annotated[float, BeforeValidator(_to_seconds)]
-SecondsOrNone = Annotated[float | None, BeforeValidator(_to_seconds_or_none)]
+# What an editor is told that it may write is said beside each of these: the JSON Schema of the file comes from here.
+Seconds = Annotated[float, BeforeValidator(_to_seconds, json_schema_input_type=DurationText | float)]
+SecondsOrNone = Annotated[
+    float | None, BeforeValidator(_to_seconds_or_none, json_schema_input_type=DurationText | float)
+]
+Life = Annotated[float, BeforeValidator(_to_ttl, json_schema_input_type=DurationText | float)]
 
 
 def _one_of(*known: str) -> BeforeValidator:
@@ -164,6 +178,8 @@ def _to_event_type(value: Any) -> Any:
     named = isinstance(value, str) and value and value == value.strip() and value.isprintable()
     if value is not None and not named:
         raise ValueError(f'{value!r} does not name an event; write, for example, emits="InventoryUpdated".')
+    if value in BUILT_IN:
+        raise ValueError(f'emits="{value}" is an event type of the library; name the domain event differently.')
     return value
 
 
@@ -176,7 +192,7 @@ BusinessKey = str | Callable[[Mapping[str, Any]], str]
 Probe = Callable[[Any], Any]
 
 
-class Retry(_Checked):
+class Retry(Checked):
     """When a failed attempt is run again, inside the same lease; names and meanings of LangChain's ToolRetryMiddleware.
 
     Args:
@@ -228,7 +244,7 @@ class Retry(_Checked):
         return bool(self.retry_on(error))
 
 
-class Lock(_Checked):
+class Lock(Checked):
     """One resource template of a policy, with its mode.
 
     Args:
@@ -250,7 +266,7 @@ class Lock(_Checked):
         return self
 
 
-class ToolPolicy(_Checked):
+class ToolPolicy(Checked):
     """How the calls of one tool are coordinated.
 
     Args:
@@ -284,7 +300,7 @@ class ToolPolicy(_Checked):
 
     locks: Annotated[tuple[str | Lock, ...], BeforeValidator(_to_locks)] = ()
     effect: Annotated[Effect, _one_of(*Effect)] = Effect.ONCE
-    ttl: Seconds = 30.0
+    ttl: Life = 30.0
     wait: SecondsOrNone = None
     expected: SecondsOrNone = None
     key: Annotated[BusinessKey | None, BeforeValidator(_to_key)] = None
@@ -324,12 +340,6 @@ class ToolPolicy(_Checked):
 
     @model_validator(mode="after")
     def _check(self) -> ToolPolicy:
-        if self.ttl <= 0:
-            raise ValueError('ttl must be more than zero: a lease that ends at once protects nothing. Try "30s".')
-        if self.emits in BUILT_IN:
-            raise ValueError(
-                f'emits="{self.emits}" is an event type of the library; name the domain event differently.'
-            )
         if self.effect is Effect.READ and self.key is not None:
             raise ValueError('a tool with effect="read" changes nothing and needs no key; remove `key`.')
         if self.effect is Effect.READ and (self.on_in_doubt or self.probe):

@@ -12,7 +12,7 @@ from clawproof_langgraph.audit.optout import waived
 from clawproof_langgraph.audit.project import project_of
 from clawproof_langgraph.audit.project.model import Project
 from clawproof_langgraph.audit.project.resources import mapped
-from clawproof_langgraph.audit.rules import outcomes_of
+from clawproof_langgraph.audit.rules.checking import outcomes_of
 from clawproof_langgraph.audit.targets import resolve
 
 

@@ -134,13 +134,24 @@ def default_file() -> Path:
     return root / ".clawproof" / "state.db"
 
 
+def make_project_folder() -> Path:
+    """Make the folder of the project in which the library keeps its files, and which no repository takes in.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = default_file().parent
+    folder.mkdir(mode=0o700, exist_ok=True)  # results of tools are in it
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    return folder
+
+
 def _project_url() -> str:
     file = default_file()
     try:
-        file.parent.mkdir(mode=0o700, exist_ok=True)  # results of tools are in it
-        ignore = file.parent / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
+        make_project_folder()
     except OSError as exc:
         raise ConfigurationError(
             f"Cannot make {file.parent} for the coordination file: {exc}. Set CLAWPROOF_URL."

@@ -11,6 +11,7 @@ from clawproof_langgraph.cli.locks import locks
 from clawproof_langgraph.cli.log import events
 from clawproof_langgraph.cli.play import demo
 from clawproof_langgraph.cli.settings import Settings, common_options
+from clawproof_langgraph.cli.stress import stress
 from clawproof_langgraph.cli.trace import trace
 
 
@@ -49,5 +50,5 @@ def main(settings: Settings) -> None:
     click.get_current_context().obj = settings
 
 
-for command in (demo, trace, locks, events, kill, revive, resolve):
+for command in (demo, trace, locks, events, kill, revive, resolve, stress):
     main.add_command(command)

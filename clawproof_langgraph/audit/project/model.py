@@ -282,6 +282,7 @@ class Project:
         measured: the hottest resources, the hottest first; None if nothing was measured.
         waivers: what the configuration file says does not count.
         unseen: what could not be looked at.
+        hidden: of these, what may hold code of the program, or policies.
         observed: what the run-time log showed, a line each.
         whole: whether all of the project was read, so that what was not found is not there.
         hot_wait: seconds of waiting from which on a resource is hot.
@@ -303,6 +304,7 @@ class Project:
     measured: tuple[Measured, ...] | None = None
     waivers: tuple[Waiver, ...] = ()
     unseen: tuple[Unseen, ...] = ()
+    hidden: tuple[Unseen, ...] = ()
     observed: tuple[str, ...] = ()
     whole: bool = True
     hot_wait: float = 1.0

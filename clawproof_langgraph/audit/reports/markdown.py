@@ -8,9 +8,10 @@ from typing import Final
 
 from clawproof_langgraph.audit.findings import Finding, Outcome, Report, Status
 from clawproof_langgraph.audit.reports.plain import plain, plain_lines
-from clawproof_langgraph.audit.reports.wording import counted, counting_in, result, severity
+from clawproof_langgraph.audit.reports.wording import counting_in, result, severity
 from clawproof_langgraph.audit.rules.catalog import CHECK, TITLE, rule_of
 from clawproof_langgraph.audit.source import SourceTree
+from clawproof_langgraph.audit.words import counted
 
 _MARKS: Final = {Status.PASSED: "✓", Status.FAILED: "✗ **FAIL**", Status.NOT_CHECKED: "? not checked"}
 _SPECIAL: Final = re.compile(r"[\\`*\[\]|~#!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")

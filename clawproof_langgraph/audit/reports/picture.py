@@ -12,7 +12,7 @@ from typing import Final
 
 from clawproof_langgraph.audit.findings import MappedResource
 from clawproof_langgraph.audit.reports.markup import Markup, element, joined
-from clawproof_langgraph.audit.reports.wording import counted
+from clawproof_langgraph.audit.words import counted
 
 _BOX: Final = 250.0
 _GAP: Final = 320.0

@@ -10,8 +10,8 @@ from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote
 
+from clawproof_langgraph.audit.baseline import fingerprints
 from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Place, Report, Severity, Status, Unseen
-from clawproof_langgraph.audit.fingerprints import fingerprints
 from clawproof_langgraph.audit.reports.markdown import escaped, fenced, language
 from clawproof_langgraph.audit.reports.plain import plain, plain_lines
 from clawproof_langgraph.audit.reports.versions import NAME, PACKAGE, version
@@ -94,7 +94,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _results(report: Report) -> Iterator[dict[str, Any]]:
-    prints = fingerprints(report)
+    prints = fingerprints(report.outcomes, report.root)
     for outcome in report.outcomes:
         for finding in outcome.findings:
             yield _result(finding, prints[id(finding)])

@@ -7,8 +7,9 @@ from typing import Final
 
 from clawproof_langgraph.audit.findings import Finding, Outcome, Place, Report, Status
 from clawproof_langgraph.audit.reports.sources import Sources
-from clawproof_langgraph.audit.reports.wording import counted, result, severity
-from clawproof_langgraph.audit.rules.catalog import CHECK, TITLE, rule_of
+from clawproof_langgraph.audit.reports.wording import result, severity
+from clawproof_langgraph.audit.rules.catalog import CHECK, TITLE
+from clawproof_langgraph.audit.words import counted
 
 _MARKS: Final = {Status.PASSED: "✓ ", Status.FAILED: "✗ FAIL: ", Status.NOT_CHECKED: "? not checked: "}
 _INDENT: Final = "      "
@@ -109,8 +110,3 @@ def _details(report: Report) -> Iterator[str]:
     yield from (f"    {unseen.place or unseen.what}: {unseen.why}" for unseen in report.unseen)
     yield ""
     yield f"  {counted(report.files, 'file')} read ({', '.join(report.ways)}) in {report.root}"
-
-
-def why_not(rule: str, reason: str) -> str:
-    """Word the line of a rule that could not look."""
-    return f"{rule_of(rule).subject} — {reason}"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from clawproof_langgraph.audit.findings import Finding, Outcome, Report, Severity, Status
 from clawproof_langgraph.audit.rules.catalog import RULES, rule_of
+from clawproof_langgraph.audit.words import counted, joined
 
 
 def result(report: Report) -> str:
@@ -47,14 +46,3 @@ def counting_in(outcome: Outcome) -> tuple[Finding, ...]:
 def said(finding: Finding) -> str:
     """Say what is wrong, and what to do about it."""
     return f"{finding.message.rstrip('.')}. {finding.fix}"
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """Write a number with its noun."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def joined(words: Sequence[str]) -> str:
-    """Put words in a row: `a, b and c`."""
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last

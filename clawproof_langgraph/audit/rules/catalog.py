@@ -118,8 +118,8 @@ RULES: Final = (
         "A tool that hangs keeps its lease renewed, and all others wait. `deadlock.suspected` tells of a call that "
         "takes more than twice its usual time, but only where the policy says what is usual, and only to those who listen.",
         '"reserve_stock": ToolPolicy(locks=["inventory/{sku}"])  # `expected` is missing, and nobody listens',
-        '[tools.reserve_stock]\nlocks = ["inventory/{sku}"]\nexpected = "2s"\n\n[alerts]\nsink = "log"',
-        "Say `expected` in the policies of tools that write, and give `[alerts]` a sink.",
+        '[tools.reserve_stock]\nlocks = ["inventory/{sku}"]\nexpected = "2s"\n\n[alerts]\nsinks = ["log"]',
+        "Say `expected` in the policies of tools that write, and give `[alerts]` sinks.",
         Severity.LOW,
         "add deadlock alerting",
         "a stuck agent goes unnoticed",

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from clawproof_langgraph.audit.reports import FORMATS, github, json, junit, markdown, paper
+from clawproof_langgraph.audit.reports import github, json, junit, markdown, paper
+from clawproof_langgraph.audit.reports.formats import FORMATS
 from clawproof_langgraph.audit.reports.plain import plain
 from tests.audit.reports import samples
 
