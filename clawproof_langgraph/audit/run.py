@@ -13,6 +13,7 @@ from clawproof_langgraph.audit.project import project_of
 from clawproof_langgraph.audit.project.model import Project
 from clawproof_langgraph.audit.project.resources import mapped
 from clawproof_langgraph.audit.rules.checking import outcomes_of
+from clawproof_langgraph.audit.rules.verdicts import added
 from clawproof_langgraph.audit.targets import resolve
 
 
@@ -48,7 +49,7 @@ def audit(
     project = project_of(where)
     for way in ways:
         project = way.look(project)
-    outcomes = waived(outcomes_of(project), project, baseline)
+    outcomes = waived(added(outcomes_of(project), project.findings), project, baseline)
     return Report(
         root=project.root,
         target=target,
