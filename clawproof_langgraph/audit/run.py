@@ -13,6 +13,7 @@ from clawproof_langgraph.audit.project import project_of
 from clawproof_langgraph.audit.project.model import Project
 from clawproof_langgraph.audit.project.resources import mapped
 from clawproof_langgraph.audit.rules.checking import outcomes_of
+from clawproof_langgraph.audit.rules.verdicts import added
 from clawproof_langgraph.audit.targets import resolve
 from clawproof_langgraph.config import AuditTerms, find, read
 
@@ -56,7 +57,7 @@ def examine(
     report = Report(
         root=project.root,
         target=target,
-        outcomes=outcomes_of(project),
+        outcomes=added(outcomes_of(project), project.findings),
         resources=mapped(project),
         unseen=project.unseen,
         files=len(project.tree.modules),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from clawproof_langgraph.audit.findings import Place, Unseen
+from clawproof_langgraph.audit.findings import Finding, Place, Unseen
 from clawproof_langgraph.audit.source import Function, SourceTree
 from clawproof_langgraph.config.globs import best
 from clawproof_langgraph.policy import ToolPolicy
@@ -290,6 +290,7 @@ class Project:
         unseen: what could not be looked at.
         hidden: of these, what may hold code of the program, or policies.
         observed: what the run-time log showed, a line each.
+        findings: what further ways to look have found, for the rules that they name.
         whole: whether all of the project was read, so that what was not found is not there.
         hot_wait: seconds of waiting from which on a resource is hot.
     """
@@ -313,6 +314,7 @@ class Project:
     unseen: tuple[Unseen, ...] = ()
     hidden: tuple[Unseen, ...] = ()
     observed: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     whole: bool = True
     hot_wait: float = 1.0
 

@@ -12,8 +12,9 @@ from clawproof_langgraph.audit.reports.picture import Line, lines_of
 from clawproof_langgraph.audit.reports.remedies import Snippets, snippets_for
 from clawproof_langgraph.audit.reports.stories import story
 from clawproof_langgraph.audit.reports.versions import PACKAGE, version
-from clawproof_langgraph.audit.reports.wording import counted, counting_in
+from clawproof_langgraph.audit.reports.wording import counting_in
 from clawproof_langgraph.audit.rules.catalog import RULES, Rule, rule_of
+from clawproof_langgraph.audit.words import counted
 
 TITLE: Final = "Coordination assessment"
 

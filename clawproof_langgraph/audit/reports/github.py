@@ -7,7 +7,7 @@ from typing import Final
 
 from clawproof_langgraph.audit.findings import Finding, Report, Severity, Status
 from clawproof_langgraph.audit.reports.plain import plain
-from clawproof_langgraph.audit.reports.wording import counting_in, result, severity
+from clawproof_langgraph.audit.reports.wording import counting_in, result, said, severity
 from clawproof_langgraph.audit.rules.catalog import CHECK, rule_of
 from clawproof_langgraph.audit.source import SourceTree
 
@@ -48,12 +48,12 @@ def _of_finding(finding: Finding) -> str:
     if place is not None:
         where = {"file": place.file, "line": place.line, "endLine": place.end_line, "col": place.column}
     title = f"{finding.rule} {rule_of(finding.rule).subject}"
-    return _command(_COMMANDS[finding.severity], f"{finding.message} {finding.fix}", **where, title=title)
+    return _command(_COMMANDS[finding.severity], said(finding), **where, title=title)
 
 
 def _command(name: str, message: str, **properties: object) -> str:
-    said = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
-    return f"::{name} {said}::{_data(message)}"
+    given = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
+    return f"::{name} {given}::{_data(message)}"
 
 
 def _data(text: object) -> str:

@@ -15,9 +15,9 @@ from clawproof_langgraph.audit.reports.plain import plain
 from clawproof_langgraph.audit.reports.sources import Sources
 from clawproof_langgraph.audit.reports.text import excerpt
 from clawproof_langgraph.audit.reports.versions import PACKAGE, version
-from clawproof_langgraph.audit.reports.wording import counted
 from clawproof_langgraph.audit.rules.catalog import rule_of
 from clawproof_langgraph.audit.source import SourceTree
+from clawproof_langgraph.audit.words import counted
 
 _STATES = {
     Status.PASSED: ("✓ kept", "none"),

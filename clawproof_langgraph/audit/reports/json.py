@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from clawproof_langgraph.audit.baseline import fingerprints
 from clawproof_langgraph.audit.findings import Finding, MappedResource, Outcome, Place, Report, Unseen
-from clawproof_langgraph.audit.fingerprints import fingerprints
 from clawproof_langgraph.audit.reports.versions import NAME, version
 from clawproof_langgraph.audit.reports.wording import result
 from clawproof_langgraph.audit.rules.catalog import CHECK, rule_of
@@ -22,7 +22,7 @@ def render(report: Report, tree: SourceTree | None = None) -> str:
     All texts are as they were found. What is not ASCII is escaped, so that the text survives every pipe, and no
     control character reaches a terminal.
     """
-    prints = fingerprints(report)
+    prints = fingerprints(report.outcomes, report.root)
     said = {
         "schema": SCHEMA,
         "tool": {"name": NAME, "version": version()},
@@ -83,4 +83,5 @@ def _resource(resource: MappedResource) -> dict[str, Any]:
         "readers": list(resource.readers),
         "writing": list(resource.writing),
         "reading": list(resource.reading),
+        "unguarded": list(resource.unguarded),
     }

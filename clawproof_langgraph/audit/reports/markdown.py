@@ -8,9 +8,10 @@ from typing import Final
 
 from clawproof_langgraph.audit.findings import Finding, Outcome, Report, Status
 from clawproof_langgraph.audit.reports.plain import plain, plain_lines
-from clawproof_langgraph.audit.reports.wording import counted, counting_in, result, severity
+from clawproof_langgraph.audit.reports.wording import counting_in, result, severity
 from clawproof_langgraph.audit.rules.catalog import CHECK, TITLE, rule_of
 from clawproof_langgraph.audit.source import SourceTree
+from clawproof_langgraph.audit.words import counted
 
 _MARKS: Final = {Status.PASSED: "✓", Status.FAILED: "✗ **FAIL**", Status.NOT_CHECKED: "? not checked"}
 _SPECIAL: Final = re.compile(r"[\\`*\[\]|~#!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -73,14 +74,15 @@ def resource_table(report: Report) -> Iterator[str]:
             _names(each.writers),
             _names(each.readers),
             _names((*each.writing, *each.reading)),
+            _names(each.unguarded),
         )
         for each in report.resources
     ]
-    return table(("Resource", "Written by", "Read by", "Tools"), rows)
+    return table(("Resource", "Written by", "Read by", "Tools", "Without a guard"), rows)
 
 
 def _names(names: Iterable[str]) -> str:
-    return ", ".join(code(name, in_table=True) for name in dict.fromkeys(names)) or "–"
+    return ", ".join(code(name, in_table=True) for name in dict.fromkeys(names)) or "-"
 
 
 def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
@@ -95,7 +97,17 @@ def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]
 
 
 def escaped(text: object) -> str:
-    """Write a text so that it is read as it is: no markup, no HTML, no mention of anybody, no link."""
+    """Write a text so that it is read as it is: no HTML, no mention of anybody, no link, and no markup but for code.
+
+    Messages mark code with backticks; what they hold is written as code.
+    """
+    parts = str(text).split("`")
+    if len(parts) % 2 and all(part and "|" not in part for part in parts[1::2]):
+        return "".join(code(part) if number % 2 else _escaped(part) for number, part in enumerate(parts))
+    return _escaped(text)
+
+
+def _escaped(text: object) -> str:
     said = _SPECIAL.sub(lambda sign: f"\\{sign[0]}", plain(text))
     said = "".join(_ENTITIES.get(sign, sign) for sign in said)
     said = _ADDRESS.sub(lambda sign: f"&#{ord(sign[0])};", said)

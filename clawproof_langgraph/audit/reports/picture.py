@@ -1,4 +1,4 @@
-"""The map of agents and resources as a picture: agents on the left, resources on the right, a line for who touches what.
+"""The map of agents and resources as a picture: agents left, resources right, a line for who touches what.
 
 Its size follows from how many there are. Both sides are put in the order in which few lines cross: each box moves, for
 some rounds, to the middle of what it is joined with (the barycentre method of K. Sugiyama and others, 1981).
@@ -12,7 +12,7 @@ from typing import Final
 
 from clawproof_langgraph.audit.findings import MappedResource
 from clawproof_langgraph.audit.reports.markup import Markup, element, joined
-from clawproof_langgraph.audit.reports.wording import counted
+from clawproof_langgraph.audit.words import counted
 
 _BOX: Final = 250.0
 _GAP: Final = 320.0
@@ -23,6 +23,8 @@ _LEGEND: Final = 44.0
 _LETTERS: Final = 31
 """As many letters of a name as fit into a box."""
 _ROUNDS: Final = 8
+_NAMED: Final = 5
+"""The most lines without a guard that are told in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Line:
     def words(self) -> str:
         """The line in words."""
         how = " and ".join(word for word, does in (("writes", self.writes), ("reads", self.reads)) if does)
-        return f"{self.agent} {how} {self.resource}{', without a guard' if self.unguarded else ''}"
+        return f"{self.agent} {how} {self.resource}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,8 @@ def picture(resources: Sequence[MappedResource]) -> Markup:
     ends = _Ends(lines, layout)
     return element(
         "svg",
-        element("title", "Map of agents and resources", id="map-title"),
-        element("desc", describe(resources), id="map-description"),
+        element("title", "Map of agents and resources", id="picture-title"),
+        element("desc", describe(resources), id="picture-description"),
         element("g", [_line(line, ends) for line in drawn], class_="lines"),
         element("g", [_box(name, 1, middle, "agent") for name, middle in layout.agents.items()]),
         element("g", [_box(name, _BOX + _GAP + 1, middle, "resource") for name, middle in layout.resources.items()]),
@@ -114,7 +116,7 @@ def picture(resources: Sequence[MappedResource]) -> Markup:
         width=f"{width:g}",
         height=f"{height:g}",
         role="img",
-        aria_labelledby="map-title map-description",
+        aria_labelledby="picture-title picture-description",
         class_="map",
     )
 
@@ -128,7 +130,11 @@ def describe(resources: Sequence[MappedResource]) -> str:
         f"{counted(len(agents), 'agent')} on the left, {counted(len(resources), 'resource')} on the right, "
         f"{counted(writes, 'line')} for writes and {counted(len(lines) - writes, 'line')} for reads only."
     )
-    return f"{said} Without a guard: {'; '.join(line.words for line in bare) or 'none'}."
+    if not bare:
+        return f"{said} All go through a guard."
+    named = "; ".join(line.words for line in bare[:_NAMED])
+    rest = f"; and {len(bare) - _NAMED} more" if len(bare) > _NAMED else ""
+    return f"{said} Without a guard: {named}{rest}."
 
 
 class _Ends:
@@ -157,7 +163,7 @@ def _line(line: Line, ends: _Ends) -> Markup:
     kind = "write" if line.writes else "read"
     return element(
         "path",
-        element("title", line.words),
+        element("title", f"{line.words}, without a guard" if line.unguarded else line.words),
         d=f"M{left:g} {start:.1f}C{bend:g} {start:.1f} {bend:g} {end:.1f} {right:g} {end:.1f}",
         class_=f"{kind} bare" if line.unguarded else kind,
     )

@@ -10,11 +10,12 @@ from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote
 
+from clawproof_langgraph.audit.baseline import fingerprints
 from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Place, Report, Severity, Status, Unseen
-from clawproof_langgraph.audit.fingerprints import fingerprints
 from clawproof_langgraph.audit.reports.markdown import escaped, fenced, language
 from clawproof_langgraph.audit.reports.plain import plain, plain_lines
 from clawproof_langgraph.audit.reports.versions import NAME, PACKAGE, version
+from clawproof_langgraph.audit.reports.wording import said
 from clawproof_langgraph.audit.rules.catalog import CHECK, RULES, Rule
 from clawproof_langgraph.audit.source import SourceTree
 
@@ -93,7 +94,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _results(report: Report) -> Iterator[dict[str, Any]]:
-    prints = fingerprints(report)
+    prints = fingerprints(report.outcomes, report.root)
     for outcome in report.outcomes:
         for finding in outcome.findings:
             yield _result(finding, prints[id(finding)])
@@ -126,12 +127,12 @@ def _suppression(finding: Finding) -> dict[str, Any]:
 
 
 def _message(finding: Finding) -> dict[str, str]:
-    text = plain(f"{finding.message} {finding.fix}")
-    said = [escaped(finding.message), f"**Fix:** {escaped(finding.fix)}"]
+    text = plain(said(finding))
+    parts = [escaped(finding.message), f"**Fix:** {escaped(finding.fix)}"]
     if finding.snippet:
         text += "\n\n" + "\n".join(plain_lines(finding.snippet))
-        said.append(fenced(finding.snippet, language(finding.snippet)))
-    return {"text": _literal(text), "markdown": _unplaced("\n\n".join(said))}
+        parts.append(fenced(finding.snippet, language(finding.snippet)))
+    return {"text": _literal(text), "markdown": _unplaced("\n\n".join(parts))}
 
 
 def _literal(text: str) -> str:
@@ -176,7 +177,7 @@ def _folder(path: os.PathLike[str]) -> str:
 
 def _quoted(file: str) -> str:
     # A colon in the first part would make it a scheme.
-    return quote(file.replace("\\", "/").encode("utf-8", "surrogateescape"))
+    return quote(file.replace("\\", "/").encode("utf-8", "surrogatepass"))
 
 
 # --- what was not looked at ---------------------------------------------------------------------------------------

@@ -46,3 +46,8 @@ def _severity_of(outcome: Outcome) -> Severity:
 def counting_in(outcome: Outcome) -> tuple[Finding, ...]:
     """Give the findings of a rule that count."""
     return tuple(finding for finding in outcome.findings if not finding.waived)
+
+
+def said(finding: Finding) -> str:
+    """Say what is wrong, and what to do about it."""
+    return f"{finding.message.rstrip('.')}. {finding.fix}"

@@ -41,6 +41,21 @@ def verdict(
     return Outcome(rule, Status.PASSED, passed)
 
 
+def added(outcomes: Iterable[Outcome], findings: Sequence[Finding]) -> tuple[Outcome, ...]:
+    """Add findings of further ways to look to the rules that they name, which fail with them."""
+    return tuple(_with(outcome, [each for each in findings if each.rule == outcome.rule]) for outcome in outcomes)
+
+
+def _with(outcome: Outcome, more: Sequence[Finding]) -> Outcome:
+    known = {(each.message, each.tool, each.agent) for each in outcome.findings}
+    new = [each for each in more if (each.message, each.tool, each.agent) not in known]
+    if not new:
+        return outcome
+    found = sorted([*outcome.findings, *new], key=_weight)
+    line = outcome.line if outcome.status is Status.FAILED else failing(found)
+    return Outcome(outcome.rule, Status.FAILED, line, tuple(found))
+
+
 def failing(found: Sequence[Finding]) -> str:
     """Word a failure in one line: its gravest finding, and how many more there are."""
     message = found[0].message.removesuffix(".")
