@@ -12,7 +12,8 @@ import click
 from clawproof_langgraph.audit.baseline import Baseline, WrongBaseline, write_baseline
 from clawproof_langgraph.audit.findings import Report, Severity
 from clawproof_langgraph.audit.project.model import Project
-from clawproof_langgraph.audit.reports import FORMATS, html, text
+from clawproof_langgraph.audit.reports import html, text
+from clawproof_langgraph.audit.reports.formats import FORMATS
 from clawproof_langgraph.audit.reports.text import encodable
 from clawproof_langgraph.audit.rules.catalog import CHECK, RULES, TITLE, Rule, rule_of
 from clawproof_langgraph.audit.rules.checking import NOTHING, is_empty

@@ -54,6 +54,7 @@ def project_of(target: Target) -> Project:
         published=frozenset(following.published),
         subscriptions=(*following.subscriptions, *file.subscriptions()),
         sinks=(*file.sinks(), *(f"code at {place}" for place in following.alerted)),
+        sinks_told=file.used or bool(following.alerted),
         stress_tests=tuple(_stress_tests(target, tree)),
         stress_run=run,
         measured=measured or None,
