@@ -62,7 +62,7 @@ def test_a_comment_that_lacks_something_does_not_count_and_says_so(tmp_path: Pat
     "text",
     [
         f"{INSERT}  # clawproof: ignore[CP001] about another rule",
-        f'{INSERT}\n            "# clawproof: ignore[CP008] in a text"',
+        f'{INSERT}\n        "# clawproof: ignore[CP008] in a text"',
     ],
 )
 def test_a_comment_about_something_else_accepts_nothing(tmp_path: Path, text: str) -> None:
