@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
+from clawproof_langgraph.audit.effects import touches_of
 from clawproof_langgraph.audit.findings import Place, Unseen
 from clawproof_langgraph.audit.project.agents import Agents
 from clawproof_langgraph.audit.project.files import ProjectFile
 from clawproof_langgraph.audit.project.following import Following
 from clawproof_langgraph.audit.project.guards import Guards
-from clawproof_langgraph.audit.project.model import Measured, Project, Store, StressRun, StressTest
+from clawproof_langgraph.audit.project.model import Agent, Kind, Measured, Project, Store, StressRun, StressTest
 from clawproof_langgraph.audit.project.names import Expr, Names, called
 from clawproof_langgraph.audit.project.prompts import Prompts
 from clawproof_langgraph.audit.project.stress import last_run, tests_in, tests_in_ci
@@ -48,7 +49,7 @@ def project_of(target: Target) -> Project:
         tree=tree,
         folder=file.folder,
         tools=tuple(tools.seen.values()),
-        agents=tuple(agents.found),
+        agents=tuple(agent for agent in agents.found if _acts(agent, tree)),
         guards=tuple(guards.seen.values()) or file.as_guards(),
         stores=stores,
         prompts=tuple(prompts.found.values()),
@@ -113,6 +114,14 @@ def _stores(names: Names, guards: Guards) -> Iterable[Store]:
         if called(call) == "from_url":
             names.look_at(note, module, call, around)
     return found
+
+
+def _acts(agent: Agent, tree: SourceTree) -> bool:
+    """Tell an agent from a node of a graph that changes nothing: asking a model, deciding where to go."""
+    if not agent.uses or any(use.tool.kind is not Kind.NODE or use.guard is not None for use in agent.uses):
+        return True
+    functions = [function for use in agent.uses for function in use.tool.functions]
+    return any(touch.writes for function in functions for touch in touches_of(function, tree))
 
 
 def _stress_tests(target: Target, tree: SourceTree) -> Iterable[StressTest]:
