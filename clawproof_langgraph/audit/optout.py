@@ -8,16 +8,19 @@ import re
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Final
 
-from clawproof_langgraph.audit.baseline import KNOWN, Baseline, fingerprints
-from clawproof_langgraph.audit.findings import Finding, Outcome, Place, Status
+from clawproof_langgraph.audit.baseline import KNOWN, Baseline
+from clawproof_langgraph.audit.findings import Finding, Outcome, Place, Report, Status
+from clawproof_langgraph.audit.fingerprints import fingerprints
+from clawproof_langgraph.audit.project.files import relative
 from clawproof_langgraph.audit.project.model import Project, Waiver
 from clawproof_langgraph.audit.reports.sources import Sources
+from clawproof_langgraph.audit.rules.catalog import rule_of
 from clawproof_langgraph.audit.rules.verdicts import failing
 from clawproof_langgraph.audit.source import Module
 from clawproof_langgraph.audit.words import counted
+from clawproof_langgraph.config.globs import glob
 
 _COMMENT: Final = re.compile(r"#\s*clawproof:\s*ignore\b(?:\s*\[(?P<rules>[^\]]*)\])?[\s:,-]*(?P<reason>.*)$")
 
@@ -37,12 +40,14 @@ class OptOut:
     line: int
 
 
-def waived(outcomes: tuple[Outcome, ...], project: Project, baseline: Baseline | None = None) -> tuple[Outcome, ...]:
-    """Mark the findings that do not count, and let rules pass that have no others."""
+def waived(report: Report, project: Project, baseline: Baseline | None = None) -> Report:
+    """Mark the findings of a report that do not count, and let rules pass that have no others."""
     comments = Comments(project)
     known = baseline.fingerprints if baseline is not None else frozenset()
-    prints = fingerprints(outcomes, project.root)
-    return tuple(_outcome(outcome, project, comments, prints, known) for outcome in outcomes)
+    prints = fingerprints(report)
+    return replace(
+        report, outcomes=tuple(_outcome(outcome, project, comments, prints, known) for outcome in report.outcomes)
+    )
 
 
 def _outcome(
@@ -58,8 +63,6 @@ def _outcome(
 
 
 def _accepted(outcome: Outcome, found: tuple[Finding, ...]) -> str:
-    from clawproof_langgraph.audit.rules.catalog import rule_of
-
     subject = rule_of(outcome.rule).subject
     return f"{subject[0].upper()}{subject[1:]}: {counted(len(found), 'finding')} accepted, no other"
 
@@ -68,7 +71,7 @@ def _finding(each: Finding, project: Project, comments: Comments, is_known: bool
     if is_known:
         return replace(each, waived=KNOWN)
     for waiver in project.waivers:
-        if _covers(waiver, each):
+        if _covers(waiver, each, project):
             return replace(each, waived=waiver.reason)
     for optout, place in comments.about(each):
         if optout.reason and optout.rules:
@@ -79,14 +82,13 @@ def _finding(each: Finding, project: Project, comments: Comments, is_known: bool
     return each
 
 
-def _covers(waiver: Waiver, each: Finding) -> bool:
-    if waiver.rule and waiver.rule != each.rule:
+def _covers(waiver: Waiver, each: Finding, project: Project) -> bool:
+    if waiver.rule != each.rule or (waiver.agent and waiver.agent != each.agent):
         return False
-    if waiver.tool and not fnmatchcase(each.tool, waiver.tool):
+    if waiver.tool and not glob(waiver.tool).match(each.tool):
         return False
-    if waiver.agent and waiver.agent != each.agent:
-        return False
-    return not waiver.path or any(fnmatchcase(place.file, waiver.path) for place in each.places)
+    files = [relative(project.root / place.file, project.folder) for place in each.places]
+    return not waiver.path or any(glob(waiver.path).match(file) for file in files)
 
 
 class Comments:

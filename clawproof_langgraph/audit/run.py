@@ -15,6 +15,7 @@ from clawproof_langgraph.audit.project.resources import mapped
 from clawproof_langgraph.audit.rules.checking import outcomes_of
 from clawproof_langgraph.audit.rules.verdicts import added
 from clawproof_langgraph.audit.targets import resolve
+from clawproof_langgraph.config import AuditTerms, find, read
 
 
 class Way(Protocol):
@@ -31,9 +32,7 @@ class Way(Protocol):
         ...
 
 
-def audit(
-    root: Path | str, target: str = ".", *, ways: Sequence[Way] = (), baseline: Baseline | None = None
-) -> Report:
+def audit(root: Path | str, target: str = ".", *, ways: Sequence[Way] = (), baseline: Baseline | None = None) -> Report:
     """Check a project by the ten rules, without running any of its code unless one of the `ways` does.
 
     Args:
@@ -45,18 +44,32 @@ def audit(
     Raises:
         WrongTarget: there is no such target; the message names the remedy.
     """
-    where = resolve(target, Path(root))
-    project = project_of(where)
+    return examine(root, target, ways=ways, baseline=baseline)[0]
+
+
+def examine(
+    root: Path | str, target: str = ".", *, ways: Sequence[Way] = (), baseline: Baseline | None = None
+) -> tuple[Report, Project]:
+    """Do what `audit` does, and give what is known of the project as well."""
+    project = project_of(resolve(target, Path(root)))
     for way in ways:
         project = way.look(project)
-    outcomes = waived(added(outcomes_of(project), project.findings), project, baseline)
-    return Report(
+    report = Report(
         root=project.root,
         target=target,
-        outcomes=outcomes,
+        outcomes=added(outcomes_of(project), project.findings),
         resources=mapped(project),
         unseen=project.unseen,
         files=len(project.tree.modules),
         ways=("static", *(way.name for way in ways)),
         observed=project.observed,
     )
+    return waived(report, project, baseline), project
+
+
+def terms_of(root: Path | str, target: str = ".") -> AuditTerms:
+    """Give what the configuration file of a target says of its audit; raises WrongTarget."""
+    where = resolve(target, Path(root))
+    path = find(where.only if where.only.is_dir() else where.only.parent)
+    said = read(path)[0] if path is not None else None
+    return said.audit if said is not None else AuditTerms()

@@ -49,7 +49,9 @@ def resolve(written: str, folder: Path) -> Target:
         WrongTarget: there is none.
     """
     if "\0" in written:
-        raise WrongTarget("The name of a target has a null byte. Name a folder, a file, langgraph.json or module:graph.")
+        raise WrongTarget(
+            "The name of a target has a null byte. Name a folder, a file, langgraph.json or module:graph."
+        )
     path = (folder / (written or ".")).absolute()
     if path.is_dir():
         return _of_folder(written, path)
@@ -108,7 +110,9 @@ def _graphs(path: Path) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
         raise WrongTarget(f"{path} cannot be read: {exc}. Mend it, or name a folder.") from exc
     graphs = said.get("graphs") if isinstance(said, dict) else None
     if not isinstance(graphs, dict):
-        raise WrongTarget(f'{path} names no graphs. Write "graphs": {{"shop": "./shop/agents.py:app"}}, or name a folder.')
+        raise WrongTarget(
+            f'{path} names no graphs. Write "graphs": {{"shop": "./shop/agents.py:app"}}, or name a folder.'
+        )
     named, missing = [], []
     for name, value in graphs.items():
         where = value.get("path", "") if isinstance(value, dict) else value

@@ -25,7 +25,7 @@ _TESTING: Final = frozenset({"tests", "test", "testing"})
 
 def project_of(target: Target) -> Project:
     """Read a project: its Python files, its configuration file, and the reports of its stress runs."""
-    file = ProjectFile.of(target)
+    file = ProjectFile(target)
     tree = _tree(target, file)
     own = frozenset(name for name, module in tree.modules.items() if not _is_test(target, module.file))
     names = Names(tree, own)
@@ -44,6 +44,7 @@ def project_of(target: Target) -> Project:
     return Project(
         root=target.root,
         tree=tree,
+        folder=file.folder,
         tools=tuple(tools.seen.values()),
         agents=tuple(agents.found),
         guards=tuple(guards.seen.values()) or file.as_guards(),
@@ -70,8 +71,6 @@ def _tree(target: Target, file: ProjectFile) -> SourceTree:
     if target.follows:
         return SourceTree.follow(target.root, target.only)
     tree = SourceTree.read(target.root, target.only)
-    if not file.exclude:
-        return tree
     modules = {name: module for name, module in tree.modules.items() if not file.excludes(target.root / module.file)}
     unseen = tuple(each for each in tree.unseen if not file.excludes(target.root / each.what))
     return SourceTree(tree.root, modules, unseen)
@@ -133,9 +132,7 @@ def _beside(target: Target) -> Iterable[StressTest]:
                 continue
 
 
-def _last_run(
-    target: Target, tree: SourceTree
-) -> tuple[StressRun | None, tuple[Measured, ...], tuple[Unseen, ...]]:
+def _last_run(target: Target, tree: SourceTree) -> tuple[StressRun | None, tuple[Measured, ...], tuple[Unseen, ...]]:
     for folder in dict.fromkeys((target.only if target.only.is_dir() else target.root, target.project)):
         found = last_run(folder)
         if isinstance(found, Unseen):

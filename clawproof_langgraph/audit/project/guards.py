@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from clawproof_langgraph.audit.findings import Place, Unseen
 from clawproof_langgraph.audit.project.model import GuardSeen, Policy, Store
 from clawproof_langgraph.audit.project.names import Expr, Names, argument, called
 from clawproof_langgraph.audit.project.policies import policy_of
-from clawproof_langgraph.audit.project.values import UNREAD, is_mapping, items, literal, text
+from clawproof_langgraph.audit.project.values import is_mapping, items, literal, text
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import ConfigurationError
 
@@ -19,16 +18,16 @@ _OPEN: Final = "{...}"
 """What stands in a text for what is filled in when the program runs."""
 
 
-class FileGuards:
-    """Gives what configuration files say of tools; this one knows none."""
+class FileGuards(Protocol):
+    """Gives what configuration files say of tools."""
 
-    def guard(self, file: Path | None, place: Place, agent: str) -> GuardSeen:
-        """Give the guard that a file describes; of the project's own file where `file` is None."""
-        raise NotImplementedError
+    def guard(self, file: str, place: Place, agent: str) -> GuardSeen:
+        """Give the guard that a file describes; of the project's own file where none is named."""
+        ...
 
     def store(self, place: Place) -> Store | None:
         """Give the coordinator that the project's file names."""
-        return None
+        ...
 
 
 @dataclass(eq=False)
@@ -166,10 +165,13 @@ class Guards:
         assert isinstance(expr.node, ast.Call)
         path = argument(expr.node, "path", 0)
         agent = argument(expr.node, "agent")
-        file = text(expr.at(path), self.names) if path is not None else None
+        file = text(expr.at(path), self.names) if path is not None else ""
         name = (text(expr.at(agent), self.names) or "") if agent is not None else ""
-        guard = self.of_file.guard(Path(file) if file else None, expr.place, name)
-        return self._remember(guard)
+        if file is None:  # its name is made when the program runs
+            return self._remember(GuardSeen(expr.place, complete=False, agent=name))
+        guard = self.of_file.guard(file, expr.place, name)
+        own, complete = self._policies(expr)
+        return self._remember(replace(guard, policies=(*own, *guard.policies), complete=guard.complete and complete))
 
     # --- coordinators -------------------------------------------------------------------------------------------
 
@@ -199,7 +201,7 @@ class Guards:
         value = literal(expr.at(node), self.names)
         if value is None:
             return ""
-        return value if isinstance(value, str) and value is not UNREAD and _OPEN not in value else None
+        return value if isinstance(value, str) and _OPEN not in value else None
 
 
 def seconds_of(value: object) -> float:

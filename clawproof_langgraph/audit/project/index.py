@@ -37,9 +37,7 @@ class Index:
     meanings: dict[FunctionNode | None, dict[str, list[Meaning]]] = field(default_factory=lambda: defaultdict(dict))
     around: dict[Definition, Around] = field(default_factory=dict)
     owners: dict[FunctionNode, ast.ClassDef] = field(default_factory=dict)
-    extensions: dict[tuple[FunctionNode | None, str], list[ast.expr]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    extensions: dict[tuple[FunctionNode | None, str], list[ast.expr]] = field(default_factory=lambda: defaultdict(list))
     selves: dict[tuple[ast.ClassDef, str], ast.expr] = field(default_factory=dict)
     """What is assigned to `self.NAME` in a class."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from clawproof_langgraph.audit.findings import Finding, Place, Unseen
 from clawproof_langgraph.audit.source import Function, SourceTree
+from clawproof_langgraph.config.globs import best
 from clawproof_langgraph.policy import ToolPolicy
 
 
@@ -82,6 +83,7 @@ class GuardSeen:
         resources: terms by pattern of resources: `ttl` and `expected`, in seconds.
         store: its coordinator, where that could be followed.
         file: the configuration file that it reads, if it does.
+        lookup: finds the policy of a tool in that file.
     """
 
     place: Place
@@ -92,6 +94,7 @@ class GuardSeen:
     resources: tuple[tuple[str, dict[str, float]], ...] = ()
     store: Store | None = None
     file: Path | None = None
+    lookup: Callable[[str], Policy | None] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +253,9 @@ class Waiver:
     Args:
         rule: of this rule; empty for all.
         reason: why not.
-        tool, agent, path: only of this tool, agent, or files, as globs; empty for all.
+        tool: only of tools that this pattern names; empty for all.
+        agent: only of this agent; empty for all.
+        path: only in files that this pattern names, from `Project.folder`; empty for all.
         place: where it is said.
     """
 
@@ -269,6 +274,7 @@ class Project:
     Args:
         root: the folder to which places are relative.
         tree: the files that were read.
+        folder: that of the configuration file.
         tools: all tools of the project's code, those that no agent has as well.
         agents: the agents.
         guards: the guards, and what the configuration file says of tools.
@@ -291,6 +297,7 @@ class Project:
 
     root: Path
     tree: SourceTree
+    folder: Path = Path()
     tools: tuple[Tool, ...] = ()
     agents: tuple[Agent, ...] = ()
     guards: tuple[GuardSeen, ...] = ()
@@ -313,9 +320,15 @@ class Project:
 
 
 def policy_for(name: str, guard: GuardSeen) -> Policy | None:
-    """Find the policy of a tool in a guard: its own, else that of the narrowest glob that matches."""
-    for policy in guard.policies:
-        if policy.tool == name:
-            return policy
-    matching = [policy for policy in guard.policies if fnmatchcase(name, policy.tool)]
-    return max(matching, key=lambda policy: len(policy.tool.strip("*?")), default=None)
+    """Find the policy of a tool in a guard: what Python says, then the file, each its own name before a pattern."""
+    from_python = {policy.tool: policy for policy in guard.policies if policy.source == "python"}
+    if name in from_python:
+        return from_python[name]
+    fitting = best(name, from_python) if name else ()
+    if fitting:
+        return from_python[fitting[0]]
+    if guard.lookup is not None and name and (policy := guard.lookup(name)) is not None:
+        return policy
+    if guard.unmapped == "serialize" and name and guard.complete:
+        return Policy(name, ToolPolicy(locks=[name]), places={"": guard.place}, source="serialize")
+    return None

@@ -347,7 +347,8 @@ def _latest(meanings: Sequence[Meaning], using: ast.AST | None, *, ordered: bool
     line = getattr(using, "lineno", 0)
     others = [meaning for meaning in meanings if not _holds(meaning, using, line)]
     earlier = [meaning for meaning in others if meaning.lineno <= line] if ordered else []
-    return (earlier or others or [None])[-1]
+    chosen = earlier or others
+    return chosen[-1] if chosen else None
 
 
 def _holds(meaning: Meaning, using: ast.AST | None, line: int) -> bool:

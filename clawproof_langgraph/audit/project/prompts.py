@@ -9,7 +9,7 @@ from typing import Final
 
 from clawproof_langgraph.audit.project.model import Prompt
 from clawproof_langgraph.audit.project.names import Expr, Names, Scope, argument, called
-from clawproof_langgraph.audit.project.values import UNREAD, literal
+from clawproof_langgraph.audit.project.values import literal
 
 _MESSAGES: Final = frozenset({"SystemMessage", "SystemMessagePromptTemplate"})
 _ROLES: Final = frozenset({"system", "developer"})
@@ -35,7 +35,7 @@ class Prompts:
                 self.add(target.at(content), agent)
             return
         value = literal(target, self.names)
-        if isinstance(value, str) and value is not UNREAD:
+        if isinstance(value, str):
             place = target.place
             self.found.setdefault((place.file, place.line, place.column), Prompt(value, place, agent))
 

@@ -84,8 +84,11 @@ def _measured(said: dict[str, Any], file: str) -> Iterator[Measured]:
         p95 = each.get("p95")
         found.append(
             Measured(
-                str(each.get("resource", "")), int(_number(each.get("calls"))),
-                _number(p95) if p95 is not None else None, _number(each.get("longest")), file,
+                str(each.get("resource", "")),
+                int(_number(each.get("calls"))),
+                _number(p95) if p95 is not None else None,
+                _number(each.get("longest")),
+                file,
             )  # fmt: skip
         )
     yield from sorted(found, key=lambda each: (-(each.longest if each.p95 is None else each.p95), each.resource))

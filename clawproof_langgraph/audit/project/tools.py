@@ -233,7 +233,11 @@ class Tools:
         given = argument(call, "tools", 0)
         uses = self.listed(expr.at(given), depth - 1) if given is not None else []
         if called(call) == "tool_node":
-            return guarded(uses, self.guards.around(expr.at(call.func.value))) if isinstance(call.func, ast.Attribute) else uses
+            return (
+                guarded(uses, self.guards.around(expr.at(call.func.value)))
+                if isinstance(call.func, ast.Attribute)
+                else uses
+            )
         hooks = {}
         for name, hook in (("sync", "wrap_tool_call"), ("async", "awrap_tool_call")):
             node = argument(call, hook)
@@ -274,4 +278,4 @@ def _names_tool_class(call: ast.Call) -> bool:
 
 def _handoff_name(call: ast.Call) -> str:
     target = argument(call, "agent_name")
-    return f"transfer_to_{target.value}" if isinstance(target, ast.Constant) else "transfer_to_agent"
+    return f"transfer_to_{target.value}" if isinstance(target, ast.Constant) and isinstance(target.value, str) else "transfer_to_agent"

@@ -32,7 +32,9 @@ def literal(expr: Expr, names: Names, depth: int = _DEEP) -> Any:
         case ast.List(elts=elts) | ast.Tuple(elts=elts) | ast.Set(elts=elts):
             return _sequence(expr, elts, names, depth)
         case ast.Dict():
-            pairs = [(literal(key, names, depth - 1), literal(value, names, depth - 1)) for key, value in items(expr, names)]
+            pairs = [
+                (literal(key, names, depth - 1), literal(value, names, depth - 1)) for key, value in items(expr, names)
+            ]
             return UNREAD if any(key is UNREAD for key, _ in pairs) else dict(pairs)
         case ast.JoinedStr(values=values):
             return _joined(expr, values, names, depth)
@@ -81,8 +83,8 @@ def items(expr: Expr, names: Names) -> Iterator[tuple[Expr, Expr]]:
             for scope in _turns(expr, generator, names):
                 yield scope.expr(key), scope.expr(value)
         case ast.Call():
-            for value in names.returned(expr):
-                yield from items(value, names)
+            for returned in names.returned(expr):
+                yield from items(returned, names)
 
 
 def is_mapping(expr: Expr, names: Names) -> bool:

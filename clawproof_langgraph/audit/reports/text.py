@@ -7,7 +7,7 @@ from typing import Final
 
 from clawproof_langgraph.audit.findings import Finding, Outcome, Place, Report, Status
 from clawproof_langgraph.audit.reports.sources import Sources
-from clawproof_langgraph.audit.reports.wording import result, severity
+from clawproof_langgraph.audit.reports.wording import as_shown, result, severity
 from clawproof_langgraph.audit.rules.catalog import CHECK, TITLE
 from clawproof_langgraph.audit.words import counted
 
@@ -45,7 +45,7 @@ def _summary(report: Report, *, verbose: bool) -> Iterator[str]:
     title = f"CHECK {CHECK} — {TITLE}"
     yield f"  {title}"
     yield f"  {'─' * len(title)}"
-    for outcome in report.outcomes:
+    for outcome in as_shown(report):
         yield f"  {_MARKS[outcome.status]}{outcome.line}"
         if verbose:
             yield from _evidence(outcome, report)

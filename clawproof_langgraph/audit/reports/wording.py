@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from clawproof_langgraph.audit.findings import Finding, Outcome, Report, Severity, Status
-from clawproof_langgraph.audit.rules.catalog import RULES, rule_of
+from clawproof_langgraph.audit.rules.catalog import RULES, SHOWN, rule_of
 from clawproof_langgraph.audit.words import counted, joined
 
 
 def result(report: Report) -> str:
     """Word how many issues were found, and what to do about them: one for each rule that failed."""
-    remedies = [rule_of(outcome.rule).remedy for outcome in report.failed]
+    remedies = [rule_of(outcome.rule).remedy for outcome in as_shown(report) if outcome.status is Status.FAILED]
     unknown = sum(1 for outcome in report.outcomes if outcome.status is Status.NOT_CHECKED)
     rest = f"{counted(unknown, 'duty', 'duties')} not checked" if unknown else ""
     if not remedies:
         return f"no issues found{f', {rest}' if rest else ''}"
     found = f"{counted(len(remedies), 'issue')} found — {joined(remedies)}"
     return f"{found} ({rest})" if rest else found
+
+
+def as_shown(report: Report) -> tuple[Outcome, ...]:
+    """Give the outcomes in the order in which people are told of them."""
+    return tuple(sorted(report.outcomes, key=lambda outcome: SHOWN.index(outcome.rule)))
 
 
 def severity(report: Report) -> str:

@@ -177,7 +177,10 @@ RULES: Final = (
         "an agent that goes wrong cannot be stopped by itself",
     ),
 )
-"""In the order of their ids, in which they are reported."""
+"""In the order of their ids."""
+
+SHOWN: Final = tuple(f"CP{number:03}" for number in (1, 2, 3, 4, 8, 5, 6, 7, 9, 10))
+"""The order in which people are told of them: what is wrong with the writes first, then what is around them."""
 
 _BY_ID: Final = {rule.id: rule for rule in RULES}
 

@@ -13,9 +13,7 @@ from clawproof_langgraph.audit.rules.verdicts import not_checked
 
 _CHECKS: Final[dict[str, Callable[[Project], Outcome]]] = {
     rule.id: module.check
-    for rule, module in zip(
-        RULES, (cp001, cp002, cp003, cp004, cp005, cp006, cp007, cp008, cp009, cp010), strict=True
-    )
+    for rule, module in zip(RULES, (cp001, cp002, cp003, cp004, cp005, cp006, cp007, cp008, cp009, cp010), strict=True)
 }
 
 

@@ -69,7 +69,9 @@ def _of_use(agent: Agent, use: Use, project: Project) -> Iterator[Finding]:
         message = f'Tool "{tool.name}" of agent "{agent.name}" has no policy, though it {write.what}'
         yield _missing(message, tool.name, agent.name, *places, confidence=write.confidence)
     elif reads := _shared_reads(use, project):
-        message = f'Tool "{tool.name}" of agent "{agent.name}" has no policy, and reads {quoted(reads)}, which others write'
+        message = (
+            f'Tool "{tool.name}" of agent "{agent.name}" has no policy, and reads {quoted(reads)}, which others write'
+        )
         yield _missing(message, tool.name, agent.name, *places, severity=Severity.LOW)
 
 

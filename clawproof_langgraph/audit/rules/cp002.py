@@ -98,7 +98,10 @@ def _half_hooked(project: Project) -> Iterator[Finding]:
 def _several_stores(project: Project) -> Iterator[Finding]:
     stores = _distinct([store for store in project.stores if store.url is not None and store.namespace is not None])
     if len(stores) > 1:
-        shown = [f"{store.url or 'the default store'}{f', namespace {store.namespace}' if store.namespace else ''}" for store in stores]
+        shown = [
+            f"{store.url or 'the default store'}{f', namespace {store.namespace}' if store.namespace else ''}"
+            for store in stores
+        ]
         yield finding(
             _ID, f"Agents are coordinated in {counted(len(stores), 'store')} that know nothing of each other: {quoted(shown)}",
             *(store.place for store in stores),

@@ -32,7 +32,9 @@ def check(project: Project) -> Outcome:
             places = [use.place or use.tool.place for _, use in writing]
             return verdict(_ID, "", [finding(_ID, message, *places)])
         return not_checked(_ID, unseen[0] if unseen else "no policy was found that locks a resource for a write")
-    return verdict(_ID, f"Distributed locks with TTL: {_usual(locking)} default, per-resource configurable", found, unseen)
+    return verdict(
+        _ID, f"Distributed locks with TTL: {_usual(locking)} default, per-resource configurable", found, unseen
+    )
 
 
 def _locking(project: Project) -> Iterator[tuple[GuardSeen, Policy]]:
@@ -59,7 +61,10 @@ def _of_policy(guard: GuardSeen, policy: Policy) -> Iterator[Finding]:
     if policy.unread & {"ttl", "wait", "expected"}:
         return
     ttl = min([said.ttl, *_terms(guard, policy, "ttl")])
-    wait, expected = said.wait_limit(), min([*filter(None, [said.expected]), *_terms(guard, policy, "expected")], default=0.0)
+    wait, expected = (
+        said.wait_limit(),
+        min([*filter(None, [said.expected]), *_terms(guard, policy, "expected")], default=0.0),
+    )
     where = policy.place("wait") or policy.place()
     if said.wait and wait < ttl:
         yield finding(

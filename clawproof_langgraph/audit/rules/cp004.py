@@ -49,7 +49,9 @@ def _of_tool(tool: Tool, use: Use | None, agent: str, project: Project) -> Itera
             continue
         nested = bool(lock.inside)
         beside = f", while it holds {lock.inside[0]}" if nested else ""
-        kind = "a further lock of the coordinator" if lock.library == "coordinator" else "a lock outside the global order"
+        kind = (
+            "a further lock of the coordinator" if lock.library == "coordinator" else "a lock outside the global order"
+        )
         yield finding(
             _ID, f'Tool "{tool.name}" takes {kind}: {lock.what}{beside}', lock.place, *lock.via[:1], tool=tool.name,
             agent=agent, severity=Severity.MEDIUM if nested else Severity.LOW, confidence=lock.confidence,

@@ -124,7 +124,11 @@ def _unchecked(project: Project, resource: MappedResource, reader: str, others: 
         policy = use.policy
         if policy is None or policy.policy.effect is Effect.READ or not _writes(policy, resource):
             continue
-        if policy.policy.requires_read or "requires_read" in policy.unread or family(resource.pattern) in map(family, read(policy)):
+        if (
+            policy.policy.requires_read
+            or "requires_read" in policy.unread
+            or family(resource.pattern) in map(family, read(policy))
+        ):
             continue
         yield finding(
             _ID, f'Agent "{reader}" reads "{resource.pattern}" and writes it with "{use.tool.name}", and does not hear of what '

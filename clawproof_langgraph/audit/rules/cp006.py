@@ -27,7 +27,8 @@ def check(project: Project) -> Outcome:
     if not project.sinks:
         found.append(
             finding(
-                _ID, "No deadlock detection alerting configured — locks can expire but no alert fires",
+                _ID,
+                "No deadlock detection alerting configured — locks can expire but no alert fires",
                 *(guard.place for guard in project.guards[:1]),
                 fix="Give [alerts] of clawproof.toml sinks, or follow deadlock.suspected: "
                 'coordinator.subscribe("alerts", types=["deadlock.suspected"]).',

@@ -24,9 +24,7 @@ def check(project: Project) -> Outcome:
     if not run.ok:
         broken = run.findings[0] if run.findings else "it did not pass"
         message = f"The last concurrency test broke: {' '.join(broken.split())[:120]}"
-        found.append(
-            finding(_ID, message, place, severity=Severity.HIGH, fix="Mend what it found, and run it again.")
-        )
+        found.append(finding(_ID, message, place, severity=Severity.HIGH, fix="Mend what it found, and run it again."))
     if run.agents < ENOUGH:
         message = f"The last concurrency test had {counted(run.agents, 'agent')} only, not {ENOUGH} or more"
         found.append(finding(_ID, message, place, fix=f"Run it with --agents {ENOUGH} or more."))

@@ -37,7 +37,9 @@ def _out_of_reach(project: Project) -> Iterator[Finding]:
         writing = [use for use in agent.uses if use.tool.kind is not Kind.OWN and write_of(use.tool, project)]
         writing = [use for use in writing if not locks_itself(use.tool, project)]
         if writing:
-            sure = any(write.confidence is not Confidence.POSSIBLE for use in writing if (write := write_of(use.tool, project)))
+            sure = any(
+                write.confidence is not Confidence.POSSIBLE for use in writing if (write := write_of(use.tool, project))
+            )
             yield finding(
                 _ID, f'Agent "{agent.name}" cannot be killed: it writes with "{writing[0].tool.name}", and no guard asks',
                 agent.place, agent=agent.name, confidence=Confidence.CERTAIN if sure else Confidence.POSSIBLE,
