@@ -57,6 +57,8 @@ def _explain(kind: type[BaseModel], exc: ValidationError) -> str:
 # --- what users write, and what is kept -------------------------------------------------------------------------
 
 DurationText = Annotated[str, Field(pattern=r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$", examples=["30s"])]
+ErrorText = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?$", examples=["ValueError"])]
+TemplateText = Annotated[str, Field(min_length=1, examples=["inventory/{sku}"])]
 ImportText = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$", examples=["module:name"])]
 
 
@@ -89,7 +91,7 @@ def _one_of(*known: str) -> BeforeValidator:
             raise ValueError(f'"{value}" is not known; {meant(value, known)}')
         return value
 
-    return BeforeValidator(check)
+    return BeforeValidator(check, json_schema_input_type=Literal[known])
 
 
 def _listed(value: Any, field: ValidationInfo, *, of: str) -> tuple[Any, ...]:
@@ -215,7 +217,8 @@ class Retry(Checked):
 
     max_retries: int = Field(default=2, ge=0)
     retry_on: Annotated[
-        tuple[type[BaseException], ...] | Callable[[BaseException], bool], BeforeValidator(_to_retry_on)
+        tuple[type[BaseException], ...] | Callable[[BaseException], bool],
+        BeforeValidator(_to_retry_on, json_schema_input_type=ImportText | ErrorText | list[ErrorText]),
     ] = may_pass
     initial_delay: Seconds = 0.5
     backoff_factor: float = Field(default=2.0, ge=0)
@@ -298,22 +301,33 @@ class ToolPolicy(Checked):
         ConfigurationError: a field is unknown or has a value that does not fit.
     """
 
-    locks: Annotated[tuple[str | Lock, ...], BeforeValidator(_to_locks)] = ()
+    locks: Annotated[
+        tuple[str | Lock, ...], BeforeValidator(_to_locks, json_schema_input_type=list[TemplateText | Lock])
+    ] = ()
     effect: Annotated[Effect, _one_of(*Effect)] = Effect.ONCE
     ttl: Life = 30.0
     wait: SecondsOrNone = None
     expected: SecondsOrNone = None
-    key: Annotated[BusinessKey | None, BeforeValidator(_to_key)] = None
-    key_fields: Annotated[tuple[str, ...] | None, BeforeValidator(_to_names_or_none)] = None
-    retry: Annotated[Retry | Literal[False], BeforeValidator(_to_retry)] = Retry()
+    key: Annotated[BusinessKey | None, BeforeValidator(_to_key, json_schema_input_type=TemplateText | ImportText)] = (
+        None
+    )
+    key_fields: Annotated[
+        tuple[str, ...] | None, BeforeValidator(_to_names_or_none, json_schema_input_type=list[str])
+    ] = None
+    retry: Annotated[
+        Retry | Literal[False], BeforeValidator(_to_retry, json_schema_input_type=Retry | Literal[False])
+    ] = Retry()
     on_in_doubt: Annotated[InDoubt | None, _one_of(*get_args(InDoubt))] = None
-    probe: Annotated[Probe | None, BeforeValidator(_to_probe)] = None
-    not_applied_on: Annotated[tuple[type[BaseException], ...], BeforeValidator(_to_exception_types)] = ()
+    probe: Annotated[Probe | None, BeforeValidator(_to_probe, json_schema_input_type=ImportText)] = None
+    not_applied_on: Annotated[
+        tuple[type[BaseException], ...],
+        BeforeValidator(_to_exception_types, json_schema_input_type=ErrorText | list[ErrorText]),
+    ] = ()
     requires_read: bool = False
-    emits: Annotated[str | None, BeforeValidator(_to_event_type)] = None
+    emits: Annotated[str | None, BeforeValidator(_to_event_type, json_schema_input_type=str)] = None
     on_refusal: Annotated[OnRefusal, _one_of("tell_model", "raise")] = "tell_model"
     key_window: Seconds = 86400.0
-    log_fields: Annotated[tuple[str, ...], BeforeValidator(_to_names)] = ()
+    log_fields: Annotated[tuple[str, ...], BeforeValidator(_to_names, json_schema_input_type=list[str])] = ()
 
     if TYPE_CHECKING:
 

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from clawproof_langgraph.audit.baseline import KNOWN, Baseline
+from clawproof_langgraph.audit.baseline import KNOWN, Baseline, fingerprints
 from clawproof_langgraph.audit.findings import Finding, Outcome, Place, Report, Status
-from clawproof_langgraph.audit.fingerprints import fingerprints
 from clawproof_langgraph.audit.project.files import relative
 from clawproof_langgraph.audit.project.model import Project, Waiver
 from clawproof_langgraph.audit.reports.sources import Sources
@@ -44,7 +43,7 @@ def waived(report: Report, project: Project, baseline: Baseline | None = None) -
     """Mark the findings of a report that do not count, and let rules pass that have no others."""
     comments = Comments(project)
     known = baseline.fingerprints if baseline is not None else frozenset()
-    prints = fingerprints(report)
+    prints = fingerprints(report.outcomes, report.root)
     return replace(
         report, outcomes=tuple(_outcome(outcome, project, comments, prints, known) for outcome in report.outcomes)
     )

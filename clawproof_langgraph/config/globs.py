@@ -1,7 +1,7 @@
 """Patterns of names: `*` for any text, `?` and `[abc]` for one sign, `{a,b}` for either.
 
-A pattern of resources may also hold the fields of a template: `inventory/{sku}` stands for `inventory/*`. A name may hold
-any of these signs, too: what is the same, letter for letter, is looked up before any pattern.
+A pattern of resources may also hold the fields of a template: `inventory/{sku}` stands for `inventory/*`. A name may
+hold any of these signs, too: what is the same, letter for letter, is looked up before any pattern.
 """
 
 from __future__ import annotations

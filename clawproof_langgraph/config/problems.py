@@ -43,11 +43,11 @@ class Problem:
         if not self.source.strip():
             return told
         number = f"{self.line:>5} | "
-        before = self.source[: self.column - 1]
-        marked = self.source[self.column - 1 : self.column - 1 + self.position.width]
-        blank = "".join(sign if sign == "\t" else " " * _cells(sign) for sign in before)
-        mark = "^" * max(sum(map(_cells, marked)), 1)
-        return f"{told}\n{number}{_printable(self.source)}\n{'|':>7} {blank}{mark}"
+        before = _printable(self.source[: self.column - 1])
+        marked = _printable(self.source[self.column - 1 : self.column - 1 + self.position.width])
+        after = _printable(self.source[self.column - 1 + self.position.width :])
+        mark = " " * _cells(before) + "^" * max(_cells(marked), 1)
+        return f"{told}\n{number}{before}{marked}{after}\n{'|':>7} {mark}"
 
 
 class InvalidConfiguration(ConfigurationError):
@@ -62,12 +62,12 @@ class InvalidConfiguration(ConfigurationError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def _cells(sign: str) -> int:
-    """Count the columns that a character takes in a terminal."""
-    if unicodedata.combining(sign):
-        return 0
-    return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+def _cells(text: str) -> int:
+    """Count the columns that a text takes in a terminal."""
+    wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
+    return len(text) + wide - sum(unicodedata.combining(sign) > 0 for sign in text)
 
 
-def _printable(line: str) -> str:
-    return "".join(sign if sign.isprintable() or sign == "\t" else "\N{REPLACEMENT CHARACTER}" for sign in line)
+def _printable(text: str) -> str:
+    plain = text.replace("\t", "    ")
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in plain)

@@ -58,6 +58,22 @@ def read(path: str | os.PathLike[str]) -> tuple[Configuration | None, tuple[Prob
     return configuration, tuple(sorted(reader.problems, key=lambda problem: (problem.line, problem.column)))
 
 
+def store_named_in(path: Path) -> tuple[str | None, str | None]:
+    """Tell which store a file names, whatever else is in it: its url and its namespace.
+
+    Raises:
+        ConfigurationError: it is no TOML, or one of the two is no text.
+    """
+    document = parsed(path)
+    if isinstance(document, Problem):
+        raise InvalidConfiguration([document])
+    reader = _Reader(document)
+    said = reader.url(), reader.text("namespace")
+    if reader.problems:
+        raise InvalidConfiguration(reader.problems)
+    return said
+
+
 def faults_of(kind: type[BaseModel], values: Mapping[str, Any]) -> list[tuple[Keys, str]]:
     """Tell what is wrong with the fields of a model, each with the way to it; of the whole of it, with none."""
     bare = kind.__new__(kind)
@@ -94,8 +110,8 @@ class _Reader:
         tools = {pattern: self._entry(pattern, table, defaults, profiles) for pattern, table in self._tables("tools")}
         return Configuration(
             file=self._document.path,
-            url=self._url(),
-            namespace=self._text("namespace"),
+            url=self.url(),
+            namespace=self.text("namespace"),
             unmapped=self._choice("unmapped", UNMAPPED),
             defaults=defaults,
             profiles=profiles,
@@ -303,7 +319,8 @@ class _Reader:
 
     # --- the rest -----------------------------------------------------------------------------------------------
 
-    def _text(self, name: str) -> str | None:
+    def text(self, name: str) -> str | None:
+        """Read a key of the file that is a text."""
         value = self._data.get(name)
         if value is None or (isinstance(value, str) and value.strip()):
             return value
@@ -311,14 +328,15 @@ class _Reader:
         return None
 
     def _choice(self, name: str, known: tuple[str, ...]) -> Any:
-        value = self._text(name)
+        value = self.text(name)
         if value is None or value in known:
             return value
         self._tell((name,), f'"{value}" is not known; {meant(value, known)}', at_value=True)
         return None
 
-    def _url(self) -> str | None:
-        url = self._text("url")
+    def url(self) -> str | None:
+        """Read the url of the store; a relative file of SQLite is relative to the folder of the file."""
+        url = self.text("url")
         if url is None or not url.startswith("sqlite:///"):
             return url
         file, mark, options = url.removeprefix("sqlite:///").partition("?")

@@ -20,7 +20,7 @@ class Contention:
         waited: seconds that they waited in all. A call that wanted several resources counts for each of them.
         longest: the longest wait in seconds.
         held: seconds that it was held in all.
-        p50, p95: seconds within which half of them, and 95 %, had it; those that had it at once count.
+        p50, p95: seconds that half of the waits, and 95 % of them, did not exceed.
     """
 
     resource: str
@@ -48,12 +48,11 @@ def contention_of(calls: Iterable[Call], *, limit: int = 10) -> tuple[Contention
 
 
 def _of(resource: str, calls: list[Call]) -> Contention:
-    waits = [call.waited for call in calls]
-    p50, p95 = percentile(waits, 0.5), percentile(waits, 0.95)
-    return Contention(resource, len(calls), sum(waits), max(waits), sum(call.held or 0.0 for call in calls), p50, p95)
+    waits = sorted(call.waited for call in calls)
+    held = sum(call.held or 0.0 for call in calls)
+    return Contention(resource, len(calls), sum(waits), waits[-1], held, _rank(waits, 0.5), _rank(waits, 0.95))
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """Give the smallest of the values that a share of them does not exceed (the nearest rank)."""
-    ordered = sorted(values)
-    return ordered[max(math.ceil(share * len(ordered)), 1) - 1]
+def _rank(waits: Sequence[float], share: float) -> float:
+    """Give the smallest wait that a share of all does not exceed (the nearest rank: a wait that there was)."""
+    return waits[math.ceil(share * len(waits)) - 1]

@@ -337,7 +337,11 @@ METHODS: Final[dict[tuple[str, str], str]] = {
             "[]",
         )
     },
+    ("rows", "create"): "row:*",
+    ("rows", "get_or_create"): "rows:*",
+    ("rows", "update_or_create"): "rows:*",
     ("flask", "Session"): "alchemy:session",
+    ("aws", "batch_writer"): "aws:*",
     ("awssession", "client"): "aws:?",
     ("awssession", "create_client"): "aws:?",
     ("awssession", "resource"): "awsres:?",

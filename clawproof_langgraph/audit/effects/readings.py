@@ -50,8 +50,6 @@ class _Search:
             return
         self._seen.add(mark)
         for part, here, arithmetic, more in self._steps(node, scope):
-            if isinstance(part, ast.Call) and part is not node or part is node:
-                pass
             yield from self.behind(part, here, computed or arithmetic, keys | more, depth + 1)
         if isinstance(node, ast.Call):
             yield Reading(Valued(node, scope), computed, keys)
@@ -111,14 +109,14 @@ def is_computed_from(value: Valued, table: str, column: str) -> bool:
         if not reading.computed:
             continue
         query = query_of(reading.call)
-        if query is not None and _names(query, table) and _gives(query, column, reading.keys):
+        if query is not None and query_names(query, table) and _gives(query, column, reading.keys):
             return True
     return False
 
 
 def is_read_from(value: Valued, table: str) -> bool:
     """Tell whether a value was read from a table."""
-    return any((query := query_of(reading.call)) is not None and _names(query, table) for reading in readings(value))
+    return any((query := query_of(reading.call)) is not None and query_names(query, table) for reading in readings(value))
 
 
 def query_of(call: Valued) -> str | None:
@@ -147,7 +145,8 @@ def _last_query(scope: Scope, cursor: str, line: int) -> str | None:
     return found if found is not None and found.lstrip().lower().startswith(("select", "with")) else None
 
 
-def _names(query: str, table: str) -> bool:
+def query_names(query: str, table: str) -> bool:
+    """Tell whether a query names a table."""
     words = query.lower().replace(",", " ").replace('"', " ").replace("`", " ").split()
     return not table or table.lower().strip('"') in words
 

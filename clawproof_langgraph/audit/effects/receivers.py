@@ -72,12 +72,19 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> str:
     if dotted and (kind := named(dotted)):
         return kind
     if isinstance(node, ast.Attribute):
+        if node.attr in ("objects", "_default_manager") and _is_class_name(node.value):
+            return "rows:django"
         kind = kind_of(node.value, scope, depth + 1)
         family = kind.partition(":")[0]
-        if family == "mongo":
-            return "mongo:collection"
+        if family in ("mongo", "stripe", "twilio"):
+            return f"{family}:{node.attr}"
         return ATTRIBUTES.get((family, node.attr), UNKNOWN) or _attribute_of_object(kind, node.attr, scope, depth)
     return UNKNOWN
+
+
+def _is_class_name(node: ast.expr) -> bool:
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return name[:1].isupper()
 
 
 def entered(kind: str) -> str:
@@ -98,6 +105,8 @@ def _of_call(node: ast.Call, scope: Scope, depth: int) -> str:
     if dotted:
         if dotted in MADE_BY:
             return _detailed(MADE_BY[dotted], node, scope)
+        if dotted.endswith("get_object_or_404"):
+            return "row:django"
         if (made := _made_by_project(dotted, scope, depth)) is not None:
             return made
     if isinstance(node.func, ast.Attribute):

@@ -38,12 +38,14 @@ class Site:
         scope: where it stands.
         via: the calls that lead to it.
         in_once: whether it runs inside `effects.sql.once`.
+        caller: the call that led to the function in which it stands.
     """
 
     node: ast.AST
     scope: Scope
     via: tuple[Place, ...] = ()
     in_once: bool = False
+    caller: Site | None = None
 
     @property
     def call(self) -> ast.Call:
@@ -133,19 +135,20 @@ class _Walk:
     calls_left: int = _MOST_CALLS
     under_way: list[Function] = field(default_factory=list)
 
-    def sites(self, scope: Scope, via: tuple[Place, ...], in_once: bool) -> Iterator[Site]:
+    def sites(self, scope: Scope, caller: Site | None, in_once: bool) -> Iterator[Site]:
         body, function = scope.body, scope.function
         if body is None or function is None:
             return
         self.under_way.append(function)
+        via = () if caller is None else (*caller.via, caller.place)
         for node in body.nodes:
             match node:
                 case ast.Call():
-                    site = Site(node, scope, via, in_once or _in_once(node, scope))
+                    site = Site(node, scope, via, in_once or _in_once(node, scope), caller)
                     yield site
                     yield from self._followed(site)
                 case ast.withitem() | ast.AugAssign() | ast.Assign() | ast.AnnAssign() | ast.Delete():
-                    yield Site(node, scope, via, in_once)
+                    yield Site(node, scope, via, in_once, caller)
         self.under_way.pop()
 
     def _followed(self, site: Site) -> Iterator[Site]:
@@ -154,14 +157,14 @@ class _Walk:
         for inside, in_once in callees(site):
             if inside.function not in self.under_way and self.calls_left > 0:
                 self.calls_left -= 1
-                yield from self.sites(inside, (*site.via, site.place), site.in_once or in_once)
+                yield from self.sites(inside, site, site.in_once or in_once)
 
 
 def sites_of(function: Function, tree: SourceTree) -> tuple[Site, ...]:
     """Give the places of a function, and of the functions of the project that it calls, in the order in which they run."""
     key = ("sites", function)
     if key not in tree.notes:
-        tree.notes[key] = tuple(_Walk(tree).sites(scope_of(function, tree), (), False))
+        tree.notes[key] = tuple(_Walk(tree).sites(scope_of(function, tree), None, False))
     found: tuple[Site, ...] = tree.notes[key]
     return found
 

@@ -10,7 +10,6 @@ from typing import Final
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_key, is_unstable
 from clawproof_langgraph.audit.effects.parameters import Parameters, parameters_of
 from clawproof_langgraph.audit.effects.readings import is_computed_from
-from clawproof_langgraph.audit.effects.refusals import refused_twice
 from clawproof_langgraph.audit.effects.sites import Site
 from clawproof_langgraph.audit.effects.statements import HOLE, Statement, Term, is_sql, statements
 from clawproof_langgraph.audit.effects.text import Text, text_of
@@ -118,11 +117,6 @@ def _touch(site: Site, statement: Statement, given: Parameters, confidence: Conf
         )
         return
     verdict = _judge(site, statement, given)
-    if verdict.repeatable is not True:
-        if site.in_once:
-            verdict = Verdict(True, why="effects.sql.once makes it once for each call.")
-        elif (reason := refused_twice(site, table)) is not None:
-            verdict = Verdict(True, why=reason, sure=False)
     if not (verdict.sure and statement.parsed):
         confidence = min(confidence, Confidence.LIKELY, key=list(Confidence).index)
     if verdict.repeatable is None:

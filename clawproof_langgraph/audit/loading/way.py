@@ -62,11 +62,9 @@ def _requests(target: Target, project: Project) -> Iterator[Request]:
     environment = dict(_environment(target))
     for file, attributes in wanted.items():
         module = next((each.name for each in project.tree.modules.values() if each.file == file), _module(file))
-        paths = [
-            str(target.root),
-            *(str(target.root / name) for name in ("src", "lib") if (target.root / name).is_dir()),
-        ]
-        yield Request(target.root, file, module, tuple(attributes), bool(target.graphs), tuple(paths), environment)
+        folders = (target.root, target.root / "src", target.root / "lib")
+        paths = tuple(str(folder) for folder in folders if folder.is_dir())
+        yield Request(target.root, file, module, tuple(attributes), bool(target.graphs), paths, environment)
 
 
 def _named(target: Target) -> dict[str, list[str]]:

@@ -143,9 +143,9 @@ def _last_run(target: Target, tree: SourceTree) -> tuple[StressRun | None, tuple
 
 
 def _is_of(run: StressRun, target: Target, tree: SourceTree) -> bool:
-    """Tell whether a run of the whole project was one of what is audited."""
-    module = run.target.partition(":")[0]
-    return target.only == target.project or module in tree.modules
+    """Tell whether a run of the project was one of what is audited: its scenario is in the same package."""
+    package = run.target.partition(":")[0].partition(".")[0]
+    return target.only == target.project or package in {name.partition(".")[0] for name in tree.modules}
 
 
 def _missing(target: Target) -> Iterable[Unseen]:

@@ -119,8 +119,17 @@ def _broken(held: _Held, touch: Touch, why: str, severity: Severity | None = Non
         _ID, f"{who} writes are not idempotent — {touch.short or f'does {touch.what} each time it runs'}", touch.place,
         held.policy.place("effect") if held.policy is not None else held.place, *touch.via[:1], tool=held.tool.name,
         agent=held.agent, resource=touch.resource, severity=severity, confidence=touch.confidence, fix=fix,
-        snippet=f'"{held.tool.name}": ToolPolicy(locks=["RESOURCE/{{ARGUMENT}}"], effect="once"),',
+        snippet=_declared_once(held),
     )  # fmt: skip
+
+
+def _declared_once(held: _Held) -> str:
+    """Give the policy that keeps a write from being made twice, as the project writes policies."""
+    locks = [lock.resource for lock in held.policy.policy.lock_list()] if held.policy is not None else []
+    shown = ", ".join(f'"{lock}"' for lock in locks or ["RESOURCE/{ARGUMENT}"])
+    if held.policy is not None and held.policy.source == "file":
+        return f'[tools.{held.tool.name}]\nlocks = [{shown}]\neffect = "once"'
+    return f'"{held.tool.name}": ToolPolicy(locks=[{shown}], effect="once"),'
 
 
 def _declared_read(held: _Held, touch: Touch) -> Finding:
