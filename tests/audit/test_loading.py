@@ -1,4 +1,4 @@
-"""Importing graphs: what is found is added to what the source tells, and what goes wrong is told and hinders nothing."""
+"""Importing graphs: what is found is added to what the source tells; what goes wrong is told, and hinders nothing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def build(tools):
 
 
 def shop(root: Path, agents: str, **graphs: str) -> Path:
-    """Write a project: its tools, a module with a guard, one with agents, and a langgraph.json where graphs are named."""
+    """Write a project: its tools, a module with a guard, one with agents, and a langgraph.json if graphs are named."""
     (root / "shop").mkdir(exist_ok=True)
     (root / "shop" / "__init__.py").touch()
     (root / "shop" / "tools.py").write_text(TOOLS)
@@ -123,8 +123,8 @@ app = builder
 
 def test_a_builder_is_compiled_and_half_a_guard_is_seen(tmp_path: Path) -> None:
     project = looked(shop(tmp_path, BARE, shop="agents.py:app"))
-    [use] = agent(project, "orders").uses
-    assert use.hooks == "sync"
+    hooks = {use.hooks for each in project.agents for use in each.uses if use.tool.name == "reserve_stock"}
+    assert hooks == {"sync"}
 
 
 MCP = """
@@ -142,7 +142,7 @@ def make(name, **hints):
 
 
 builder = StateGraph(MessagesState)
-builder.add_node("tools", ToolNode([make("search", read_only_hint=True)]))
+builder.add_node("tools", ToolNode([make("".join(["sea", "rch"]), read_only_hint=True)]))
 builder.add_edge(START, "tools")
 app = builder.compile()
 """

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from clawproof_langgraph.audit.findings import Confidence, Finding, Place
 from clawproof_langgraph.audit.loading.model import Loaded, LoadedAgent, LoadedTool, Remark
-from clawproof_langgraph.audit.project.model import Agent, GuardSeen, Kind, Policy, Project, Tool, Use
+from clawproof_langgraph.audit.project.model import Agent, GuardSeen, Kind, Policy, Project, Tool, Use, policy_for
 from clawproof_langgraph.audit.rules.verdicts import finding
 from clawproof_langgraph.audit.source import Function
 from clawproof_langgraph.errors import ConfigurationError
@@ -24,6 +24,9 @@ _RULES: Final = {
     "no-checkpoints": "CP008",
 }
 """The rule that each kind of remark of `Guard.check` belongs to."""
+
+_ALIKE: Final = 0.5
+"""The share of tools in common from which on an agent without a name is taken for the same one."""
 
 _HANDED: Final = ("transfer_to_", "transfer_back_to_")
 _OWN: Final = frozenset({"write_todos", "task"})
@@ -61,7 +64,7 @@ class _Merge:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._static = tuple(project.agents)
+        self._static = len(project.agents)
         self._taken: set[int] = set()
         self.tools = list(project.tools)
         self.agents = list(project.agents)
@@ -83,17 +86,16 @@ class _Merge:
 
     def _known(self, loaded: LoadedAgent) -> int | None:
         """Find the agent of the source that this is: by its name, else by its tools."""
-        for number, agent in enumerate(self.agents):
-            if agent.name == loaded.name:
-                return number
         mine = {tool.name for tool in loaded.tools}
         shared = {
             number: len(mine & _names(agent.uses)) / max(len(mine | _names(agent.uses)), 1)
-            for number, agent in enumerate(self._static)
-            if number not in self._taken
+            for number, agent in enumerate(self.agents)
         }
-        best = max(shared, key=lambda number: shared[number], default=None)
-        return best if best is not None and shared[best] >= 0.5 else None
+        namesakes = [number for number, agent in enumerate(self.agents) if agent.name == loaded.name]
+        if namesakes:
+            return max(namesakes, key=lambda number: shared[number])
+        free = [number for number in range(self._static) if number not in self._taken and shared[number] >= _ALIKE]
+        return max(free, key=lambda number: shared[number], default=None)
 
     def _guard(self, loaded: LoadedAgent, before: Agent) -> GuardSeen | None:
         """Make of the policies that were found one guard, at the place that the source tells of."""
@@ -101,8 +103,8 @@ class _Merge:
             return None
         known = next((use.guard for use in before.uses if use.guard is not None), None)
         base = known or GuardSeen(before.place, agent=loaded.name if loaded.named else "")
-        if known is not None and known.complete:
-            return known
+        if known is not None and all(_covers(known, tool) for tool in loaded.tools):
+            return known  # with the places of its policies
         policies = tuple(policy for tool in loaded.tools if (policy := _policy(tool, base.place)) is not None)
         guard = replace(base, policies=policies, complete=True, unmapped=loaded.unmapped)
         self.guards.append(guard)
@@ -112,8 +114,8 @@ class _Merge:
         known = next((use for use in before.uses if use.tool.name == loaded.name), None)
         tool = known.tool if known is not None else self._tool(loaded, before.place)
         around = guard if loaded.guarded else None
-        if around is not None and known is not None and known.guard is not None and known.guard.complete:
-            around = known.guard  # with the places of its policies
+        if around is not None and known is not None and known.guard is not None and _covers(known.guard, loaded):
+            around = known.guard
         hooks = agent.hooks if loaded.guarded else "both"
         return Use(tool, around, hooks, known.place if known is not None else before.place)
 
@@ -144,6 +146,11 @@ class _Merge:
                     first = min([function.node.lineno, *(each.lineno for each in function.node.decorator_list)])
                     if first <= loaded.line <= function.node.lineno:
                         yield function
+
+
+def _covers(guard: GuardSeen, loaded: LoadedTool) -> bool:
+    """Tell whether the source shows all that a guard says of a tool."""
+    return guard.complete and (loaded.policy is None or policy_for(loaded.name, guard) is not None)
 
 
 def _names(uses: Iterable[Use]) -> set[str]:

@@ -22,6 +22,7 @@ from clawproof_langgraph.audit.targets import Target, resolve
 _MAKERS: Final = frozenset({"compile", "create_agent", "create_react_agent", "create_deep_agent", "scope"})
 """Functions of which the result may be a compiled graph."""
 
+_TEST: Final = re.compile(r"(?:^|/)(?:tests?/|test_[^/]*$|[^/]*_test\.py$|conftest\.py$)")
 _VARIABLE: Final = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
 
 
@@ -85,22 +86,28 @@ def _module(file: str) -> str:
 
 def _found(project: Project) -> dict[str, list[str]]:
     """Find names at the top of modules that seem to be compiled graphs."""
-    agents = {agent.place.file for agent in project.agents}
+    files = {agent.place.file for agent in project.agents}
+    makers = {module.name for module in project.tree.modules.values() if module.file in files}
     wanted = {}
     for module in project.tree.modules.values():
-        names = [name for name, value in module.assigned.items() if _may_be_graph(value, module.file in agents)]
+        meant = module.file in files or _imports(module, makers)
+        names = [name for name, value in module.assigned.items() if _may_be_graph(value, meant)]
         names += _entrypoints(module)
-        if names:
+        if names and not _TEST.search(module.file):
             wanted[module.file] = names
     return wanted
 
 
-def _may_be_graph(value: ast.expr, has_agents: bool) -> bool:
-    """Tell whether an expression may make a graph: by the name of what is called, or as any call beside agents."""
+def _imports(module: Module, makers: set[str]) -> bool:
+    return any(name in makers or name.rpartition(".")[0] in makers for name in module.imports.values())
+
+
+def _may_be_graph(value: ast.expr, meant: bool) -> bool:
+    """Tell whether an expression may make a graph: by the name of what is called, or as any call near agents."""
     if not isinstance(value, ast.Call):
         return False
     called = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
-    return called in _MAKERS or (has_agents and isinstance(value.func, ast.Name))
+    return called in _MAKERS or meant
 
 
 def _entrypoints(module: Module) -> list[str]:
