@@ -18,12 +18,14 @@ from langgraph.pregel import Pregel
 from clawproof_langgraph.config.models import UNMAPPED, AgentTerms, ResourceTerms, Unmapped
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.errors import ConfigurationError, UnmappedTool, meant
+from clawproof_langgraph.events import Event
 from clawproof_langgraph.graph.advice import Finding, of_place, unguarded, unmapped
 from clawproof_langgraph.graph.body import ToolTraits
 from clawproof_langgraph.graph.calls import GuardedCalls
 from clawproof_langgraph.graph.filed import filed
 from clawproof_langgraph.graph.given import agents_of, check_fields, checked_policies, listed, terms_of
 from clawproof_langgraph.graph.identity import site_of_request
+from clawproof_langgraph.graph.inbox import SkipOwn, make_inbox
 from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.node_calls import NodeCalls, check_node_policy
 from clawproof_langgraph.graph.nodes import calls_of_node, guarded_node, name_of, runnable_of
@@ -40,6 +42,7 @@ from clawproof_langgraph.graph.tools import calls_of, guarded_copy, is_guarded, 
 from clawproof_langgraph.graph.turns import OnConflict, Turns
 from clawproof_langgraph.graph.unguarded import LetThrough, itself, let_through
 from clawproof_langgraph.policy import ToolPolicy
+from clawproof_langgraph.reading import Beginning
 from clawproof_langgraph.templates import agent_name
 
 _Graph = TypeVar("_Graph", bound=Pregel[Any, Any, Any, Any])
@@ -255,6 +258,46 @@ class Guard:
         """
         turns = Turns(self.coordinator, self.agent, on_conflict=on_conflict, wait=wait, ttl=ttl)
         return holding(app, lambda _: turns, "serialize_threads")
+
+    # --- events -------------------------------------------------------------------------------------------------
+
+    def event_inbox(
+        self,
+        types: str | Iterable[str],
+        *,
+        resource: str = "",
+        agent: str = "",
+        skip_own: SkipOwn | None = None,
+        start: Beginning = "now",
+        limit: int = 100,
+        field: str = "events",
+        cursor: str = "events_cursor",
+        convert: Callable[[Event], Any] | None = None,
+    ) -> Runnable[Any, dict[str, Any]]:
+        """Make a node that brings new events into the state: `builder.add_node("inbox", guard.event_inbox([...]))`.
+
+        Each run puts the events behind the cursor in the state into `state[field]`, as dicts, and the cursors that they
+        lie between into `state[cursor]`: `{"after": ..., "upto": ..., "more": ...}`. So each branch of the graph's
+        history gets each event once. `log.truncated` is in the place of events that were deleted unread.
+
+        Args:
+            types: only events of these types; none for all.
+            resource, agent: only events about these.
+            skip_own: leave out what this `agent` has done, in whatever thread, or what was done in this `thread`.
+            start: where the first run begins: `now`, `earliest` (with what the log still has), or behind a cursor.
+            limit: the most events that one run brings; `more` tells whether there were more.
+            field: a field of the state: a plain one for the events of the last run, or one with a reducer for all.
+            cursor: a plain field of the state, which belongs to this inbox alone.
+            convert: what an event becomes in the state, such as a message.
+
+        Raises:
+            ConfigurationError: an argument does not fit. When the node runs: the state has no such fields, the cursor's
+                is not plain or belongs to another inbox, or whose events are its own cannot be told.
+        """
+        return make_inbox(
+            self.coordinator, types, resource=resource, agent=agent, own_name=self.agent, skip_own=skip_own,
+            start=start, limit=limit, field=field, cursor=cursor, convert=convert,
+        )  # fmt: skip
 
     # --- what is around the tools -------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ _SCHEMES: Final = (
     "sqlite:///file.db, memory://, memory://name, redis://host:6379/0, rediss://, unix://, redis+sentinel:// and "
     "redis+cluster://"
 )
-_REDIS: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 
 _OWN: Final = ("eviction", "replicas")
 """Options of a Redis URL that are ours."""
@@ -62,7 +62,7 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
             return _open_memory(parts.netloc + parts.path, namespace)
         case "sqlite":
             return _open_sqlite(url, unquote(parts.path), parts.netloc, namespace, options)
-        case scheme if scheme in _REDIS:
+        case scheme if scheme in REDIS_SCHEMES:
             return _open_redis(url, namespace, replicas)
         case _:
             raise ConfigurationError(f'The store URL "{_shown(parts)}" is not known; there are {_SCHEMES}.')
@@ -115,14 +115,14 @@ def _open_redis(url: str, namespace: str, replicas: int | None) -> Backend:
         raise ConfigurationError(
             'A store on Redis or Valkey takes redis-py: pip install "clawproof-langgraph[redis]".'
         ) from exc
-    url, options = _without_own_options(url)
+    url, options = without_own_options(url)
     eviction = options.get("eviction", "refuse")
     if wanted := _number_of(options.get("replicas", 0) if replicas is None else replicas):
         return ReplicatedRedisBackend(url, namespace, eviction=eviction, replicas=wanted)
     return RedisBackend(url, namespace, eviction=eviction)
 
 
-def _without_own_options(url: str) -> tuple[str, dict[str, str]]:
+def without_own_options(url: str) -> tuple[str, dict[str, str]]:
     """Take our own options out of a URL; what is left is for redis-py."""
     base, _, query = url.partition("?")
     given = parse_qsl(query, keep_blank_values=True)
@@ -138,6 +138,20 @@ def default_file(start: Path | None = None) -> Path:
     return root / ".clawproof" / "state.db"
 
 
+def make_project_folder(start: Path | None = None) -> Path:
+    """Make the folder of the project in which the library keeps its files, and which no repository takes in.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = default_file(start).parent
+    folder.mkdir(mode=0o700, exist_ok=True)  # results of tools are in it
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    return folder
+
+
 def project_url(start: Path | None = None) -> str:
     """Give the URL of the project's own file, making a folder for it.
 
@@ -146,10 +160,7 @@ def project_url(start: Path | None = None) -> str:
     """
     file = default_file(start)
     try:
-        file.parent.mkdir(mode=0o700, exist_ok=True)  # results of tools are in it
-        ignore = file.parent / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
+        make_project_folder(start)
     except OSError as exc:
         raise ConfigurationError(
             f"Cannot make {file.parent} for the coordination file: {exc}. Set CLAWPROOF_URL."

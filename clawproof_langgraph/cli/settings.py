@@ -126,16 +126,24 @@ def not_empty(context: click.Context, param: click.Parameter, value: str | None)
     return value
 
 
-def common_options(command: Callable[..., None]) -> Callable[..., None]:
+def common_options(
+    command: Callable[..., None] | None = None, *, formats: tuple[str, ...] = ("text", "json")
+) -> Callable[..., Any]:
     """Give a command the common options; it gets them as its first argument, a `Settings`.
 
     What the library refuses ends in one sentence, and exit code 1.
+
+    Args:
+        command: the command.
+        formats: what its output can be.
     """
+    if command is None:
+        return functools.partial(common_options, formats=formats)
 
     @click.option("--url", metavar="URL", callback=not_empty, help=_HELP_URL)
     @click.option("--namespace", metavar="NAME", callback=not_empty, help=_HELP_NAMESPACE)
     @click.option("--config", metavar="FILE", callback=not_empty, help=_HELP_CONFIG)
-    @click.option("--format", "format_", type=click.Choice(["text", "json"]), help=_HELP_FORMAT)
+    @click.option("--format", "format_", type=click.Choice(formats), help=_HELP_FORMAT)
     @functools.wraps(command)
     def with_settings(
         url: str | None, namespace: str | None, format_: str | None, config: str | None, **rest: Any

@@ -66,10 +66,23 @@ class Module:
         return Place(self.file, line, column, getattr(node, "end_lineno", None) or 0)
 
     @cached_property
+    def _statements(self) -> tuple[tuple[ast.stmt, str], ...]:
+        """All statements in the order of the text, each with the dotted name of the class or function around it."""
+        found: list[tuple[ast.stmt, str]] = []
+        pending: list[tuple[ast.stmt, str]] = [(node, "") for node in reversed(self.tree.body)]
+        while pending:  # no recursion: a chain of a thousand `elif` is nested as deep
+            node, owner = pending.pop()
+            found.append((node, owner))
+            if isinstance(node, FunctionNode | ast.ClassDef):
+                owner = f"{owner}.{node.name}" if owner else node.name
+            pending += [(child, owner) for child in reversed(list(statements_in(node)))]
+        return tuple(found)
+
+    @cached_property
     def imports(self) -> dict[str, str]:
         """What each imported name stands for, wherever in the module it is imported: `t` -> `langchain_core.tools`."""
         found: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node, _ in self._statements:
             match node:
                 case ast.Import():
                     for alias in node.names:
@@ -91,16 +104,12 @@ class Module:
     @cached_property
     def functions(self) -> tuple[Function, ...]:
         """All functions, those of classes and those inside others included, in the order of the text."""
-        return tuple(self._functions_in(self.tree, ""))
+        return tuple(Function(self, node, owner) for node, owner in self._statements if isinstance(node, FunctionNode))
 
-    def _functions_in(self, node: ast.AST, owner: str) -> Iterator[Function]:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, FunctionNode | ast.ClassDef):
-                if isinstance(child, FunctionNode):
-                    yield Function(self, child, owner)
-                yield from self._functions_in(child, f"{owner}.{child.name}" if owner else child.name)
-            else:
-                yield from self._functions_in(child, owner)
+    @cached_property
+    def by_name(self) -> dict[str, Function]:
+        """The functions by their names, with what is around them; of several, the last, as Python has it."""
+        return {function.name: function for function in self.functions}
 
     @cached_property
     def classes(self) -> dict[str, ast.ClassDef]:
@@ -138,6 +147,16 @@ class Module:
     @cached_property
     def _own(self) -> frozenset[str]:
         return frozenset({*self.assigned, *self.classes, *(each.name for each in self.functions if not each.owner)})
+
+
+def statements_in(node: ast.AST) -> Iterator[ast.stmt]:
+    """Give the statements directly inside a statement: those of all its blocks, handlers and cases."""
+    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for child in getattr(node, block, ()):
+            if isinstance(child, ast.stmt):
+                yield child
+            else:
+                yield from child.body
 
 
 def _top(tree: ast.Module) -> Iterator[ast.stmt]:

@@ -1,0 +1,149 @@
+"""Writes that a repetition does not make: it looks first, it marks what it did, or it is refused and takes that for done."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from clawproof_langgraph.audit.effects.keys import is_unstable
+from clawproof_langgraph.audit.effects.readings import Reading, query_names, query_of, readings
+from clawproof_langgraph.audit.effects.scopes import Scope, Valued
+from clawproof_langgraph.audit.effects.sites import Site
+from clawproof_langgraph.audit.effects.touches import Touch
+
+_DUPLICATES: Final = frozenset(
+    {"IntegrityError", "UniqueViolation", "UniqueViolationError", "DuplicateKeyError", "DuplicateKeyException",
+     "FileExistsError", "ConditionalCheckFailedException", "AlreadyExists", "ResourceExistsError", "ConflictError"}
+)  # fmt: skip
+_NUMBER_OF_ROWS: Final = re.compile(r"^(n|c|cnt|count|total|exists|found|\d+)$", re.IGNORECASE)
+_LEAVES: Final = (ast.Return, ast.Raise, ast.Continue)
+
+
+def refused_twice(site: Site, touch: Touch) -> str | None:
+    """Say why a repetition is not made, where what is around the site refuses it; None where nothing does."""
+    at: Site | None = site
+    while at is not None:  # what is around the call refuses what the helper does
+        if _duplicate_is_caught(at):
+            return "A repetition is refused by a unique key, and that is taken for done."
+        for test, is_there in _tests(at):
+            if _is_marked(test, at.scope, is_there):
+                return "It is made only by the one that sets its mark."
+            if _is_looked_up(test, at.scope, is_there, touch):
+                return "It is made only when a look-up finds that it is not there."
+        at = at.caller
+    return None
+
+
+def _duplicate_is_caught(site: Site) -> bool:
+    inner: ast.AST = site.node
+    for around in site.around():
+        if isinstance(around, ast.Try) and any(inner is each for each in around.body):
+            for handler in around.handlers:
+                if handler.type is not None and _names_duplicate(handler.type) and not _raises(handler):
+                    return True
+        inner = around
+    return False
+
+
+def _names_duplicate(node: ast.expr) -> bool:
+    names = node.elts if isinstance(node, ast.Tuple) else [node]
+    return any((part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")) in _DUPLICATES for part in names)
+
+
+def _raises(handler: ast.ExceptHandler) -> bool:
+    return any(isinstance(node, ast.Raise) for statement in handler.body for node in ast.walk(statement))
+
+
+def _tests(site: Site) -> Iterator[tuple[ast.expr, bool]]:
+    """Give the conditions that decide whether a site is reached, each with whether it holds when it is not reached."""
+    inner: ast.AST = site.node
+    for around in site.around():
+        if isinstance(around, ast.If):
+            if any(inner is each for each in around.body):
+                yield around.test, False
+            elif any(inner is each for each in around.orelse):
+                yield around.test, True
+        for block in ("body", "orelse", "finalbody"):
+            yield from _left_before(inner, getattr(around, block, None))
+        inner = around
+
+
+def _left_before(inner: ast.AST, block: object) -> Iterator[tuple[ast.expr, bool]]:
+    if not isinstance(block, list) or not any(inner is each for each in block):
+        return
+    for statement in block:
+        if statement is inner:
+            return
+        if isinstance(statement, ast.If) and isinstance(statement.body[-1], _LEAVES):
+            yield statement.test, True
+
+
+def _says_there(test: ast.expr) -> tuple[ast.expr, bool] | None:
+    """Tell what a condition asks for, and whether it holds when that is there."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            inside = _says_there(operand)
+            return (inside[0], not inside[1]) if inside is not None else None
+        case ast.Compare(left=left, ops=[op], comparators=[ast.Constant(value=value)]):
+            return _compared(left, op, value)
+        case ast.Compare(ops=[ast.In() | ast.NotIn() as op], comparators=[container]):
+            return container, isinstance(op, ast.In)
+        case ast.NamedExpr(value=value):
+            return value, True
+        case ast.Name() | ast.Call() | ast.Await() | ast.Subscript() | ast.Attribute():
+            return test, True
+        case _:
+            return None
+
+
+def _compared(left: ast.expr, op: ast.cmpop, value: object) -> tuple[ast.expr, bool] | None:
+    if isinstance(left, ast.NamedExpr):
+        left = left.value
+    match op, value:
+        case (ast.Is() | ast.Eq()), (None | 0):
+            return left, False
+        case (ast.IsNot() | ast.NotEq()), (None | 0):
+            return left, True
+        case (ast.Gt(), 0) | (ast.GtE(), 1):
+            return left, True
+        case _:
+            return None
+
+
+def _is_looked_up(test: ast.expr, scope: Scope, holds: bool, touch: Touch) -> bool:
+    asked = _says_there(test)
+    if asked is None or asked[1] is not holds:
+        return False
+    return any(_finds(reading, touch) for reading in readings(Valued(asked[0], scope)))
+
+
+def _finds(reading: Reading, touch: Touch) -> bool:
+    if reading.computed or any(not _NUMBER_OF_ROWS.match(key) for key in reading.keys):
+        return False
+    if not touch.resource:
+        return False
+    query = query_of(reading.call)
+    if query is not None:
+        return query_names(query, touch.resource)
+    if touch.kind == "orm":
+        return any(isinstance(node, ast.Name) and node.id == touch.resource for node in ast.walk(reading.call.node))
+    return False
+
+
+def _is_marked(test: ast.expr, scope: Scope, holds: bool) -> bool:
+    """Tell whether a condition sets a mark that only one can set: `SET key NX`, under a stable key."""
+    asked = _says_there(test)
+    if asked is None:
+        return False
+    for reading in readings(Valued(asked[0], scope)):
+        node = reading.call.node
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+            continue
+        sets = node.func.attr in ("setnx", "sadd") or (
+            node.func.attr == "set" and any(each.arg == "nx" for each in node.keywords)
+        )
+        if sets and asked[1] is not holds and not is_unstable(node.args[0], reading.call.scope):
+            return True
+    return False
