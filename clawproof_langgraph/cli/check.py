@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +12,10 @@ import click
 
 from clawproof_langgraph.audit.baseline import Baseline, WrongBaseline, write_baseline
 from clawproof_langgraph.audit.findings import Report, Severity
+from clawproof_langgraph.audit.loading import Loading
+from clawproof_langgraph.audit.observed import Log
 from clawproof_langgraph.audit.project.model import Project
-from clawproof_langgraph.audit.reports import html, text
+from clawproof_langgraph.audit.reports import html, paper, text
 from clawproof_langgraph.audit.reports.formats import FORMATS
 from clawproof_langgraph.audit.reports.text import encodable
 from clawproof_langgraph.audit.rules.catalog import CHECK, RULES, TITLE, Rule, rule_of
@@ -37,7 +40,7 @@ _THE_CHECK: Final[_Decorator] = click.option(
     "--check", type=int, metavar="N", callback=_known, help=f"Check a project: {CHECK} is {TITLE}."
 )
 _ASSESS: Final[_Decorator] = click.option(
-    "--assess", is_flag=True, help="Write a report for people who decide, as HTML."
+    "--assess", is_flag=True, help="Write a report for people who decide: clawproof-assessment.html, or FILE.md."
 )
 
 
@@ -64,6 +67,12 @@ def as_command(arguments: list[str], commands: Sequence[str]) -> list[str]:
 @click.option(
     "--verbose", "-v", is_flag=True, help="Also the evidence, the fixes, and the map of resources and agents."
 )
+@click.option(
+    "--import",
+    "imported",
+    is_flag=True,
+    help="Also import the graphs, in a process of their own, and look into them: runs the code of their modules.",
+)
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it to a file.")
 @click.option(
     "--fail-on",
@@ -82,14 +91,16 @@ def check(settings: Settings, target: str, **options: Any) -> None:
     """Tell what in a project is not coordinated: ten duties, each with its evidence.
 
     TARGET is a langgraph.json, a module:graph, a file or a folder; the current folder without one. The files are read,
-    and none of their code is run.
+    and none of their code is run unless --import says so. With --url, the log of a store is read as well: what really
+    happened.
     """
     here = Path.cwd()
     try:
         terms = terms_of(here, target)
         file = options["baseline"] or (Path(terms.baseline) if terms.baseline else None)
         known = Baseline.read(file) if file is not None and not options["write_baseline"] else None
-        report, project = examine(here, target, ways=_ways(settings), baseline=known)
+        ways = _ways(settings, here, target, imported=options["imported"])
+        report, project = examine(here, target, ways=ways, baseline=known)
         if options["write_baseline"]:
             number = write_baseline(report, options["write_baseline"])
             click.echo(f"{number} findings are in the baseline {options['write_baseline']}.", err=True)
@@ -103,9 +114,10 @@ def check(settings: Settings, target: str, **options: Any) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _ways(settings: Settings) -> tuple[Way, ...]:
+def _ways(settings: Settings, here: Path, target: str, *, imported: bool) -> tuple[Way, ...]:
     """Give the ways to look beside the files."""
-    return ()
+    loading: tuple[Way, ...] = (Loading(here, target),) if imported else ()
+    return (*loading, Log(settings.url, settings.namespace)) if settings.url else loading
 
 
 def _fails(report: Report, threshold: str) -> bool:
@@ -121,9 +133,8 @@ def _put(report: Report, project: Project, settings: Settings, options: dict[str
     encoding = "utf-8" if output is not None else (sys.stdout.encoding or "ascii")
     if options["assess"]:
         output = output or Path("clawproof-assessment.html")
-        written = (
-            FORMATS["markdown"](report, project.tree) if output.suffix == ".md" else html.render(report, project.tree)
-        )
+        page = paper if output.suffix == ".md" else html
+        written = page.render(report, project.tree, made=datetime.now().astimezone())
     elif settings.format in (None, "text"):
         written = text.render(report, verbose=options["verbose"], encoding=encoding)
     else:

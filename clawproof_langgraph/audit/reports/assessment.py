@@ -91,7 +91,7 @@ class Assessment:
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:
         """What the assessment rests on: each with its name."""
-        said = [("Project", str(self.report.root)), ("Target", self.report.target)]
+        said = [("Project", str(self.report.root)), ("Target", self.report.target or ".")]
         if self.made is not None:
             said.append(("Date", self.made.strftime("%Y-%m-%d %H:%M %Z").strip()))
         said.append(("Looked at", counted(self.report.files, "Python file")))

@@ -55,7 +55,7 @@ def _file(name: str) -> str:
 
 def _header(said: Assessment) -> Markup:
     when = said.made.strftime("%d %B %Y").lstrip("0") if said.made else ""
-    target = "" if said.report.target == "." else f"target {said.report.target}"
+    target = "" if said.report.target in ("", ".") else f"target {said.report.target}"
     return joined(
         [
             element("a", "Skip to the result", href="#main", class_="skip"),
