@@ -72,4 +72,7 @@ def terms_of(root: Path | str, target: str = ".") -> AuditTerms:
     where = resolve(target, Path(root))
     path = find(where.only if where.only.is_dir() else where.only.parent)
     said = read(path)[0] if path is not None else None
-    return said.audit if said is not None else AuditTerms()
+    if said is None:
+        return AuditTerms()
+    baseline = str(said.folder / said.audit.baseline) if said.audit.baseline else None
+    return said.audit.model_copy(update={"baseline": baseline})

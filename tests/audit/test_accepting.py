@@ -40,7 +40,7 @@ def test_a_comment_with_a_reason_accepts_a_finding(tmp_path: Path, old: str, new
 
     assert failed(report) == {}
     assert found.status is Status.PASSED
-    assert found.line == "Idempotent writes: 1 finding accepted, no other"
+    assert found.line == "Writes idempotent, or made at most once: 1 writing tool (1 finding accepted)"
     assert [each.waived for each in found.findings] == ["rows are deduplicated each night"]
 
 
@@ -87,6 +87,15 @@ def test_what_counts_is_told_where_only_some_is_accepted(tmp_path: Path) -> None
     assert found.status is Status.FAILED
     assert len(found.findings) == 2
     assert "more" not in found.line
+
+
+def test_what_was_not_seen_is_no_pass_where_all_that_was_found_is_accepted(tmp_path: Path) -> None:
+    files = changed((SET, f"{INSERT}  # clawproof: ignore[CP008] known"))
+
+    found = outcome(audited(tmp_path, {**files, "broken.py": "def f(:\n"}), "CP008")
+
+    assert found.status is Status.NOT_CHECKED
+    assert "broken.py" in found.line
 
 
 # --- the file -----------------------------------------------------------------------------------------------------

@@ -284,6 +284,15 @@ def test_what_is_hot_is_said_in_the_configuration(tmp_path: Path) -> None:
     assert list(failed(audited(tmp_path, files))) == ["CP009"]
 
 
+def test_waiting_for_a_process_that_a_stress_run_stopped_is_not_heat(tmp_path: Path) -> None:
+    hot = [{"resource": "inventory/1", "calls": 50, "waited": 90, "longest": 4.0, "p95": 2.5, "held": 9}]
+    paused = {**GOOD, REPORT: stressed(contention=hot, pauses=[{"seconds": 2.0}])}
+    hotter = {**GOOD, REPORT: stressed(contention=hot, pauses=[{"seconds": 1.0}])}
+
+    assert failed(audited(tmp_path / "paused", paused)) == {}
+    assert list(failed(audited(tmp_path / "hotter", hotter))) == ["CP009"]
+
+
 def test_the_latest_report_counts(tmp_path: Path) -> None:
     files = {**GOOD, ".clawproof/stress/2/report.json": stressed(started=2.0, ok=False)}
 

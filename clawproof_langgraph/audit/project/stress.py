@@ -72,25 +72,25 @@ def last_run(project: Path) -> tuple[StressRun, tuple[Measured, ...]] | Unseen |
     file = path.relative_to(project).as_posix()
     findings = tuple(str(each.get("text", "")) for each in _list(said.get("findings")))
     run = StressRun(
-        file, said.get("ok") is True and not findings, int(_number(said.get("agents"))), _number(said.get("seconds")),
-        _number(said.get("started")), findings, str(said.get("target", "")),
-    )  # fmt: skip
+        file,
+        ok=said.get("ok") is True and not findings,
+        agents=int(_number(said.get("agents"))),
+        seconds=_number(said.get("seconds")),
+        started=_number(said.get("started")),
+        findings=findings,
+        target=str(said.get("target", "")),
+    )
     return run, tuple(_measured(said, file))
 
 
 def _measured(said: dict[str, Any], file: str) -> Iterator[Measured]:
+    paused = max((_number(pause.get("seconds")) for pause in _list(said.get("pauses"))), default=0.0)
+    killed = bool(_list(said.get("kills")))
     found = []
     for each in _list(said.get("contention")):
-        p95 = each.get("p95")
-        found.append(
-            Measured(
-                str(each.get("resource", "")),
-                int(_number(each.get("calls"))),
-                _number(p95) if p95 is not None else None,
-                _number(each.get("longest")),
-                file,
-            )  # fmt: skip
-        )
+        resource, calls, longest = str(each.get("resource", "")), int(_number(each.get("calls"))), _number(each.get("longest"))
+        p95 = _number(each.get("p95")) if each.get("p95") is not None else None
+        found.append(Measured(resource, calls, p95, longest, file, paused, killed))
     yield from sorted(found, key=lambda each: (-(each.longest if each.p95 is None else each.p95), each.resource))
 
 

@@ -63,8 +63,7 @@ def _unguarded(project: Project) -> Iterator[Finding]:
         whose = "" if tool.kind is Kind.NODE else f' of agent "{agent.name}"'
         yield finding(
             _ID, f'{what} "{tool.name}"{whose} {write.what}, and has {through} around it', use.place or tool.place,
-            write.place, tool=tool.name, agent=agent.name, confidence=write.confidence, fix=_fix(agent, use),
-            severity=Severity.HIGH if write.confidence is not Confidence.POSSIBLE else Severity.MEDIUM,
+            write.place, agent.place, tool=tool.name, agent=agent.name, confidence=write.confidence, fix=_fix(agent, use),
         )  # fmt: skip
 
 
@@ -151,5 +150,5 @@ def _messaging(project: Project) -> Iterator[Finding]:
 def _unseen(project: Project) -> Iterator[str]:
     yield from hidden(project)
     for agent, use in uses(project):
-        if use.guard is None and (what := obscure(use)):
-            yield f'what {what} of agent "{agent.name}" does cannot be seen, and no guard is around it'
+        if use.guard is None and (what := obscure(use, project, agent.name)):
+            yield f"{what}, and no guard is around it"

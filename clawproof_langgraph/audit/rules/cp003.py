@@ -30,7 +30,7 @@ def check(project: Project) -> Outcome:
         if writing and not unseen and not project.guards:
             message = f"No lock with a TTL: {counted(len(writing), 'writing tool')} without any guard"
             places = [use.place or use.tool.place for _, use in writing]
-            return verdict(_ID, "", [finding(_ID, message, *places)])
+            return verdict(_ID, "No lock with a TTL", [finding(_ID, message, *places)])
         return not_checked(_ID, unseen[0] if unseen else "no policy was found that locks a resource for a write")
     return verdict(
         _ID, f"Distributed locks with TTL: {_usual(locking)} default, per-resource configurable", found, unseen

@@ -149,5 +149,5 @@ def _unseen(project: Project) -> Iterator[str]:
     for agent, use in uses(project):
         if unread_policy(use):
             yield f'the policies of agent "{agent.name}" are made when the program runs'
-        elif use.guard is None and (what := obscure(use)):
-            yield f'what {what} of agent "{agent.name}" does cannot be seen'
+        elif use.guard is None and (what := obscure(use, project, agent.name)):
+            yield what

@@ -210,11 +210,11 @@ def _unstable_keys(project: Project) -> Iterator[Finding]:
 def _unseen(project: Project) -> Iterator[str]:
     yield from hidden(project)
     for agent, use in uses(project):
-        what, policy = obscure(use), use.policy
+        what, policy = obscure(use, project, agent.name), use.policy
         if unread_policy(use):
             yield f'the policies of agent "{agent.name}" are made when the program runs'
         elif what and (use.tool.kind is Kind.MCP or policy is None or policy.policy.effect not in _SAFE):
-            yield f'what {what} of agent "{agent.name}" does cannot be seen'
+            yield what
         elif policy is None or policy.policy.effect not in _SAFE:
             for touch in touches(use.tool, project):
                 if touch.writes and touch.repeatable is None and touch.confidence is not Confidence.POSSIBLE:

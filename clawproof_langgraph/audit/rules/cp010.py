@@ -37,12 +37,9 @@ def _out_of_reach(project: Project) -> Iterator[Finding]:
         writing = [use for use in agent.uses if use.tool.kind is not Kind.OWN and write_of(use.tool, project)]
         writing = [use for use in writing if not locks_itself(use.tool, project)]
         if writing:
-            sure = any(
-                write.confidence is not Confidence.POSSIBLE for use in writing if (write := write_of(use.tool, project))
-            )
             yield finding(
                 _ID, f'Agent "{agent.name}" cannot be killed: it writes with "{writing[0].tool.name}", and no guard asks',
-                agent.place, agent=agent.name, confidence=Confidence.CERTAIN if sure else Confidence.POSSIBLE,
+                agent.place, agent=agent.name,
             )  # fmt: skip
 
 
@@ -75,5 +72,5 @@ def _unseen(project: Project) -> Iterator[str]:
     yield from hidden(project)
     for agent in project.agents:
         for use in agent.uses:
-            if use.guard is None and (what := obscure(use)):
-                yield f'what {what} of agent "{agent.name}" does cannot be seen, and no guard is around it'
+            if use.guard is None and (what := obscure(use, project, agent.name)):
+                yield f"{what}, and no guard is around it"
