@@ -64,7 +64,7 @@ class Module:
         """Give the place of a node."""
         line, offset = getattr(node, "lineno", 0), getattr(node, "col_offset", -1)
         if offset > 0 and not (before := self._lines[line - 1].encode()[:offset]).isascii():
-            offset = len(before.decode())  # the parser counts bytes, and readers letters
+            offset = len(before.decode(errors="ignore"))  # the parser counts bytes, and readers letters
         return Place(self.file, line, offset + 1, getattr(node, "end_lineno", None) or 0)
 
     @cached_property
