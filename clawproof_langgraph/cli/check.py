@@ -76,7 +76,7 @@ def as_command(arguments: list[str], commands: Sequence[str]) -> list[str]:
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it to a file.")
 @click.option(
     "--fail-on",
-    type=click.Choice([*Severity, _NEVER]),
+    type=click.Choice([*(each.value for each in Severity), _NEVER]),
     help="The severity from which on a finding ends in exit code 1. Default: low.",
 )
 @click.option(

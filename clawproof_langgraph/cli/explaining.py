@@ -190,7 +190,8 @@ def written(value: Any, name: str = "") -> str:
         case Lock():
             return f'{{ resource = "{value.resource}", mode = "{value.mode}" }}'
         case Retry():
-            said = {field: getattr(value, field) for field in value.model_fields_set or ("max_retries",)}
+            fields = [field for field in Retry.model_fields if field in value.model_fields_set] or ["max_retries"]
+            said = {field: getattr(value, field) for field in fields}
             return f"{{ {', '.join(f'{field} = {written(each, field)}' for field, each in said.items())} }}"
         case tuple() | list():
             return f"[{', '.join(written(each) for each in value)}]"

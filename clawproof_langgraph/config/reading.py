@@ -163,10 +163,8 @@ class _Reader:
             if len(good) == len(table):  # else it may be wrong only for what was left out
                 self._tell(self._blamed(keys, whole[0], good), whole[0], under=keys)
             return None
-        try:
-            return kind(**good)
-        except ConfigurationError:  # a field that a model has and must be given
-            return None
+        is_whole = all(name in good for name, field in kind.model_fields.items() if field.is_required())
+        return kind(**good) if is_whole else None
 
     def _fields(self, keys: Keys, table: Mapping[str, Any], kind: type[BaseModel]) -> dict[str, Any]:
         """Give the fields of a table that are right, telling what is wrong with the others."""
@@ -253,7 +251,10 @@ class _Reader:
             return False
         put = dict(value)
         if "retry_on" in put:
+            before = len(self.problems)
             put["retry_on"] = self._referred((*keys, "retry_on"), "retry_on", put["retry_on"])
+            if len(self.problems) > before:
+                del put["retry_on"]
         good = self._fields(keys, resolved(put, Reference.stand_in), Retry)
         return {name: put[name] for name in good}
 

@@ -109,7 +109,9 @@ def chain_of(node: ast.expr, scope: Scope) -> Chain:
         match here.node:
             case ast.Call(func=ast.Attribute(value=value, attr=name) as func) as call:
                 links.append(Link(name, call, here.scope))
-                if name in _ROOTS and (here.scope.dotted(func).startswith("sqlalchemy") or name == "query" or not _is_part(value)):
+                if name in _ROOTS and (
+                    here.scope.dotted(func).startswith("sqlalchemy") or name == "query" or not _is_part(value)
+                ):
                     return Chain(name, _subject(call, value), tuple(links))
                 here = Valued(value, here.scope)
             case ast.Call(func=ast.Name() as func) as call:

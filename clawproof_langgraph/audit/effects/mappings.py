@@ -80,7 +80,9 @@ def _put_later(node: ast.Name, scope: Scope, depth: int) -> Iterator[tuple[str, 
     body = scope.body
     for each in body.nodes if body is not None else ():
         match each:
-            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=key)], value=value) if name == node.id:
+            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=key)], value=value) if (
+                name == node.id
+            ):
                 yield text_of(key, scope).filled(), Valued(value, scope)
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="update"), args=[given]) if name == node.id:
                 yield from entries(given, scope, depth + 1)

@@ -70,12 +70,12 @@ class _Search:
                 yield value, scope, False, frozenset({attr})
             case ast.Call(func=func, args=args, keywords=keywords):
                 if isinstance(func, ast.Attribute):
-                    key = (
+                    taken = (
                         frozenset({str(args[0].value)})
                         if func.attr == "get" and args and isinstance(args[0], ast.Constant)
                         else none
                     )
-                    yield func.value, scope, False, key
+                    yield func.value, scope, False, taken
                 for each in [*args, *(keyword.value for keyword in keywords)]:
                     yield each, scope, False, none
                 function = callee(func, scope)
@@ -116,7 +116,9 @@ def is_computed_from(value: Valued, table: str, column: str) -> bool:
 
 def is_read_from(value: Valued, table: str) -> bool:
     """Tell whether a value was read from a table."""
-    return any((query := query_of(reading.call)) is not None and query_names(query, table) for reading in readings(value))
+    return any(
+        (query := query_of(reading.call)) is not None and query_names(query, table) for reading in readings(value)
+    )
 
 
 def query_of(call: Valued) -> str | None:

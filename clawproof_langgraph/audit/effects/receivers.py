@@ -1,4 +1,4 @@
-"""What kind of thing an expression is: a connection, a session, a client, told by imports, annotations and assignments."""
+"""What kind of thing an expression is: a connection, a session, a client; by imports, annotations and assignments."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from clawproof_langgraph.audit.source import Function, Module
 
 _DEEPEST: Final = 14
 UNKNOWN: Final = ""
+
+_PASSING: Final = frozenset(
+    {"contextlib.closing", "contextlib.aclosing", "contextlib.nullcontext", "copy.copy", "copy.deepcopy", "typing.cast"}
+)
+"""Functions that give what they are given."""
 
 
 def kind_of(node: ast.expr, scope: Scope, depth: int = 0) -> str:
@@ -74,6 +79,8 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> str:
     if isinstance(node, ast.Attribute):
         if node.attr in ("objects", "_default_manager") and _is_class_name(node.value):
             return "rows:django"
+        if node.attr == "query" and _is_class_name(node.value):  # Flask-SQLAlchemy
+            return "rows:alchemy"
         kind = kind_of(node.value, scope, depth + 1)
         family = kind.partition(":")[0]
         if family in ("mongo", "stripe", "twilio"):
@@ -107,6 +114,8 @@ def _of_call(node: ast.Call, scope: Scope, depth: int) -> str:
             return _detailed(MADE_BY[dotted], node, scope)
         if dotted.endswith("get_object_or_404"):
             return "row:django"
+        if dotted in _PASSING and node.args:
+            return kind_of(node.args[0], scope, depth + 1)
         if (made := _made_by_project(dotted, scope, depth)) is not None:
             return made
     if isinstance(node.func, ast.Attribute):

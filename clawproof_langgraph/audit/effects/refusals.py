@@ -1,4 +1,4 @@
-"""Writes that a repetition does not make: it looks first, it marks what it did, or it is refused and takes that for done."""
+"""Writes that a repetition does not make: it looks first, marks what it did, or is refused and takes that for done."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def _duplicate_is_caught(site: Site) -> bool:
 
 def _names_duplicate(node: ast.expr) -> bool:
     names = node.elts if isinstance(node, ast.Tuple) else [node]
-    return any((part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")) in _DUPLICATES for part in names)
+    return any(
+        (part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")) in _DUPLICATES for part in names
+    )
 
 
 def _raises(handler: ast.ExceptHandler) -> bool:
@@ -102,9 +104,9 @@ def _compared(left: ast.expr, op: ast.cmpop, value: object) -> tuple[ast.expr, b
     if isinstance(left, ast.NamedExpr):
         left = left.value
     match op, value:
-        case (ast.Is() | ast.Eq()), (None | 0):
+        case ((ast.Is() | ast.Eq()), (None | 0)):
             return left, False
-        case (ast.IsNot() | ast.NotEq()), (None | 0):
+        case ((ast.IsNot() | ast.NotEq()), (None | 0)):
             return left, True
         case (ast.Gt(), 0) | (ast.GtE(), 1):
             return left, True

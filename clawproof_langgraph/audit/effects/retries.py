@@ -12,7 +12,8 @@ from clawproof_langgraph.audit.findings import Confidence, Place
 from clawproof_langgraph.audit.source import Function, SourceTree
 
 _DECORATORS: Final = {
-    "tenacity.retry": "tenacity", "backoff.on_exception": "backoff", "backoff.on_predicate": "backoff", "stamina.retry": "stamina",
+    "tenacity.retry": "tenacity", "backoff.on_exception": "backoff", "backoff.on_predicate": "backoff",
+    "stamina.retry": "stamina",
     "retrying.retry": "retrying", "retry.retry": "retry", "retry.api.retry": "retry", "retrying.Retrying": "retrying",
     "tenacity.Retrying": "tenacity", "tenacity.AsyncRetrying": "tenacity", "stamina.retry_context": "stamina",
     "celery.shared_task": "celery", "prefect.task": "prefect", "langchain_core.runnables.RunnableRetry": "langchain",
@@ -42,7 +43,7 @@ class Retrying:
 
 
 def retries_around(function: Function, tree: SourceTree) -> tuple[Retrying, ...]:
-    """Find what runs a function again, or something that it does: decorators, loops around a `try`, clients that retry."""
+    """Find what runs a function, or something in it, again: decorators, loops around a `try`, clients that retry."""
     key = ("retries", function)
     if key not in tree.notes:
         tree.notes[key] = tuple(dict.fromkeys(_retries(function, tree)))

@@ -1,10 +1,11 @@
-"""What a name in a function stands for: its bindings, what the caller passed, the functions around it, the module, the project."""
+"""What a name in a function stands for: its bindings, what the caller passed, what is around it, the project."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from clawproof_langgraph.audit.effects.bodies import Binding, Body, body_of, class_of
 from clawproof_langgraph.audit.source import Function, Module, SourceTree
@@ -28,7 +29,7 @@ class Valued:
     how: str = "is"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Scope:
     """A function as it is called once, or the top of a module.
 
@@ -48,12 +49,12 @@ class Scope:
     around: Scope | None = None
     called: bool = False
 
-    @property
+    @cached_property
     def body(self) -> Body | None:
         """The body of the function."""
         return None if self.function is None else _body(self.tree, self.function)
 
-    @property
+    @cached_property
     def class_node(self) -> ast.ClassDef | None:
         """The class around the function."""
         return class_of(self.module, self.function.owner) if self.function is not None else None
@@ -82,9 +83,11 @@ class Scope:
 
     def parameter(self, name: str) -> ast.arg | None:
         """Find a parameter of the function."""
-        if self.function is None:
-            return None
-        return next((arg for arg in parameters(self.function) if arg.arg == name), None)
+        return self._parameters.get(name)
+
+    @cached_property
+    def _parameters(self) -> dict[str, ast.arg]:
+        return {} if self.function is None else {arg.arg: arg for arg in parameters(self.function)}
 
     def is_shared(self, name: str) -> bool:
         """Tell whether a name is one of the module, so that its value outlives the call."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -10,15 +11,17 @@ from typing import Final
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_key, is_unstable
 from clawproof_langgraph.audit.effects.parameters import Parameters, parameters_of
 from clawproof_langgraph.audit.effects.readings import is_computed_from
-from clawproof_langgraph.audit.effects.sites import Site
+from clawproof_langgraph.audit.effects.sites import Site, callee
 from clawproof_langgraph.audit.effects.statements import HOLE, Statement, Term, is_sql, statements
 from clawproof_langgraph.audit.effects.text import Text, text_of
 from clawproof_langgraph.audit.effects.touches import Touch
 from clawproof_langgraph.audit.findings import Confidence
 
 _METHODS: Final = frozenset(
-    {"execute", "executemany", "executescript", "exec_driver_sql", "fetch", "fetchrow", "fetchval", "fetch_all", "fetch_one",
-     "fetch_val", "execute_fetchall", "execute_insert", "scalar", "scalars", "exec", "run", "query", "raw", "execute_sql",
+    {"execute", "executemany", "executescript", "exec_driver_sql", "fetch", "fetchrow", "fetchval", "fetch_all",
+     "fetch_one",
+     "fetch_val", "execute_fetchall", "execute_insert", "scalar", "scalars", "exec", "run", "query", "raw",
+     "execute_sql",
      "execute_batch", "execute_values", "read_sql", "run_sql", "stream", "sql", "copy_expert", "execute_many"}
 )  # fmt: skip
 _DIALECTS: Final = {
@@ -27,6 +30,9 @@ _DIALECTS: Final = {
     "oracledb": "oracle", "cx_Oracle": "oracle", "pyodbc": "tsql", "pymssql": "tsql", "duckdb": "duckdb",
 }  # fmt: skip
 _FAMILIES: Final = ("sql", "alchemy", "engine", "flask")
+
+
+_TIMES: Final = re.compile(r"(_at|_on|time|date|stamp|^ts)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,8 @@ def touches(site: Site) -> Iterator[Touch]:
     if site.name not in _METHODS:
         return
     text, position = _text(site)
-    if text is None:
-        return
+    if text is None or callee(site.call.func, site.scope) is not None:
+        return  # a function of the project counts by what is in it
     confidence = _confidence(site, text)
     given = parameters_of(site, position)
     for statement in statements(_filled(text), _dialect(site)):
@@ -101,9 +107,15 @@ def _dialect(site: Site) -> str:
 def _procedure(site: Site) -> Iterator[Touch]:
     name = text_of(site.argument(0), site.scope).filled() if site.argument(0) is not None else ""  # type: ignore[arg-type]
     yield site.touch(
-        "sql", f"CALL {name}", repeatable=None, resource=name, short=f"calls the procedure {name}", confidence=Confidence.POSSIBLE,
-        why="What a stored procedure does is not in this source.", fix="Give the tool a business key, or make the procedure an upsert.",
-    )  # fmt: skip
+        "sql",
+        f"CALL {name}",
+        repeatable=None,
+        resource=name,
+        short=f"calls the procedure {name}",
+        confidence=Confidence.POSSIBLE,
+        why="What a stored procedure does is not in this source.",
+        fix="Give the tool a business key, or make the procedure an upsert.",
+    )
 
 
 def _touch(site: Site, statement: Statement, given: Parameters, confidence: Confidence) -> Iterator[Touch]:
@@ -122,13 +134,20 @@ def _touch(site: Site, statement: Statement, given: Parameters, confidence: Conf
     if verdict.repeatable is None:
         confidence = Confidence.POSSIBLE
     yield site.touch(
-        "sql", what, repeatable=verdict.repeatable, short=verdict.short, why=verdict.why, fix=verdict.fix,
-        resource=table, confidence=confidence,
-    )  # fmt: skip
+        "sql",
+        what,
+        repeatable=verdict.repeatable,
+        short=verdict.short,
+        why=verdict.why,
+        fix=verdict.fix,
+        resource=table,
+        confidence=confidence,
+    )
 
 
 _WHAT: Final = {
-    "insert": "INSERT INTO", "update": "UPDATE", "delete": "DELETE FROM", "merge": "MERGE INTO", "select": "SELECT FROM",
+    "insert": "INSERT INTO", "update": "UPDATE", "delete": "DELETE FROM", "merge": "MERGE INTO",
+    "select": "SELECT FROM",
     "lock": "LOCK", "load": "COPY INTO", "call": "CALL",
 }  # fmt: skip
 
@@ -162,7 +181,10 @@ def _judge(site: Site, statement: Statement, given: Parameters) -> Verdict:
             )
 
 
-_UPSERT_FIX: Final = "Write INSERT ... ON CONFLICT ... DO UPDATE or DO NOTHING on a business key, or put the write into effects.sql.once(...)."
+_UPSERT_FIX: Final = (
+    "Write INSERT ... ON CONFLICT ... DO UPDATE or DO NOTHING on a business key, "
+    "or put the write into effects.sql.once(...)."
+)
 
 
 def _insert(site: Site, statement: Statement, given: Parameters) -> Verdict:
@@ -178,26 +200,29 @@ def _insert(site: Site, statement: Statement, given: Parameters) -> Verdict:
             _UPSERT_FIX,
         )
     if (bad := next((each for each in statement.sets if each.change == "relative"), None)) is not None:
-        return Verdict(False, f"adds to {bad.column} in its UPSERT", f"Each repetition changes {bad.column} again.",
-                       "Set the new value itself, or put the write into effects.sql.once(...).")  # fmt: skip
+        return Verdict(
+            False,
+            f"adds to {bad.column} in its UPSERT",
+            f"Each repetition changes {bad.column} again.",
+            "Set the new value itself, or put the write into effects.sql.once(...).",
+        )
     if (column := _new_each_time(statement, given)) is not None:
-        return Verdict(False, f"upserts under a new {column} each time", f"{column} is another one in each repetition, so it never meets the row that is there.",
-                       "Make it from the arguments of the call, or use its idempotency key.")  # fmt: skip
+        return Verdict(
+            False,
+            f"upserts under a new {column} each time",
+            f"{column} is another one in each repetition, so it never meets the row that is there.",
+            "Make it from the arguments of the call, or use its idempotency key.",
+        )
     return Verdict(True, why="It is an upsert.")
 
 
 def _new_each_time(statement: Statement, given: Parameters) -> str | None:
-    """Find the key of an upsert that is another one each time."""
-    keys = set(statement.on_columns)
+    """Find the key of an upsert that is another one each time: a column of its conflict, else the first one."""
     for number, (column, term) in enumerate(statement.values):
-        is_one = (
-            column in keys
-            if keys
-            else (
-                number == 0 and column.lower() in ("", "id", "uuid") or column.lower().endswith("_id") and number == 0
-            )
-        )
-        if is_one and (term.by_chance or any(is_unstable(value.node, value.scope) for value in given.of(term.marks))):
+        is_key_column = column in statement.on_columns if statement.on_columns else number == 0
+        if not is_key_column or _TIMES.search(column):
+            continue
+        if term.by_chance or any(is_unstable(value.node, value.scope) for value in given.of(term.marks)):
             return column or "key"
     return None
 
@@ -213,8 +238,12 @@ def _has_key(site: Site, column: str, term: Term, given: Parameters) -> bool:
 
 def _update(site: Site, statement: Statement, given: Parameters) -> Verdict:
     if statement.picks:
-        return Verdict(False, "updates rows that LIMIT picks", "Each repetition picks other rows.",
-                       "Choose the rows by key, or put the write into effects.sql.once(...).")  # fmt: skip
+        return Verdict(
+            False,
+            "updates rows that LIMIT picks",
+            "Each repetition picks other rows.",
+            "Choose the rows by key, or put the write into effects.sql.once(...).",
+        )
     if any(_has_key(site, each.column, each.term, given) for each in statement.sets):
         return Verdict(True, why="It stores the idempotency key, and its condition can tell a repetition.")
     relative = next((each for each in statement.sets if each.change == "relative"), None)
@@ -231,11 +260,19 @@ def _update(site: Site, statement: Statement, given: Parameters) -> Verdict:
         if not any(_is_read(site, value.node, statement) for value in values):
             return Verdict(True, why="It is a compare-and-set with a value from the call.")
     if relative is not None:
-        return Verdict(False, f"changes {relative.column} relative to its old value", f"Each repetition changes {relative.column} again.",
-                       "Set the new value itself under a lock, or put the write into effects.sql.once(...).")  # fmt: skip
-    return Verdict(False, f"writes back a {computed.column} that it computed from what it read",
-                   f"A repetition reads the new {computed.column} and computes from that.",
-                   "Put the write into effects.sql.once(...), or store the idempotency key with it.", sure=False)  # fmt: skip
+        return Verdict(
+            False,
+            f"changes {relative.column} relative to its old value",
+            f"Each repetition changes {relative.column} again.",
+            "Set the new value itself under a lock, or put the write into effects.sql.once(...).",
+        )
+    return Verdict(
+        False,
+        f"writes back a {computed.column} that it computed from what it read",
+        f"A repetition reads the new {computed.column} and computes from that.",
+        "Put the write into effects.sql.once(...), or store the idempotency key with it.",
+        sure=False,
+    )
 
 
 def _is_computed(site: Site, statement: Statement, column: str, term: Term, given: Parameters) -> bool:

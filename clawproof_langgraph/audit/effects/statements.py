@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -26,10 +26,14 @@ _TOKENS: Final = re.compile(
 )
 _FIRST: Final = re.compile(r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/|\()\s*)*([A-Za-z]+)", re.DOTALL)
 _VERBS: Final[dict[str, Verb]] = {
-    "insert": "insert", "replace": "insert", "upsert": "insert", "update": "update", "delete": "delete", "merge": "merge",
-    "select": "select", "values": "select", "table": "select", "show": "select", "describe": "select", "explain": "select",
-    "create": "ddl", "drop": "ddl", "alter": "ddl", "truncate": "ddl", "call": "call", "exec": "call", "execute": "call",
-    "lock": "lock", "copy": "load", "load": "load", "with": "other", "begin": "other", "commit": "other", "rollback": "other",
+    "insert": "insert", "replace": "insert", "upsert": "insert", "update": "update", "delete": "delete",
+    "merge": "merge",
+    "select": "select", "values": "select", "table": "select", "show": "select", "describe": "select",
+    "explain": "select",
+    "create": "ddl", "drop": "ddl", "alter": "ddl", "truncate": "ddl", "call": "call", "exec": "call",
+    "execute": "call",
+    "lock": "lock", "copy": "load", "load": "load", "with": "other", "begin": "other", "commit": "other",
+    "rollback": "other",
     "savepoint": "other", "release": "other", "pragma": "other", "set": "other", "vacuum": "other", "notify": "other",
     "listen": "other", "analyze": "other", "grant": "other", "use": "other", "declare": "other", "start": "other",
     "attach": "other", "reindex": "other", "do": "call", "refresh": "other",
@@ -38,8 +42,11 @@ _COUNTERS: Final = re.compile(
     r"(^|_)(version|revision|rev|lock_version|etag|row_version|generation|attempts?)$", re.IGNORECASE
 )
 _KEEPING: Final = ("COALESCE", "IFNULL", "NVL", "GREATEST", "LEAST", "MAX", "MIN", "LOWER", "UPPER", "TRIM", "ISNULL")
-_CHANCE: Final = re.compile(r"\b(gen_random_uuid|uuid_generate_v\d\w*|uuidv\d|uuid|newid|random|randomblob|rand|now|sysdate|"
-                            r"current_timestamp|clock_timestamp|nextval)\b", re.IGNORECASE)  # fmt: skip
+_CHANCE: Final = re.compile(
+    r"\b(gen_random_uuid|uuid_generate_v\d\w*|uuidv\d|uuid|newid|random|randomblob|rand|now|sysdate|"
+    r"current_timestamp|clock_timestamp|nextval)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +222,7 @@ def _dialects(text: str, dialect: str) -> list[str]:
     return list(dict.fromkeys([*guesses, "postgres", "sqlite", "mysql", "oracle", "tsql"]))
 
 
-def _of_tree(tree: exp.Expression | None, text: str) -> Statement | None:
+def _of_tree(tree: object, text: str) -> Statement | None:
     from sqlglot import exp
 
     words = " ".join(text.split()[:3])
@@ -317,8 +324,7 @@ def _sets(expressions: list[exp.Expression]) -> tuple[Assigned, ...]:
         if isinstance(each, exp.EQ):
             column = each.this.name if isinstance(each.this, exp.Column) else ""
             names = [column] if column else [inner.name for inner in each.this.find_all(exp.Column)]
-            for name in names:
-                found.append(Assigned(name, _change(name, each.expression), _term(each.expression)))
+            found += [Assigned(name, _change(name, each.expression), _term(each.expression)) for name in names]
     return tuple(found)
 
 
@@ -340,7 +346,7 @@ def _only_kept(mention: exp.Expression, value: exp.Expression) -> bool:
     """Tell whether a mention only keeps the old value, or the larger one: COALESCE(n, ?)."""
     from sqlglot import exp
 
-    node: exp.Expression | None = mention
+    node: Any = mention
     while node is not value and node is not None:
         node = node.parent
         if isinstance(node, exp.Values | exp.Case | exp.If) and not isinstance(mention.parent, exp.Binary):
@@ -392,8 +398,18 @@ def _guessed(text: str, verb: Verb) -> Statement:
     words = " ".join(text.split()[:3])
     table = _table_after(text, "INSERT|INTO|UPDATE|FROM|MERGE")
     if verb == "insert" or (verb == "other" and "INSERT INTO" in upper):
-        upsert = any(each in upper for each in ("ON CONFLICT", "ON DUPLICATE KEY", "INSERT OR IGNORE", "INSERT OR REPLACE",
-                                                "INSERT IGNORE", "REPLACE INTO", "MERGE INTO"))  # fmt: skip
+        upsert = any(
+            each in upper
+            for each in (
+                "ON CONFLICT",
+                "ON DUPLICATE KEY",
+                "INSERT OR IGNORE",
+                "INSERT OR REPLACE",
+                "INSERT IGNORE",
+                "REPLACE INTO",
+                "MERGE INTO",
+            )
+        )
         relative = re.search(
             r"DO UPDATE SET .*?\b(\w+) = (?:\w+\.)?\1 [-+*|]|DUPLICATE KEY UPDATE .*?\b(\w+) = \2 [-+*|]", upper
         )

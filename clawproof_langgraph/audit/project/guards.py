@@ -171,7 +171,10 @@ class Guards:
             return self._remember(GuardSeen(expr.place, complete=False, agent=name))
         guard = self.of_file.guard(file, expr.place, name)
         own, complete = self._policies(expr)
-        return self._remember(replace(guard, policies=(*own, *guard.policies), complete=guard.complete and complete))
+        coordinator = argument(expr.node, "coordinator")
+        store = self.store(expr.at(coordinator)) if coordinator is not None else guard.store
+        policies = (*own, *guard.policies)
+        return self._remember(replace(guard, policies=policies, complete=guard.complete and complete, store=store))
 
     # --- coordinators -------------------------------------------------------------------------------------------
 

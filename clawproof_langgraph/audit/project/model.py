@@ -284,6 +284,7 @@ class Project:
         published: types of events that code publishes itself.
         subscriptions: who follows events.
         sinks: where alerts of suspected deadlocks go, in words.
+        sinks_told: whether code of the project delivers to them; else the command `clawproof alerts` has to.
         stress_tests, stress_run: the concurrency tests, and the last of the runs.
         measured: the hottest resources, the hottest first; None if nothing was measured.
         waivers: what the configuration file says does not count.
@@ -307,6 +308,7 @@ class Project:
     published: frozenset[str] = frozenset()
     subscriptions: tuple[Subscription, ...] = ()
     sinks: tuple[str, ...] = ()
+    sinks_told: bool = True
     stress_tests: tuple[StressTest, ...] = ()
     stress_run: StressRun | None = None
     measured: tuple[Measured, ...] | None = None

@@ -66,9 +66,18 @@ def mapped(project: Project) -> tuple[MappedResource, ...]:
                 for template in read(policy):
                     note(template, "read", guard.agent, policy.tool)
     return tuple(
-        MappedResource(shown[resource], *(tuple(sorted(found[resource][part])) for part in _PARTS))
+        MappedResource(
+            shown[resource],
+            *(tuple(sorted(found[resource][part])) for part in _PARTS),
+            unguarded=_around_guards(project, {*found[resource]["writing"], *found[resource]["reading"]}),
+        )
         for resource in sorted(found)
     )
+
+
+def _around_guards(project: Project, tools: set[str]) -> tuple[str, ...]:
+    """Give the agents that have one of these tools with no guard around it."""
+    return tuple(sorted({agent.name for agent, use in uses(project) if use.guard is None and use.tool.name in tools}))
 
 
 _PARTS: Final = ("writers", "readers", "writing", "reading")

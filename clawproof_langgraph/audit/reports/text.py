@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from clawproof_langgraph.audit.findings import Finding, Outcome, Place, Report, Status
+from clawproof_langgraph.audit.reports.plain import plain
 from clawproof_langgraph.audit.reports.sources import Sources
 from clawproof_langgraph.audit.reports.wording import as_shown, result, severity
 from clawproof_langgraph.audit.rules.catalog import CHECK, TITLE
@@ -27,7 +28,8 @@ def render(report: Report, *, verbose: bool = False, encoding: str = "utf-8") ->
         encoding: of where the text goes; signs that it lacks are written in ASCII.
     """
     lines = [*_summary(report, verbose=verbose), *(_details(report) if verbose else ())]
-    return encodable("\n".join(lines) + "\n", encoding)
+    shown = [plain(line.expandtabs(4)) for line in lines]  # a name or a line of source must not steer the terminal
+    return encodable("\n".join(shown) + "\n", encoding)
 
 
 def encodable(text: str, encoding: str) -> str:

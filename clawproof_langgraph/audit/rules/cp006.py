@@ -42,7 +42,9 @@ def check(project: Project) -> Outcome:
         failed = found[0].message
     elif len(silent) > 1:
         failed = f"Deadlock alerts cannot fire for {counted(len(silent), 'tool')}: no `expected` for {quoted(_tools(silent))}"
-    line = f"Deadlock detection alerting configured: {counted(len(writing), 'write policy', 'write policies')}, {counted(len(project.sinks), 'sink')}"
+    policies = counted(len(writing), "write policy", "write policies")
+    told = "" if project.sinks_told else " (told by the command `clawproof alerts`: no guard reads the file)"
+    line = f"Deadlock detection alerting configured: {policies}, {counted(len(project.sinks), 'sink')}{told}"
     return verdict(_ID, line, found, unseen, failed=failed)
 
 
