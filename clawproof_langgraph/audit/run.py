@@ -10,6 +10,7 @@ from clawproof_langgraph.audit.baseline import Baseline
 from clawproof_langgraph.audit.findings import Report
 from clawproof_langgraph.audit.optout import waived
 from clawproof_langgraph.audit.project import project_of
+from clawproof_langgraph.audit.project.bare import with_bare
 from clawproof_langgraph.audit.project.model import Project
 from clawproof_langgraph.audit.project.resources import mapped
 from clawproof_langgraph.audit.rules.checking import outcomes_of
@@ -58,7 +59,7 @@ def examine(
         root=project.root,
         target=target,
         outcomes=added(outcomes_of(project), project.findings),
-        resources=mapped(project),
+        resources=with_bare(mapped(project), project),
         unseen=project.unseen,
         files=len(project.tree.modules),
         ways=("static", *(way.name for way in ways)),
