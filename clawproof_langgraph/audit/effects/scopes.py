@@ -157,10 +157,21 @@ class Scope:
                 return Scope(self.tree, module).attribute_of(module.classes[top], attr) if attr else None
             if name in module.assigned:
                 return Valued(module.assigned[name], Scope(self.tree, module))
-            if name not in module.imports:
+            if attr and top in module.assigned:
+                return Scope(self.tree, module)._of_instance(module.assigned[top], attr)
+            if top not in module.imports:
                 return None
-            dotted = module.imports[name]
+            dotted = f"{module.imports[top]}.{attr}" if attr else module.imports[top]
         return None
+
+    def _of_instance(self, made: ast.expr, attr: str) -> Valued | None:
+        """Find an attribute of an object at the top of this module: `settings = Settings()`, then `settings.dsn`."""
+        if not isinstance(made, ast.Call):
+            return None
+        dotted = self.module.dotted(made.func)
+        module = self.tree.module_of(dotted)
+        node = module.classes.get(dotted[len(module.name) + 1 :]) if module is not None else None
+        return Scope(self.tree, module).attribute_of(node, attr) if module is not None and node is not None else None
 
     def _of_class(self, attr: str) -> Valued | None:
         scope: Scope | None = self
