@@ -1,22 +1,29 @@
-"""What a coordinator does with its log besides reading it: publish, and subscribe."""
+"""What a coordinator does with its log: publish, subscribe, and read on from a cursor."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import ConfigurationError
-from clawproof_langgraph.events import BUILT_IN, EventFilter
+from clawproof_langgraph.events import BUILT_IN, Event, EventFilter
+from clawproof_langgraph.inspection.calls import calls_of
+from clawproof_langgraph.inspection.contention import Contention, contention_of
 from clawproof_langgraph.model import Note, Start, Subscribe, Unsubscribe
+from clawproof_langgraph.reading import Beginning, Reading
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
 from clawproof_langgraph.subscription import Subscription
 from clawproof_langgraph.templates import agent_name, canonical
 
-Beginning = Literal["now", "earliest"] | int
+T = TypeVar("T")
+
+_PAGE = 5000
+"""Events that are read at once."""
 
 
 class EventLog:
@@ -90,8 +97,8 @@ class EventLog:
             ConfigurationError: somebody else reads under this name, or an argument does not fit.
             BackendUnavailable: the store cannot be used.
         """
-        fact = Subscribe(_name(name), self.new_owner(), _start(start))
-        wanted, limit = _filter(types, resource, agent), None if timeout is None else seconds(timeout, "timeout")
+        fact = Subscribe(_name(name), self.new_owner(), beginning(start))
+        wanted, limit = filter_of(types, resource, agent), None if timeout is None else seconds(timeout, "timeout")
         return self._subscription(fact, wanted, self._backend.record(fact), limit)
 
     async def asubscribe(
@@ -105,8 +112,8 @@ class EventLog:
         timeout: str | float | None = None,
     ) -> Subscription:
         """Do what `subscribe` does, from an event loop: `async with await coordinator.asubscribe(...) as events:`."""
-        fact = Subscribe(_name(name), self.new_owner(), _start(start))
-        wanted, limit = _filter(types, resource, agent), None if timeout is None else seconds(timeout, "timeout")
+        fact = Subscribe(_name(name), self.new_owner(), beginning(start))
+        wanted, limit = filter_of(types, resource, agent), None if timeout is None else seconds(timeout, "timeout")
         return self._subscription(fact, wanted, await self._backend.arecord(fact), limit)
 
     def _subscription(self, fact: Subscribe, wanted: EventFilter, cursor: int, timeout: float | None) -> Subscription:
@@ -119,6 +126,29 @@ class EventLog:
         for each in list(self._subscriptions):
             each.close()
 
+    def contention(self, limit: int = 10) -> tuple[Contention, ...]:
+        """Tell which resources were waited for longest, the worst first, by what the log still has.
+
+        A call counts once it has had its turn, or has given up; for who waits now there is `snapshot()`.
+
+        Args:
+            limit: the most to give.
+
+        Raises:
+            BackendUnavailable: the store cannot be used.
+        """
+        log: list[Event] = []
+        while page := self._backend.events(EventFilter(log[-1].cursor if log else 0, limit=_PAGE)):
+            log += page
+        return contention_of(calls_of(log), limit=limit)
+
+    async def acontention(self, limit: int = 10) -> tuple[Contention, ...]:
+        """Do what `contention` does, from an event loop."""
+        log: list[Event] = []
+        while page := await self._backend.aevents(EventFilter(log[-1].cursor if log else 0, limit=_PAGE)):
+            log += page
+        return await asyncio.to_thread(contention_of, await asyncio.to_thread(calls_of, log), limit=limit)
+
     def unsubscribe(self, name: str) -> None:
         """Forget a subscription, and how far it was read; one that is not known is no error."""
         self._backend.record(Unsubscribe(_name(name)))
@@ -126,6 +156,28 @@ class EventLog:
     async def aunsubscribe(self, name: str) -> None:
         """Do what `unsubscribe` does, from an event loop."""
         await self._backend.arecord(Unsubscribe(_name(name)))
+
+    def read_log(self, program: Reading[T]) -> T:
+        """Give a program the pages that it asks for, and give what it gives.
+
+        Raises:
+            BackendUnavailable: the store cannot be used; nothing was changed.
+        """
+        try:
+            wanted = next(program)
+            while True:
+                wanted = program.send(self._backend.page(wanted))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    async def aread_log(self, program: Reading[T]) -> T:
+        """Do what `read_log` does, from an event loop."""
+        try:
+            wanted = next(program)
+            while True:
+                wanted = program.send(await self._backend.apage(wanted))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
 
 # --- what users give --------------------------------------------------------------------------------------------
@@ -148,7 +200,8 @@ def _name(value: str) -> str:
     return value
 
 
-def _start(value: Beginning) -> Start | int:
+def beginning(value: Beginning) -> Start | int:
+    """Read where a reader begins; raises ConfigurationError where it is no such place."""
     if isinstance(value, str) and value in list(Start):
         return Start(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
@@ -156,7 +209,8 @@ def _start(value: Beginning) -> Start | int:
     return value
 
 
-def _filter(types: Iterable[str], resource: str, agent: str) -> EventFilter:
+def filter_of(types: Iterable[str], resource: str = "", agent: str = "") -> EventFilter:
+    """Make a filter of what users give; raises ConfigurationError where something is no name."""
     kinds = (types,) if isinstance(types, str) else tuple(types)
     for kind in kinds:
         if not isinstance(kind, str) or not kind:

@@ -25,6 +25,7 @@ CALL_ASKED: Final = "call.asked"
 CALL_RESOLVED: Final = "call.resolved"
 CALL_STALE: Final = "call.stale"
 CALL_UNGUARDED: Final = "call.unguarded"
+CALL_UNDECLARED: Final = "call.undeclared"
 AGENT_KILLED: Final = "agent.killed"
 AGENT_REVIVED: Final = "agent.revived"
 LOG_TRUNCATED: Final = "log.truncated"
@@ -65,7 +66,10 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events to read: after a cursor, of these types, resource, agent, thread or call, at most `limit`."""
+    """Which events to read: after a cursor, of these types, resource, agent, thread or call, at most `limit`.
+
+    Those of `except_agent` and of `except_thread` are left out.
+    """
 
     after: int = 0
     types: tuple[str, ...] = ()
@@ -74,6 +78,14 @@ class EventFilter:
     thread: str = ""
     call: str = ""
     limit: int = 1000
+    except_agent: str = ""
+    except_thread: str = ""
+
+    @property
+    def takes_all(self) -> bool:
+        """Tell whether every event passes."""
+        named = self.types or self.resource or self.agent or self.thread or self.call
+        return not (named or self.except_agent or self.except_thread)
 
     def admits(self, event: Event) -> bool:
         """Tell whether an event passes (the cursor and the limit are the reader's business)."""
@@ -83,6 +95,8 @@ class EventFilter:
             and (not self.agent or self.agent == event.agent)
             and (not self.thread or self.thread == event.thread)
             and (not self.call or self.call == event.call)
+            and (not self.except_agent or self.except_agent != event.agent)
+            and (not self.except_thread or self.except_thread != event.thread)
         )
 
 
@@ -95,12 +109,14 @@ class Page:
         reached: the cursor up to which was looked.
         trimmed: the newest cursor that retention has deleted; 0 for none.
         more: whether there may be more to read at once.
+        end: the newest cursor of the log at that moment, deleted or not; 0 for none.
     """
 
     events: list[Event]
     reached: int
     trimmed: int = 0
     more: bool = False
+    end: int = 0
 
 
 def truncated(since: int, until: int, *subscribers: str) -> Event:

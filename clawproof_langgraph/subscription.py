@@ -21,8 +21,9 @@ from typing import Any, Final, Self, TypeVar, assert_never
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import ClawproofError, ConfigurationError
-from clawproof_langgraph.events import LOG_TRUNCATED, Event, EventFilter, Page, truncated
+from clawproof_langgraph.events import Event, EventFilter, Page, truncated
 from clawproof_langgraph.model import Advance
+from clawproof_langgraph.reading import admitted
 
 _log = logging.getLogger("clawproof_langgraph")
 
@@ -152,9 +153,7 @@ class Subscription:
     def _take(self, page: Page) -> None:
         if self._reached < page.trimmed:
             self._fresh.append(truncated(self._reached, page.trimmed, self.name))
-        # Those in the log tell operators what others have missed; here, it means that this one has.
-        asked_for = LOG_TRUNCATED in self._wanted.types
-        self._fresh.extend([event for event in page.events if asked_for or event.type != LOG_TRUNCATED])
+        self._fresh.extend(admitted(page.events, self._wanted))
         self._reached, self._more = max(page.reached, page.trimmed), page.more
         self._count_as_read()
 

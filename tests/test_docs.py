@@ -19,4 +19,4 @@ def test_the_examples_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None
 
     done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
 
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr

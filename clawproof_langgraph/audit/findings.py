@@ -126,6 +126,7 @@ class MappedResource:
         pattern: its name or template, such as `inventory/{sku}`.
         writers, readers: names of agents.
         writing, reading: names of tools.
+        unguarded: of the agents, those of which a call to it goes around every guard.
     """
 
     pattern: str
@@ -133,6 +134,7 @@ class MappedResource:
     readers: tuple[str, ...] = ()
     writing: tuple[str, ...] = ()
     reading: tuple[str, ...] = ()
+    unguarded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,8 +132,9 @@ class EmbeddedBackend(Backend):
 def _page(tx: Transaction, wanted: EventFilter) -> Page:
     found = tx.events(wanted)
     more = bool(found) and len(found) == wanted.limit
-    reached = found[-1].cursor if more else max(wanted.after, tx.last_cursor())
-    return Page(found, reached, tx.trimmed(), more)
+    trimmed, last = tx.trimmed(), tx.last_cursor()
+    reached = found[-1].cursor if more else max(wanted.after, last)
+    return Page(found, reached, trimmed, more, end=max(last, trimmed))
 
 
 def _last_cursor(tx: Transaction, _: None) -> int:

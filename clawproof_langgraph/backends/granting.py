@@ -8,7 +8,7 @@ waiting for its own chain. A grant handed to a waiter is provisional until the w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from clawproof_langgraph import events
 from clawproof_langgraph.backends import versions
@@ -127,11 +127,19 @@ def grant(tx: Transaction, fit: Fit, *, held: bool = False) -> Granted:
         tx.take(lease)
     names = names_of(wants)
     if names or not ask.tool:  # an entry in any case: the fence is its cursor
-        tx.append(events.LOCK_ACQUIRED, ask, resources=names, fence=fence, data={"waited": round(since, 6)})
+        about = {"waited": round(since, 6), **_beside_others(ask)}
+        tx.append(events.LOCK_ACQUIRED, ask, resources=names, fence=fence, data=about)
     if ask.tool:
         data = {**ask.data, "tool": ask.tool, "attempt": attempt + 1, "waited": round(since, 6)}
         tx.append(events.CALL_STARTED, ask, resources=names, fence=fence, data=data)
     return granted(tx, ask, lease, record)
+
+
+def _beside_others(ask: Begin) -> dict[str, Any]:
+    """Say what lets others hold the same at the same time, so that whoever reads the log knows whom it kept apart."""
+    shared = [resource for resource, mode in ask.wants if mode is Mode.SHARED]
+    told: dict[str, Any] = {"shared": shared} if shared else {}
+    return told | ({"inside": ask.ancestors[-1]} if ask.ancestors else {})
 
 
 def granted(tx: Transaction, ask: Begin, lease: LeaseRow, record: RecordRow | None) -> Granted:

@@ -43,7 +43,7 @@ def demo(settings: Settings, folder: Path | None) -> None:
         raise click.UsageError("--namespace: the demo takes a namespace of its own.", click.get_current_context())
     with wrong_url_is_usage():
         _check(settings.url)
-    with _every_end_is_orderly(), _folder(folder) as kept:
+    with every_end_is_orderly(), _folder(folder) as kept:
         played = run_demo(Console(stderr=settings.json), kept, url=settings.url)
     if settings.json:
         Screen().json(_as_json(played))
@@ -66,7 +66,7 @@ def _folder(chosen: Path | None) -> RunFolder:
 
 
 @contextmanager
-def _every_end_is_orderly() -> Iterator[None]:
+def every_end_is_orderly() -> Iterator[None]:
     """Let a time limit, or a terminal that is closed, end the demo as Ctrl-C does: it leaves nothing behind."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,9 @@ from clawproof_langgraph.audit.source.modules import Function, Module
 
 _NEVER: Final = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist", "venv", "env"})
 """Folders without code of the project; so are those whose name begins with a dot, and virtual environments."""
+
+_LARGEST: Final = 4_000_000
+"""Bytes over which a file is not read."""
 
 _ROOTS: Final = ("src", "lib")
 """Folders that are no package themselves, but hold the packages."""
@@ -45,12 +49,36 @@ class SourceTree:
         """
         modules: dict[str, Module] = {}
         unseen: list[Unseen] = []
-        for path in _files(only or root):
+        for path in _files(only or root, unseen):
             found = _read(root, path)
             if isinstance(found, Unseen):
                 unseen.append(found)
+            elif found.name in modules:  # two folders, such as `.` and `src`, have a module of that name
+                modules[found.file] = replace(found, name=found.file)
             else:
                 modules[found.name] = found
+        return cls(root, modules, tuple(unseen))
+
+    @classmethod
+    def follow(cls, root: Path, start: Path) -> SourceTree:
+        """Read one file, and those of the folder that it imports, directly or through others.
+
+        Args:
+            root: the folder from which they are imported.
+            start: the file.
+        """
+        modules: dict[str, Module] = {}
+        unseen: list[Unseen] = []
+        pending, known = [start], {start}
+        while pending:
+            found = _read(root, pending.pop(0))
+            if isinstance(found, Unseen):
+                unseen.append(found)
+                continue
+            modules[found.name] = found
+            new = [path for path in _imported(root, found) if path not in known]
+            pending += new
+            known.update(new)
         return cls(root, modules, tuple(unseen))
 
     def function(self, dotted: str) -> Function | None:
@@ -80,13 +108,27 @@ class SourceTree:
         return None, dotted
 
 
-def _files(start: Path) -> Iterator[Path]:
+def _files(start: Path, unseen: list[Unseen]) -> Iterator[Path]:
     if start.is_file():
         yield start
         return
-    for folder, folders, files in os.walk(start):
+
+    def note(error: OSError) -> None:
+        unseen.append(Unseen(str(error.filename), f"it cannot be read: {error.strerror}", Place(str(error.filename))))
+
+    for folder, folders, files in os.walk(start, onerror=note):
         folders[:] = sorted(name for name in folders if not _is_foreign(Path(folder), name))
         yield from (Path(folder, name) for name in sorted(files) if name.endswith(".py"))
+
+
+def _imported(root: Path, module: Module) -> Iterator[Path]:
+    """Give the files of the folder that a module may import: a name in it may be a module, or in one."""
+    for dotted in dict.fromkeys(module.imports.values()):
+        parts = dotted.split(".")
+        for length in range(1, len(parts) + 1):
+            for base in (root, *(root / name for name in _ROOTS)):
+                inner = base.joinpath(*parts[:length])
+                yield from (path for path in (inner.with_suffix(".py"), inner / "__init__.py") if path.is_file())
 
 
 def _is_foreign(folder: Path, name: str) -> bool:
@@ -97,6 +139,8 @@ def _read(root: Path, path: Path) -> Module | Unseen:
     file = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
     name, is_package = _name_of(root, path)
     try:
+        if why := _unfit(path):
+            return Unseen(file, why, Place(file))
         with tokenize.open(path) as stream:  # as Python does: a file may declare its encoding
             text = stream.read()
         return Module.parse(name, file, text, is_package=is_package)
@@ -104,6 +148,14 @@ def _read(root: Path, path: Path) -> Module | Unseen:
         return Unseen(file, f"it is no Python: {exc.msg}", Place(file, exc.lineno or 0, exc.offset or 0))
     except (OSError, ValueError, RecursionError, MemoryError) as exc:
         return Unseen(file, f"it cannot be read: {exc}", Place(file))
+
+
+def _unfit(path: Path) -> str:
+    """Say why a file is not read: a pipe would block, and a file of many megabytes holds data."""
+    kind = path.stat()
+    if not stat.S_ISREG(kind.st_mode):
+        return "it is no regular file"
+    return f"it is larger than {_LARGEST // 1_000_000} MB" if kind.st_size > _LARGEST else ""
 
 
 def _name_of(root: Path, path: Path) -> tuple[str, bool]:

@@ -156,8 +156,7 @@ def of_sweep(terms: Sweep) -> list[Argument]:
 
 def of_page(wanted: EventFilter) -> list[Argument]:
     """Write from where the log is read, and how many of its entries."""
-    takes_all = not (wanted.types or wanted.resource or wanted.agent or wanted.thread or wanted.call)
-    return [wanted.after, min(wanted.limit, _PAGE) if takes_all else _PAGE]
+    return [wanted.after, min(wanted.limit, _PAGE) if wanted.takes_all else _PAGE]
 
 
 def of_fact(fact: Fact) -> tuple[str, list[Argument]]:
@@ -304,13 +303,13 @@ def _check_resolved(reply: Sequence[bytes]) -> None:
 
 def page_of(wanted: EventFilter, asked: Sequence[Argument], reply: Sequence[Any]) -> Page:
     """Read a part of the log; `asked` is what `of_page` wrote."""
-    trimmed, entries = reply
+    trimmed, end, entries = int(reply[0]), int(reply[1]), reply[2]
     found = [event for entry in entries for event in _events_of(entry)]
     passed = [event for event in found if event.cursor > wanted.after and wanted.admits(event)]
     if len(passed) > wanted.limit:
         passed = passed[: wanted.limit]
-        return Page(passed, passed[-1].cursor, int(trimmed), more=True)
-    return Page(passed, found[-1].cursor if found else wanted.after, int(trimmed), more=len(entries) == asked[1])
+        return Page(passed, passed[-1].cursor, trimmed, more=True, end=end)
+    return Page(passed, found[-1].cursor if found else wanted.after, trimmed, more=len(entries) == asked[1], end=end)
 
 
 def _events_of(entry: Sequence[Any]) -> list[Event]:

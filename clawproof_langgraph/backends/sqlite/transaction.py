@@ -398,6 +398,10 @@ class SqliteTransaction(Transaction):
             if value:
                 where.append(f"{column} = ?")
                 values.append(value)
+        for column, value in (("agent", wanted.except_agent), ("thread", wanted.except_thread)):
+            if value:
+                where.append(f"{column} != ?")
+                values.append(value)
         if wanted.types:
             where.append(f"type IN ({_marks(len(wanted.types))})")
             values.extend(wanted.types)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait as wait_for_any
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -15,6 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from clawproof_langgraph.cli.demo.workers import PRELOAD, stand_by
+from clawproof_langgraph.testing.fork_server import start_fork_server, stop_fork_server
 
 PATIENCE: Final = 60.0
 """Seconds after which work that takes a few has failed, such as agents that wait for each other for ever."""
@@ -43,7 +42,7 @@ class Crew:
             process.kill()
             process.join()
         if error is not None:
-            _stop_server()
+            stop_fork_server()
 
     def warm_up(self) -> None:
         """Wait until the fork server has done its imports, so that they do not count as the agents' work."""
@@ -55,7 +54,10 @@ class Crew:
 
     def start(self, job: Callable[..., None], *arguments: object) -> BaseProcess:
         """Start a process."""
-        _start_server()
+        try:
+            start_fork_server()
+        except OSError as exc:
+            raise WorkerFailed(f"No process can be started: {exc}.") from exc
         process = self._context.Process(target=job, args=arguments, daemon=True)
         process.start()
         self._processes.append(process)
@@ -92,23 +94,3 @@ class Crew:
         self.wait([process], lambda: None)
         answer: Any = receiver.recv()
         return str(answer)
-
-
-def _start_server() -> None:
-    """Start the fork server, if it is not running, where Ctrl-C cannot reach it, nor its children.
-
-    It is the parent that ends them.
-    """
-    resource_tracker.ensure_running()  # now, because it lets Ctrl-C through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    except OSError as exc:  # such as a folder for temporary files whose name is too long for a socket
-        raise WorkerFailed(f"No process can be started: {exc}.") from exc
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _stop_server() -> None:
-    """End the fork server now. It would end by itself after this process, but not before its imports are done."""
-    forkserver._forkserver._stop()  # type: ignore[attr-defined]

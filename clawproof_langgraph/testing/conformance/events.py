@@ -51,6 +51,23 @@ class CallEvents(Suite):
         assert freed.data["held"] == pytest.approx(2, abs=0.01)
         assert acquired.data["waited"] == pytest.approx(0, abs=0.01)
 
+    def test_a_grant_tells_what_it_shares_and_inside_which_call_it_is(self, store: Face) -> None:
+        store.granted(ask("alone", "price/1"))
+        store.granted(ask("outer", "inventory/1", reading("inventory/2")))
+        store.granted(ask("middle", "inventory/1", ancestors=("outer",)))
+        store.granted(ask("beside", "price/2", ancestors=("outer",)))
+        store.granted(ask("inner", reading("inventory/1"), ancestors=("outer", "middle")))
+
+        told = {event.call: {name: event.data.get(name) for name in ("shared", "inside")} for event in store.log()}
+
+        assert told == {
+            "alone": {"shared": None, "inside": None},
+            "outer": {"shared": ["inventory/2"], "inside": None},
+            "middle": {"shared": None, "inside": "outer"},
+            "beside": {"shared": None, "inside": "outer"},
+            "inner": {"shared": ["inventory/1"], "inside": "middle"},
+        }
+
     def test_a_plain_lock_is_no_call(self, store: Face) -> None:
         store.settle(released(store.granted(ask("a", "inventory/1"))))
         assert types(store.log()) == ["lock.acquired", "lock.released"]
@@ -285,6 +302,10 @@ class Reading(Suite):
             EventFilter(call="call-1"),
             EventFilter(call="call-1", agent="agent-2"),
             EventFilter(types=("note.2",), resource="shared", agent="agent-2", thread="thread-2", call="call-2"),
+            EventFilter(except_agent="agent-3"),
+            EventFilter(except_thread="thread-2"),
+            EventFilter(resource="shared", except_agent="agent-3", except_thread="thread-2"),
+            EventFilter(except_agent="nobody"),
         ],
         ids=str,
     )

@@ -396,6 +396,15 @@ class Truncation(Suite):
         assert types(others) == ["n9"]
         assert [event.cursor for event in store.events(EventFilter(after=told.cursor))] == left
 
+    def test_a_page_tells_where_the_log_ends(self, store: Face, clock: ManualClock) -> None:
+        assert store.page(EventFilter()).end == 0
+        *_, last = publish(store, "A", "B", "C")
+        assert store.page(EventFilter(limit=1)).end == last
+        assert store.page(EventFilter(after=last, types=("A",))).end == last
+        clock.advance(2 * DAY)
+        store.sweep(Sweep(keep_events=DAY))
+        assert store.page(EventFilter(limit=1)).end == last
+
     def test_a_cursor_up_to_which_all_was_trimmed_has_missed_nothing(self, store: Face) -> None:
         cursors = publish(store, *["A"] * 10)
         store.sweep(Sweep(max_events=4))

@@ -19,7 +19,8 @@ if (ARGV[11] or '') ~= '' and #ARGV < 1000 then
     local clock = max(newest + 1, floor(now * 1000000))
     local fence = exactly(clock)
     local told = about .. ',"' .. fence .. '","' .. precisely(now) .. '",{'
-    local locked = '["lock.acquired",' .. told .. '"waited":' .. waited .. '}]'
+    local inside = ARGV[17] ~= '0' and ',"inside":' .. text(string.match(cjson.decode(ARGV[10])[9], '%S+$')) or ''
+    local locked = '["lock.acquired",' .. told .. '"waited":' .. waited .. inside .. '}]'
     local started = '["call.started",' .. told .. ARGV[8] .. '"tool":' .. tool .. ',"attempt":1,"waited":' .. waited .. '}]'
     if tool == '' then
       call('XADD', LOG, fence .. '-0', '0', locked)

@@ -117,6 +117,16 @@ function granting.granted(ask, lease, record)
   return answer
 end
 
+-- Says what lets others hold the same at the same time, so that whoever reads the log knows whom it kept apart.
+local function beside_others(ask)
+  local shared = {}
+  for _, want in ipairs(ask.wants) do
+    if requests.is_shared(want) then shared[#shared + 1] = requests.name_of(want) end
+  end
+  local told = #shared > 0 and ',"shared":' .. text(shared) or ''
+  return ask.ancestors == '' and told or told .. ',"inside":' .. text(string.match(ask.ancestors, '%S+$'))
+end
+
 -- Gives a request its lease, claimed; `held`: the one that was handed over to it, if there is one.
 function granting.grant(ask, wants, record, held)
   local attempt, fence = record and record.attempt or 0, log.next_cursor()
@@ -133,7 +143,7 @@ function granting.grant(ask, wants, record, held)
   local names = requests.names_of(ask)
   local waited = '"waited":' .. seconds(ask.waited)
   if names ~= '' or ask.tool == '' then -- an entry in any case: the fence is its cursor
-    log.tell('lock.acquired', ask, names, fence, waited)
+    log.tell('lock.acquired', ask, names, fence, waited .. beside_others(ask))
   end
   if ask.tool ~= '' then
     local own = '"tool":' .. text(ask.tool) .. ',"attempt":' .. attempt + 1 .. ',' .. waited

@@ -1,0 +1,179 @@
+"""`clawproof --check 10`, `clawproof check` and `clawproof rule`: the audit of a project, and what it asks for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from clawproof_langgraph.audit.baseline import Baseline, WrongBaseline, write_baseline
+from clawproof_langgraph.audit.findings import Report, Severity
+from clawproof_langgraph.audit.loading import Loading
+from clawproof_langgraph.audit.observed import Log
+from clawproof_langgraph.audit.project.model import Project
+from clawproof_langgraph.audit.reports import html, paper, text
+from clawproof_langgraph.audit.reports.formats import FORMATS
+from clawproof_langgraph.audit.reports.text import encodable
+from clawproof_langgraph.audit.rules.catalog import CHECK, RULES, TITLE, Rule, rule_of
+from clawproof_langgraph.audit.rules.checking import NOTHING, is_empty
+from clawproof_langgraph.audit.run import Way, examine, terms_of
+from clawproof_langgraph.audit.targets import WrongTarget
+from clawproof_langgraph.cli.settings import Settings, common_options
+from clawproof_langgraph.cli.wording import plain
+from clawproof_langgraph.errors import meant
+
+_NEVER: Final = "never"
+
+
+def _known(context: click.Context, param: click.Parameter, value: int | None) -> int | None:
+    if value is not None and value != CHECK:
+        raise click.BadParameter(f"there is no check {value}. There is check {CHECK}: {TITLE}.")
+    return value
+
+
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+_THE_CHECK: Final[_Decorator] = click.option(
+    "--check", type=int, metavar="N", callback=_known, help=f"Check a project: {CHECK} is {TITLE}."
+)
+_ASSESS: Final[_Decorator] = click.option(
+    "--assess", is_flag=True, help="Write a report for people who decide: clawproof-assessment.html, or FILE.md."
+)
+
+
+def group_options(group: Callable[..., Any]) -> Callable[..., Any]:
+    """Show `--check` and `--assess` among the options of the group; `as_command` sees to it that they work there."""
+    return _THE_CHECK(_ASSESS(group))
+
+
+def as_command(arguments: list[str], commands: Sequence[str]) -> list[str]:
+    """Make `--check 10 shop` what it stands for, `check --check 10 shop`."""
+    for argument in arguments:
+        if argument in commands or argument == "--":
+            break
+        if argument.partition("=")[0] in ("--check", "--assess"):
+            return ["check", *arguments]
+    return arguments
+
+
+@click.command()
+@common_options(formats=tuple(FORMATS))
+@click.argument("target", default="")
+@_THE_CHECK
+@_ASSESS
+@click.option(
+    "--verbose", "-v", is_flag=True, help="Also the evidence, the fixes, and the map of resources and agents."
+)
+@click.option(
+    "--import",
+    "imported",
+    is_flag=True,
+    help="Also import the graphs, in a process of their own, and look into them: runs the code of their modules.",
+)
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it to a file.")
+@click.option(
+    "--fail-on",
+    type=click.Choice([*(each.value for each in Severity), _NEVER]),
+    help="The severity from which on a finding ends in exit code 1. Default: low.",
+)
+@click.option(
+    "--baseline", type=click.Path(dir_okay=False, path_type=Path), help="Findings that this file has do not count."
+)
+@click.option(
+    "--write-baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what is found to a file, for --baseline, and end with exit code 0.",
+)
+def check(settings: Settings, target: str, **options: Any) -> None:
+    """Tell what in a project is not coordinated: ten duties, each with its evidence.
+
+    TARGET is a langgraph.json, a module:graph, a file or a folder; the current folder without one. The files are read,
+    and none of their code is run unless --import says so. With --url, the log of a store is read as well: what really
+    happened.
+    """
+    here = Path.cwd()
+    try:
+        terms = terms_of(here, target)
+        file = options["baseline"] or (Path(terms.baseline) if terms.baseline else None)
+        known = Baseline.read(file) if file is not None and not options["write_baseline"] else None
+        ways = _ways(settings, here, target, imported=options["imported"])
+        report, project = examine(here, target, ways=ways, baseline=known)
+        if options["write_baseline"]:
+            number = write_baseline(report, options["write_baseline"])
+            click.echo(f"{number} findings are in the baseline {options['write_baseline']}.", err=True)
+            return
+    except (WrongTarget, WrongBaseline) as exc:
+        raise click.UsageError(plain(str(exc)), click.get_current_context()) from exc
+    _put(report, project, settings, options)
+    if is_empty(project):
+        raise click.UsageError(f"Nothing was checked: {NOTHING} in {project.root}. Name another folder or file.")
+    if _fails(report, options["fail_on"] or terms.fail_on):
+        raise click.exceptions.Exit(1)
+
+
+def _ways(settings: Settings, here: Path, target: str, *, imported: bool) -> tuple[Way, ...]:
+    """Give the ways to look beside the files."""
+    loading: tuple[Way, ...] = (Loading(here, target),) if imported else ()
+    return (*loading, Log(settings.url, settings.namespace)) if settings.url else loading
+
+
+def _fails(report: Report, threshold: str) -> bool:
+    if threshold == _NEVER:
+        return False
+    order = list(Severity)
+    return bool(report.failed) and order.index(report.severity) >= order.index(Severity(threshold))
+
+
+def _put(report: Report, project: Project, settings: Settings, options: dict[str, Any]) -> None:
+    """Write a report where it was asked for."""
+    output: Path | None = options["output"]
+    encoding = "utf-8" if output is not None else (sys.stdout.encoding or "ascii")
+    if options["assess"]:
+        output = output or Path("clawproof-assessment.html")
+        page = paper if output.suffix == ".md" else html
+        written = page.render(report, project.tree, made=datetime.now().astimezone())
+    elif settings.format in (None, "text"):
+        written = text.render(report, verbose=options["verbose"], encoding=encoding)
+    else:
+        written = FORMATS[settings.format or "text"](report, project.tree)
+    if output is not None:
+        output.write_text(written, "utf-8")
+        click.echo(f"The report is in {output}.", err=True)
+    else:
+        click.echo(encodable(written, encoding), nl=not written.endswith("\n"))
+
+
+# --- rules --------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@common_options
+@click.argument("rule", default="")
+def rule(settings: Settings, rule: str) -> None:
+    """Explain a rule of the check: why, an example, and what to do. Without one, list all."""
+    encoding = sys.stdout.encoding or "ascii"
+    if not rule:
+        for entry in RULES:
+            click.echo(encodable(f"{entry.id}  {entry.severity:6}  {entry.duty}", encoding))
+        return
+    try:
+        found = rule_of(rule)
+    except KeyError:
+        hint = meant(rule.upper(), [entry.id for entry in RULES])
+        raise click.UsageError(f'There is no rule "{plain(rule)}"; {hint}', click.get_current_context()) from None
+    click.echo(encodable("\n".join(_explained(found)), encoding))
+
+
+def _explained(found: Rule) -> list[str]:
+    return [
+        f"{found.id}: {found.duty}", f"Severity: {found.severity}", "", found.why, "", "Not so:", *_indented(found.bad), "",
+        "But so:", *_indented(found.good), "", f"Fix: {found.fix}",
+        f"To accept a finding: # clawproof: ignore[{found.id}] and the reason, on its line.",
+    ]  # fmt: skip
+
+
+def _indented(code: str) -> list[str]:
+    return [f"    {line}" for line in code.splitlines()]
