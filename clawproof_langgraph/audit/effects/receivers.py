@@ -182,10 +182,9 @@ def _as_row(module: Module, name: str) -> str:
 def resolve_class(dotted: str, scope: Scope) -> tuple[Module | None, str]:
     """Find a class of the project by its full name, through modules that pass it on."""
     for _ in range(5):
-        module = scope.tree.module_of(dotted)
+        module, name = scope.tree.split(dotted)
         if module is None:
             return None, ""
-        name = dotted[len(module.name) + 1 :]
         if name in module.classes:
             return module, name
         if name not in module.imports:
@@ -217,8 +216,7 @@ def local_function(node: ast.expr, scope: Scope) -> Function | None:
     while around is not None:
         body, function = around.body, around.function
         if body is not None and function is not None and node.id in body.inner:
-            inner = body.inner[node.id]
-            return next((each for each in function.module.functions if each.node is inner), None)
+            return function.module.by_name.get(f"{function.name}.{node.id}")
         around = around.around
     return None
 
