@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_unstable
-from clawproof_langgraph.audit.effects.mappings import entries
+from clawproof_langgraph.audit.effects.mappings import entries, is_nothing
 from clawproof_langgraph.audit.effects.origins import origins
 from clawproof_langgraph.audit.effects.readings import readings
 from clawproof_langgraph.audit.effects.receivers import kind_of
@@ -56,7 +56,7 @@ def _request(site: Site) -> tuple[str, ast.expr | None, Confidence] | None:
     """Find the method, the URL and how sure it is that this is a request."""
     if site.dotted in ("urllib.request.urlopen", "urllib.request.Request"):
         return _of_urllib(site)
-    if site.name == "request":
+    if site.name in ("request", "stream", "build_request"):
         sure = _sureness(site, 1)
         method = site.argument(0, "method")
         if sure is None or method is None:
@@ -224,7 +224,7 @@ def _key(site: Site) -> tuple[str, str]:
         for name, value in entries(given, site.scope):
             if value is None:
                 unknown = unknown or argument == "headers"
-            elif KEY_NAME.search(name):
+            elif KEY_NAME.search(name) and not is_nothing(value):
                 return ("unstable" if is_unstable(value.node, value.scope) else "stable"), name
     for part in _put_on_request(site):
         return ("unstable" if is_unstable(part, site.scope) else "stable"), "a key"

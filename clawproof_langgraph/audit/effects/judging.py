@@ -75,12 +75,15 @@ def touches_of(function: Function, tree: SourceTree) -> tuple[Touch, ...]:
 
 def _touches(function: Function, tree: SourceTree) -> Iterator[Touch]:
     of_calls = _recognisers(tree)
+    emptied: set[str] = set()
     for site in sites_of(function, tree):
         if isinstance(site.node, ast.withitem) or site.name in _HARMLESS:
             continue
         for recogniser in of_calls if isinstance(site.node, ast.Call) else _CHANGES:
             for touch in recogniser(site):
-                yield _in_its_place(touch, site)
+                if touch.what.upper().startswith("DELETE") or touch.what.endswith(".delete"):
+                    emptied.add(touch.resource)
+                yield _in_its_place(touch, site, emptied)
 
 
 def _recognisers(tree: SourceTree) -> tuple[Recogniser, ...]:
@@ -94,14 +97,20 @@ def _recognisers(tree: SourceTree) -> tuple[Recogniser, ...]:
     return found
 
 
-def _in_its_place(touch: Touch, site: Site) -> Touch:
+def _in_its_place(touch: Touch, site: Site, emptied: set[str]) -> Touch:
     """Judge a touch by what is around it: `once`, a look-up before it, or a refusal that is taken for done."""
     if touch.repeatable is not False:
         return touch
     if site.in_once and touch.kind in ("sql", "orm"):
         return replace(touch, repeatable=True, short="", fix="", why="effects.sql.once makes it once for each call.")
     reason = refused_twice(site, touch)
+    if touch.kind in ("sql", "orm") and touch.resource and touch.resource in emptied and _adds_rows(touch):
+        reason = "It replaces what it deleted before."
     if reason is None:
         return touch
     likely = min(touch.confidence, Confidence.LIKELY, key=list(Confidence).index)
     return replace(touch, repeatable=True, short="", fix="", why=reason, confidence=likely)
+
+
+def _adds_rows(touch: Touch) -> bool:
+    return touch.what.startswith(("INSERT", "insert", "session.add")) or touch.what.endswith(("create", ".save"))

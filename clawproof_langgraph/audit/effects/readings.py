@@ -131,11 +131,13 @@ def query_of(call: Valued) -> str | None:
             return text
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Name(id=cursor), attr=attr)) if attr in _FETCHES:
-            return _last_query(call.scope, cursor, node.lineno)
+            query = last_query(call.scope, cursor, node.lineno)
+            return query if query is not None and query.lstrip().lower().startswith(("select", "with")) else None
     return None
 
 
-def _last_query(scope: Scope, cursor: str, line: int) -> str | None:
+def last_query(scope: Scope, cursor: str, line: int) -> str | None:
+    """Find the last SQL that was given to a cursor before a line."""
     body, found = scope.body, None
     for node in body.nodes if body is not None else ():
         match node:
@@ -144,7 +146,7 @@ def _last_query(scope: Scope, cursor: str, line: int) -> str | None:
             ):
                 if node.lineno <= line:
                     found = text_of(first, scope).filled("hole_")
-    return found if found is not None and found.lstrip().lower().startswith(("select", "with")) else None
+    return found
 
 
 def query_names(query: str, table: str) -> bool:

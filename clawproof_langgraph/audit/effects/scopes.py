@@ -148,19 +148,28 @@ class Scope:
 
     def _of_project(self, dotted: str) -> Valued | None:
         for _ in range(5):  # a package may pass a name on
-            module = self.tree.module_of(dotted)
+            module, name = self.tree.split(dotted)
             if module is None:
                 return None
-            name = dotted[len(module.name) + 1 :]
             top, _, attr = name.partition(".")
             if top in module.classes:
                 return Scope(self.tree, module).attribute_of(module.classes[top], attr) if attr else None
             if name in module.assigned:
                 return Valued(module.assigned[name], Scope(self.tree, module))
-            if name not in module.imports:
+            if attr and top in module.assigned:
+                return Scope(self.tree, module)._of_instance(module.assigned[top], attr)
+            if top not in module.imports:
                 return None
-            dotted = module.imports[name]
+            dotted = f"{module.imports[top]}.{attr}" if attr else module.imports[top]
         return None
+
+    def _of_instance(self, made: ast.expr, attr: str) -> Valued | None:
+        """Find an attribute of an object at the top of this module: `settings = Settings()`, then `settings.dsn`."""
+        if not isinstance(made, ast.Call):
+            return None
+        module, name = self.tree.split(self.module.dotted(made.func))
+        node = module.classes.get(name) if module is not None else None
+        return Scope(self.tree, module).attribute_of(node, attr) if module is not None and node is not None else None
 
     def _of_class(self, attr: str) -> Valued | None:
         scope: Scope | None = self
@@ -172,17 +181,27 @@ class Scope:
 
     def attribute_of(self, node: ast.ClassDef, attr: str) -> Valued | None:
         """Find what an attribute of a class of this module is given, in the class or by `self.x = ...`."""
+        key = ("attributes", node)
+        if key not in self.tree.notes:
+            self.tree.notes[key] = self._attributes(node)
+        found: Valued | None = self.tree.notes[key].get(attr)
+        return found
+
+    def _attributes(self, node: ast.ClassDef) -> dict[str, Valued]:
+        found: dict[str, Valued] = {}
+        for method in methods_of(self.module, node):
+            for name, bindings in _body(self.tree, method).bindings.items():
+                given = next((each for each in bindings if each.how in ("is", "enter")), None)
+                if name.startswith("self.") and given is not None:
+                    scope = Scope(self.tree, self.module, method)
+                    found.setdefault(name.removeprefix("self."), Valued(given.value, scope, given.how))
         for statement in node.body:
             match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == attr:
-                    return Valued(value, Scope(self.tree, self.module))
-                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name == attr:
-                    return Valued(value, Scope(self.tree, self.module))
-        for method in methods_of(self.module, node):
-            for binding in _body(self.tree, method).bindings.get(f"self.{attr}", ()):
-                if binding.how in ("is", "enter"):
-                    return Valued(binding.value, Scope(self.tree, self.module, method), binding.how)
-        return None
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    found[name] = Valued(value, Scope(self.tree, self.module))
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                    found[name] = Valued(value, Scope(self.tree, self.module))
+        return found
 
 
 def _precedes(binding: Binding, node: ast.expr) -> bool:

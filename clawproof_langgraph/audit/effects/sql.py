@@ -252,6 +252,8 @@ def _update(site: Site, statement: Statement, given: Parameters) -> Verdict:
     )
     if computed is None:
         return Verdict(True, why="It sets values that do not depend on the old ones.")
+    if statement.guarded:
+        return Verdict(True, why="Its condition asks that a row of its own is not there yet.", sure=False)
     if _has_passed(statement):
         return Verdict(True, why="Its condition no longer holds once it was made.")
     compared = _compared(statement, computed.column)

@@ -36,7 +36,7 @@ _VERBS: Final[dict[str, Verb]] = {
     "rollback": "other",
     "savepoint": "other", "release": "other", "pragma": "other", "set": "other", "vacuum": "other", "notify": "other",
     "listen": "other", "analyze": "other", "grant": "other", "use": "other", "declare": "other", "start": "other",
-    "attach": "other", "reindex": "other", "do": "call", "refresh": "other",
+    "if": "other", "attach": "other", "reindex": "other", "do": "call", "refresh": "other",
 }  # fmt: skip
 _COUNTERS: Final = re.compile(
     r"(^|_)(version|revision|rev|lock_version|etag|row_version|generation|attempts?)$", re.IGNORECASE
@@ -94,7 +94,7 @@ class Statement:
         values: of an INSERT, the columns with what they get.
         upsert: of an INSERT, whether it says what to do when the row is there.
         on_columns: of an upsert, the columns that tell that it is there.
-        guarded: of an INSERT, whether it looks for the row itself.
+        guarded: of an INSERT or UPDATE, whether it asks for the absence of a row itself.
         sets: of an UPDATE, an upsert or a MERGE, what is set.
         compares: what the condition compares.
         picks: whether it chooses some rows out of many (LIMIT), others the next time.
@@ -165,6 +165,8 @@ def _read(text: str, dialect: str) -> Statement:
     word = match[1].lower() if match is not None else ""
     verb = _VERBS.get(word, "other")
     words = " ".join(text.split()[:3])
+    if word == "if":
+        return _guessed(text, verb)
     if verb in ("insert", "update", "delete", "merge") or word == "with":
         return _parsed(text, dialect, word) or _guessed(text, verb)
     if verb == "select":
@@ -231,8 +233,16 @@ def _of_tree(tree: object, text: str) -> Statement | None:
             return _insert(tree, words)
         case exp.Update():
             compares, picks = _condition(tree)
+            where = tree.args.get("where")
+            guarded = isinstance(where, exp.Where) and _asks_absence(where, of_rows=True)
             return Statement(
-                "update", _table(tree.this), sets=_sets(tree.expressions), compares=compares, picks=picks, words=words
+                "update",
+                _table(tree.this),
+                guarded=guarded,
+                sets=_sets(tree.expressions),
+                compares=compares,
+                picks=picks,
+                words=words,
             )
         case exp.Delete():
             compares, picks = _condition(tree)
@@ -270,13 +280,19 @@ def _insert(tree: exp.Insert, words: str) -> Statement:
     return Statement("insert", _table(target), _values(columns, source), upsert, on, guarded, sets, words=words)
 
 
-def _asks_absence(where: exp.Expression) -> bool:
+def _asks_absence(where: exp.Expression, *, of_rows: bool = False) -> bool:
+    """Tell whether a condition asks that something is not there: NOT EXISTS, NOT IN, IS NULL after an outer join.
+
+    Args:
+        where: the condition.
+        of_rows: to take only those that ask for rows of a query.
+    """
     from sqlglot import exp
 
-    for each in where.find_all(exp.Exists, exp.In, exp.Is):
-        if isinstance(each.parent, exp.Not) or isinstance(each, exp.Is):
+    for each in where.find_all(exp.Exists, exp.In):
+        if isinstance(each.parent, exp.Not) and (not of_rows or isinstance(each, exp.Exists) or each.args.get("query")):
             return True
-    return False
+    return not of_rows and where.find(exp.Is) is not None
 
 
 def _values(columns: list[str], source: object) -> tuple[tuple[str, Term], ...]:
@@ -415,7 +431,13 @@ def _guessed(text: str, verb: Verb) -> Statement:
         )
         sets = (Assigned(relative[1] or relative[2] or "", "relative", Term()),) if relative is not None else ()
         return Statement(
-            "insert", table, upsert=upsert, guarded="NOT EXISTS" in upper, sets=sets, words=words, parsed=False
+            "insert",
+            table,
+            upsert=upsert,
+            guarded="NOT EXISTS" in upper or upper.startswith("IF EXISTS"),
+            sets=sets,
+            words=words,
+            parsed=False,
         )
     relative = re.search(r"\b(\w+) = (?:\w+\.)?\1 ?(?:[-+*/]|\|\|)", upper)
     if verb == "update" and relative is not None:
