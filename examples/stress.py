@@ -1,6 +1,6 @@
-"""The shop under load: twelve agents sell from and bring to shelves, some of their processes are killed, and it adds up.
+"""The shop under load: twelve agents move goods between shelves, some of their processes are killed, and it adds up.
 
-    clawproof stress examples.stress:scenario --agents 12 --seconds 5
+`clawproof stress examples.stress:scenario --agents 12 --seconds 5` plays it.
 """
 
 from __future__ import annotations

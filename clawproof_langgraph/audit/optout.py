@@ -71,7 +71,8 @@ def _finding(each: Finding, project: Project, comments: Comments, is_known: bool
         if optout.reason and optout.rules:
             return replace(each, waived=optout.reason)
         lacks = "names no rule" if not optout.rules else "gives no reason"
-        told = f"The comment in {place.file}:{optout.line} {lacks}, so it does not count: # clawproof: ignore[{each.rule}] WHY."
+        where = f"{place.file}:{optout.line}"
+        told = f"The comment in {where} {lacks}, so it does not count: # clawproof: ignore[{each.rule}] WHY."
         return replace(each, fix=f"{each.fix} {told}")
     return each
 

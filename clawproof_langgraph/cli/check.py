@@ -169,10 +169,20 @@ def rule(settings: Settings, rule: str) -> None:
 
 def _explained(found: Rule) -> list[str]:
     return [
-        f"{found.id}: {found.duty}", f"Severity: {found.severity}", "", found.why, "", "Not so:", *_indented(found.bad), "",
-        "But so:", *_indented(found.good), "", f"Fix: {found.fix}",
+        f"{found.id}: {found.duty}",
+        f"Severity: {found.severity}",
+        "",
+        found.why,
+        "",
+        "Not so:",
+        *_indented(found.bad),
+        "",
+        "But so:",
+        *_indented(found.good),
+        "",
+        f"Fix: {found.fix}",
         f"To accept a finding: # clawproof: ignore[{found.id}] and the reason, on its line.",
-    ]  # fmt: skip
+    ]
 
 
 def _indented(code: str) -> list[str]:

@@ -30,7 +30,10 @@ def check(folder: Path, *arguments: str) -> Result:
     [
         (INSERT, f"{INSERT}  # clawproof: ignore[CP008] rows are deduplicated each night"),
         ("def set_stock(", "def set_stock(  # clawproof: ignore[CP008] rows are deduplicated each night\n    "),
-        ("@tool\ndef set_stock", "@tool  # clawproof: ignore[CP002, CP008] rows are deduplicated each night\ndef set_stock"),
+        (
+            "@tool\ndef set_stock",
+            "@tool  # clawproof: ignore[CP002, CP008] rows are deduplicated each night\ndef set_stock",
+        ),
     ],
 )
 def test_a_comment_with_a_reason_accepts_a_finding(tmp_path: Path, old: str, new: str) -> None:
@@ -169,7 +172,9 @@ def test_a_second_finding_like_a_known_one_is_new(tmp_path: Path) -> None:
 
 
 def test_the_configuration_may_name_the_baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = write(tmp_path, {**BROKEN, "clawproof.toml": '[alerts]\nsinks=["log"]\n[audit]\nbaseline = "known.json"\n'})
+    project = write(
+        tmp_path, {**BROKEN, "clawproof.toml": '[alerts]\nsinks=["log"]\n[audit]\nbaseline = "known.json"\n'}
+    )
     monkeypatch.chdir(project)
     assert CliRunner().invoke(main, ["check", "--write-baseline", "known.json"]).exit_code == 0
 
@@ -191,9 +196,7 @@ def test_a_baseline_that_cannot_be_read_is_wrong_usage(tmp_path: Path, content: 
 # --- what the command ends with -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("threshold", "code"), [("none", 1), ("low", 1), ("medium", 1), ("high", 0), ("never", 0)]
-)
+@pytest.mark.parametrize(("threshold", "code"), [("none", 1), ("low", 1), ("medium", 1), ("high", 0), ("never", 0)])
 def test_fail_on_says_from_which_severity_on_it_fails(tmp_path: Path, threshold: str, code: int) -> None:
     project = write(tmp_path, BROKEN)
 

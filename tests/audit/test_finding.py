@@ -67,7 +67,8 @@ TOOLS: dict[str, tuple[str, dict[str, list[str]]]] = {
     "a plain function": ('create_agent("m", [plain], name="a")', {"a": ["plain"]}),
     "a list in a variable": ('tools = [sell]\ncreate_agent("m", tools, name="a")', {"a": ["sell"]}),
     "lists put together": (
-        'some = [sell]\ncreate_agent("m", some + [look_around], name="a")', {"a": ["sell", "look"]},
+        'some = [sell]\ncreate_agent("m", some + [look_around], name="a")',
+        {"a": ["sell", "look"]},
     ),
     "a list in a list": ('some = [sell]\ncreate_agent("m", [*some, plain], name="a")', {"a": ["sell", "plain"]}),
     "what is added later": (
@@ -80,7 +81,8 @@ TOOLS: dict[str, tuple[str, dict[str, list[str]]]] = {
     ),
     "values of a mapping": ('by = {"s": sell}\ncreate_agent("m", list(by.values()), name="a")', {"a": ["sell"]}),
     "what a function gives": (
-        'def tools():\n    return [sell, plain]\n\ncreate_agent("m", tools(), name="a")', {"a": ["sell", "plain"]},
+        'def tools():\n    return [sell, plain]\n\ncreate_agent("m", tools(), name="a")',
+        {"a": ["sell", "plain"]},
     ),
     "what a method gives": (
         "class Shop:\n    def tools(self):\n        @tool\n        def inner(x: str) -> str:\n            '''Inner.'''\n            return x\n"
@@ -106,7 +108,7 @@ TOOLS: dict[str, tuple[str, dict[str, list[str]]]] = {
     "an unknown list": ('def make(tools):\n    return create_agent("m", tools, name="a")', {"a": ["unknown"]}),
     "an MCP server": ('create_agent("m", await_(client.get_tools()), name="a")', {"a": ["unknown"]}),
     "a tool of the provider": ('create_agent("m", [{"type": "web_search"}, sell], name="a")', {"a": ["sell"]}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", TOOLS)
@@ -127,7 +129,8 @@ AGENTS: dict[str, tuple[str, dict[str, list[str]]]] = {
         {"a": ["sell*"]},
     ),
     "middleware of a function": (
-        "def around():\n    return [CoordinationMiddleware(guard)]\n\n" 'create_agent("m", [sell], name="a", middleware=around())',
+        "def around():\n    return [CoordinationMiddleware(guard)]\n\n"
+        'create_agent("m", [sell], name="a", middleware=around())',
         {"a": ["sell*"]},
     ),
     "other middleware": ('create_agent("m", [sell], name="a", middleware=[Other()])', {"a": ["sell"]}),
@@ -135,26 +138,30 @@ AGENTS: dict[str, tuple[str, dict[str, list[str]]]] = {
     "one wrapped tool": ('create_agent("m", [guard.wrap_tool(sell), plain], name="a")', {"a": ["sell*", "plain"]}),
     "each wrapped": ('create_agent("m", [guard.wrap_tool(t) for t in [sell]], name="a")', {"a": ["sell*"]}),
     "wrapped under its own name": (
-        'sell = guard.wrap_tool(sell)\ncreate_agent("m", [sell], name="a")', {"a": ["sell*"]},
+        'sell = guard.wrap_tool(sell)\ncreate_agent("m", [sell], name="a")',
+        {"a": ["sell*"]},
     ),
     "a guarded node of tools": (
         'builder = StateGraph(dict)\nbuilder.add_node("tools", guard.tool_node([sell]))\nbuilder.compile(name="a")',
         {"a": ["sell*"]},
     ),
     "a node with both hooks": (
-        'builder = StateGraph(dict)\nnode = ToolNode([sell], wrap_tool_call=guard.wrap_tool_call, awrap_tool_call=guard.awrap_tool_call)\n'
+        "builder = StateGraph(dict)\nnode = ToolNode([sell], wrap_tool_call=guard.wrap_tool_call, awrap_tool_call=guard.awrap_tool_call)\n"
         'builder.add_node("tools", node)\nbuilder.compile(name="a")',
         {"a": ["sell*"]},
     ),
     "a bare node": (
-        'builder = StateGraph(dict)\nbuilder.add_node("tools", ToolNode([sell]))\nbuilder.compile(name="a")', {"a": ["sell"]},
+        'builder = StateGraph(dict)\nbuilder.add_node("tools", ToolNode([sell]))\nbuilder.compile(name="a")',
+        {"a": ["sell"]},
     ),
     "create_react_agent": ('create_react_agent("m", [sell], name="a")', {"a": ["sell"]}),
     "create_react_agent with a node": (
-        'create_react_agent("m", guard.tool_node([sell]), name="a")', {"a": ["sell*"]},
+        'create_react_agent("m", guard.tool_node([sell]), name="a")',
+        {"a": ["sell*"]},
     ),
     "a guard that names its agent": (
-        'mine = Guard(coordinator, agent="boss", tools=POLICIES)\ncreate_agent("m", mine.wrap_tools([sell]))', {"boss": ["sell*"]},
+        'mine = Guard(coordinator, agent="boss", tools=POLICIES)\ncreate_agent("m", mine.wrap_tools([sell]))',
+        {"boss": ["sell*"]},
     ),
     "a factory": (
         'def make(name, tools):\n    return create_agent("m", tools, name=name, middleware=[CoordinationMiddleware(guard)])\n\n'
@@ -186,7 +193,8 @@ AGENTS: dict[str, tuple[str, dict[str, list[str]]]] = {
         {"boss": ["sell*"], "bare": ["sell"], "own": ["sell*"]},
     ),
     "an orchestrator names its agents": (
-        'a = create_agent("m", [sell])\nbuild_orchestrator({"clerk": a}, coordinator)', {"clerk": ["sell"]},
+        'a = create_agent("m", [sell])\nbuild_orchestrator({"clerk": a}, coordinator)',
+        {"clerk": ["sell"]},
     ),
     "a node that changes something": (
         "import sqlite3\n\ndef restock(state):\n    sqlite3.connect('x').execute('UPDATE s SET u = 1')\n\n"
@@ -194,14 +202,15 @@ AGENTS: dict[str, tuple[str, dict[str, list[str]]]] = {
         {"restock": ["restock"]},
     ),
     "a guarded node": (
-        'def restock(state):\n    return {}\n\nbuilder = StateGraph(dict)\n'
+        "def restock(state):\n    return {}\n\nbuilder = StateGraph(dict)\n"
         'builder.add_node("restock", guard.node(restock, ToolPolicy(locks=["inventory/{sku}"])))',
         {"restock": ["restock*"]},
     ),
     "a function of the project with that name": (
-        'def create_agent(tools):\n    return tools\n\ncreate_agent([sell])', {},
+        "def create_agent(tools):\n    return tools\n\ncreate_agent([sell])",
+        {},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", AGENTS)
@@ -268,7 +277,7 @@ create_agent("m", other.wrap_tools([sell]), name="b")
 def test_a_policy_that_the_library_refuses_is_told(tmp_path: Path) -> None:
     project = found(tmp_path, 'Guard(coordinator, tools={"sell": ToolPolicy(effect="raed")})')
 
-    assert ['ToolPolicy.effect: "raed" is not known; did you mean "read"?'] == [each.why for each in project.unseen]
+    assert [each.why for each in project.unseen] == ['ToolPolicy.effect: "raed" is not known; did you mean "read"?']
 
 
 def test_the_tools_of_mcp_clients_are_known_to_be_unknown(tmp_path: Path) -> None:

@@ -16,11 +16,15 @@ POLICY = """"set_stock": ToolPolicy(
 MIDDLEWARE = ", middleware=[CoordinationMiddleware(guard)]"
 
 INSERT = 'db.execute("INSERT INTO stock VALUES (?, ?)", (sku, units))'
-UPSERT = 'db.execute("INSERT INTO stock VALUES (?, ?) ON CONFLICT (sku) DO UPDATE SET units = excluded.units", (sku, units))'
+UPSERT = (
+    'db.execute("INSERT INTO stock VALUES (?, ?) ON CONFLICT (sku) DO UPDATE SET units = excluded.units", (sku, units))'
+)
 UNKNOWN = "db.execute(statements[sku], (units,))"
 IN_ONCE = 'sql.once(db, current_call(), lambda db: db.execute("INSERT INTO stock VALUES (?, ?)", (sku, units)))'
 POST = 'httpx.post("https://bank.example/pay", json={"sku": sku, "units": units})'
-POST_WITH_KEY = 'httpx.post("https://bank.example/pay", json={}, headers={"Idempotency-Key": current_call().idempotency_key})'
+POST_WITH_KEY = (
+    'httpx.post("https://bank.example/pay", json={}, headers={"Idempotency-Key": current_call().idempotency_key})'
+)
 
 PASSED, FAILED, NOT_CHECKED = Status.PASSED, Status.FAILED, Status.NOT_CHECKED
 
@@ -50,10 +54,16 @@ TABLE = [
 
 
 def project(effect: str, write: str) -> dict[str, str | bytes]:
-    said = "" if effect in ("read", "none") else ', requires_read=True'
+    said = "" if effect in ("read", "none") else ", requires_read=True"
     policy = f'"set_stock": ToolPolicy(effect="{effect}", locks=["inventory/{{sku}}"], expected="1s"{said}),'
-    changes = [(SET, write), ("import sqlite3", "import sqlite3\n\nimport httpx"),
-               ("from clawproof_langgraph import", "from clawproof_langgraph.effects import sql\nfrom clawproof_langgraph import current_call,")]  # fmt: skip
+    changes = [
+        (SET, write),
+        ("import sqlite3", "import sqlite3\n\nimport httpx"),
+        (
+            "from clawproof_langgraph import",
+            "from clawproof_langgraph.effects import sql\nfrom clawproof_langgraph import current_call,",
+        ),
+    ]
     changes += [(MIDDLEWARE, "")] if effect == "none" else [(POLICY, policy)]
     return changed(*changes)
 
@@ -76,9 +86,11 @@ def test_a_write_that_may_run_again_in_doubt_is_not_made_at_most_once(tmp_path: 
 def test_a_retry_around_a_bare_write_is_worse(tmp_path: Path) -> None:
     retried = ("@tool\ndef set_stock", "@tool\n@retry(stop=stop_after_attempt(3))\ndef set_stock")
     files = changed(
-        (SET, INSERT), (MIDDLEWARE, ""), retried,
+        (SET, INSERT),
+        (MIDDLEWARE, ""),
+        retried,
         ("import sqlite3", "import sqlite3\n\nfrom tenacity import retry, stop_after_attempt"),
-    )  # fmt: skip
+    )
 
     (found, *_) = outcome(audited(tmp_path, files), "CP008").findings
 

@@ -22,9 +22,19 @@ _RUNNERS: Final = frozenset({"run_agents", "arun_agents", "stress"})
 _COMMAND: Final = re.compile(r"clawproof\s+stress\b(?P<rest>[^\n|;&]*)")
 _COUNT: Final = re.compile(r"--agents[ =](\d+)")
 _CI: Final = (
-    ".github/workflows/*.yml", ".github/workflows/*.yaml", ".gitlab-ci.yml", ".circleci/config.yml", "Makefile",
-    "azure-pipelines.yml", "Jenkinsfile", "tox.ini", "noxfile.py", "justfile", "pyproject.toml", ".ci/*",
-)  # fmt: skip
+    ".github/workflows/*.yml",
+    ".github/workflows/*.yaml",
+    ".gitlab-ci.yml",
+    ".circleci/config.yml",
+    "Makefile",
+    "azure-pipelines.yml",
+    "Jenkinsfile",
+    "tox.ini",
+    "noxfile.py",
+    "justfile",
+    "pyproject.toml",
+    ".ci/*",
+)
 _SCHEMA: Final = "clawproof.stress/1"
 _LARGE: Final = 64 * 1024 * 1024
 """Bytes over which a report is not read."""
@@ -88,7 +98,11 @@ def _measured(said: dict[str, Any], file: str) -> Iterator[Measured]:
     killed = bool(_list(said.get("kills")))
     found = []
     for each in _list(said.get("contention")):
-        resource, calls, longest = str(each.get("resource", "")), int(_number(each.get("calls"))), _number(each.get("longest"))
+        resource, calls, longest = (
+            str(each.get("resource", "")),
+            int(_number(each.get("calls"))),
+            _number(each.get("longest")),
+        )
         p95 = _number(each.get("p95")) if each.get("p95") is not None else None
         found.append(Measured(resource, calls, p95, longest, file, paused, killed))
     yield from sorted(found, key=lambda each: (-(each.longest if each.p95 is None else each.p95), each.resource))

@@ -45,7 +45,9 @@ def _own_names(function: Function) -> frozenset[str]:
             own.add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node is not function.node:
             own.add(node.name)
-    outer = {name for node in ast.walk(function.node) if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
+    outer = {
+        name for node in ast.walk(function.node) if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names
+    }
     return frozenset(own - outer)
 
 

@@ -33,7 +33,8 @@ def check(project: Project) -> Outcome:
     missing = [each.tool for each in found if each.tool]
     resources = mapped(project)
     writers = {agent for resource in resources for agent in resource.writers}
-    line = f"Shared resources mapped: {counted(len(resources), 'resource')}, {counted(len(writers), 'agent')} with write access"
+    agents = f"{counted(len(writers), 'agent')} with write access"
+    line = f"Shared resources mapped: {counted(len(resources), 'resource')}, {agents}"
     failed = ""
     if len(set(missing)) > 1:
         failed = f"{counted(len(set(missing)), 'tool')} not mapped to the resources that they touch: {quoted(missing)}"

@@ -23,7 +23,9 @@ def check(project: Project) -> Outcome:
     if not project.measured:
         return verdict(_ID, "Contention measured: no resource was wanted by two calls at once", [])
     hottest = project.measured[0]
-    found = [_hot(each, project) for each in project.measured if _wait(each) > project.hot_wait + _disturbed(each, project)]
+    found = [
+        _hot(each, project) for each in project.measured if _wait(each) > project.hot_wait + _disturbed(each, project)
+    ]
     return verdict(_ID, f'Contention measured: hottest resource "{hottest.resource}", {_said(hottest)}', found)
 
 
@@ -44,11 +46,13 @@ def _said(measured: Measured) -> str:
 
 def _hot(measured: Measured, project: Project) -> Finding:
     return finding(
-        _ID, f'Resource "{measured.resource}" is hot: {_said(measured)} over {measured.calls} calls',
-        Place(measured.source) if measured.source.endswith(".json") else None, resource=measured.resource,
+        _ID,
+        f'Resource "{measured.resource}" is hot: {_said(measured)} over {measured.calls} calls',
+        Place(measured.source) if measured.source.endswith(".json") else None,
+        resource=measured.resource,
         fix="Split it into smaller resources, shorten what is done under its lock, or read it shared; "
         f"[audit] hot_wait says from when on a resource is hot, now {_duration(project.hot_wait)}.",
-    )  # fmt: skip
+    )
 
 
 def _duration(seconds: float) -> str:

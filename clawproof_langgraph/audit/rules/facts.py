@@ -49,7 +49,7 @@ def touches(tool: Tool, project: Project) -> tuple[Touch, ...]:
 
 
 def write_of(tool: Tool, project: Project) -> Write | None:
-    """Tell whether a tool writes, by its body: something is done to the world, or what its name says to state it shares."""
+    """Tell whether a tool writes, by its body: to the world, or to state that it shares, where its name says so."""
     found = [touch for touch in touches(tool, project) if touch.writes and touch.confidence is not Confidence.POSSIBLE]
     if found:
         shared = [touch for touch in found if touch.kind in SHARED] or found

@@ -16,9 +16,13 @@ def finding(
     """Make a finding; its severity and fix are those of its rule where nothing else is said."""
     entry = rule_of(rule)
     return Finding(
-        rule, message, fix or entry.fix, tuple(place for place in places if place is not None),
-        severity=severity or entry.severity, **about,
-    )  # fmt: skip
+        rule,
+        message,
+        fix or entry.fix,
+        tuple(place for place in places if place is not None),
+        severity=severity or entry.severity,
+        **about,
+    )
 
 
 def verdict(
