@@ -117,6 +117,14 @@ def test_a_tool_of_which_two_patterns_are_equally_specific_is_refused_when_the_n
         guard.tool_node([stock([], "x_y")])
 
 
+def test_a_pattern_does_not_mean_the_tools_of_langgraph_itself() -> None:
+    with Coordinator.from_url("memory://") as coordinator:
+        guard = Guard(coordinator, tools={"*": ToolPolicy(locks=["inventory/{item}"]), "task": ToolPolicy(ttl=7)})
+        assert guard.wrap_tool(stock([], "transfer_to_pricing")).invoke({"sku": "1"}) == "transfer_to_pricing 1"
+        assert coordinator.events() == []
+        assert guard._policies.of("task") == ToolPolicy(ttl=7)
+
+
 def test_a_name_of_an_mcp_tool_may_look_like_a_pattern() -> None:
     with Coordinator.from_url("memory://") as coordinator:
         guard = Guard(coordinator, tools={"srv.get[1]{x}": ToolPolicy(ttl=7), "*": ToolPolicy(effect="read")})
