@@ -80,10 +80,17 @@ def _touches(function: Function, tree: SourceTree) -> Iterator[Touch]:
         if isinstance(site.node, ast.withitem) or site.name in _HARMLESS:
             continue
         for recogniser in of_calls if isinstance(site.node, ast.Call) else _CHANGES:
-            for touch in recogniser(site):
+            for touch in _told(recogniser, site):
                 if touch.what.upper().startswith("DELETE") or touch.what.endswith(".delete"):
                     emptied.add(touch.resource)
                 yield _in_its_place(touch, site, emptied)
+
+
+def _told(recogniser: Recogniser, site: Site) -> tuple[Touch, ...]:
+    try:
+        return tuple(recogniser(site))
+    except RecursionError:  # an expression that is nested hundreds of levels deep: no person wrote it
+        return ()
 
 
 def _recognisers(tree: SourceTree) -> tuple[Recogniser, ...]:

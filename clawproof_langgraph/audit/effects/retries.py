@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from clawproof_langgraph.audit.effects.sites import Site, sites_of
+from clawproof_langgraph.audit.effects.sites import Site, callee, sites_of
 from clawproof_langgraph.audit.findings import Confidence, Place
 from clawproof_langgraph.audit.source import Function, SourceTree
 
@@ -56,12 +56,13 @@ def _retries(function: Function, tree: SourceTree) -> Iterator[Retrying]:
     seen: set[Function] = {function}
     looped: set[ast.AST] = set()
     for site in sites_of(function, tree):
-        inside = site.scope.function
-        if inside is not None and inside not in seen:
-            seen.add(inside)
-            yield from _decorated(inside, site.via)
-        if isinstance(site.node, ast.Call):
-            yield from _at(site, looped)
+        if not isinstance(site.node, ast.Call):
+            continue
+        helper = callee(site.call.func, site.scope)
+        if helper is not None and helper not in seen:
+            seen.add(helper)
+            yield from _decorated(helper, (*site.via, site.place))
+        yield from _at(site, looped)
 
 
 def _decorated(function: Function, via: tuple[Place, ...]) -> Iterator[Retrying]:

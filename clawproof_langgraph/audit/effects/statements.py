@@ -171,7 +171,7 @@ def _read(text: str, dialect: str) -> Statement:
         return _parsed(text, dialect, word) or _guessed(text, verb)
     if verb == "select":
         locking = re.search(
-            r"\bFOR\s+(NO\s+KEY\s+)?(UPDATE|SHARE)\b|\badvisory_(xact_)?lock|\bGET_LOCK\b", text, re.IGNORECASE
+            r"\bFOR\s+(NO\s+KEY\s+)?(UPDATE|SHARE)\b|_advisory_(xact_)?lock|\bGET_LOCK\b", text, re.IGNORECASE
         )
         writing = re.search(r"\b(nextval|setval|dblink_exec)\s*\(", text, re.IGNORECASE)
         return Statement("call" if writing else "select", _table_after(text, "FROM"), locks=bool(locking), words=words)
