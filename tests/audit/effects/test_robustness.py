@@ -83,13 +83,13 @@ def _mutated(module: Module, chance: random.Random) -> Module:
 
 ODD = {
     "a long sum": "def tool(c):\n    c.execute(" + " + ".join(["'INSERT INTO t'"] * 500) + ")\n",
-    "a long chain": "def tool(x0):\n" + "".join(f"    x{n + 1} = x{n}\n" for n in range(3000)) + "    c.execute(x3000)\n",
+    "a chain": "def tool(x0):\n" + "".join(f"    x{n + 1} = x{n}\n" for n in range(3000)) + "    c.execute(x3000)\n",
     "many branches": "def tool(c):\n    if c:\n        pass\n" + "    elif c():\n        pass\n" * 300,
     "circles": "def tool(c):\n    x = x\n    c.execute(x)\n    y = z\n    z = y\n    c.execute(y)\n",
     "odd arguments": "def tool(c):\n    c.execute('INSERT INTO' * 3, *c, **c)\n    c.execute()\n    c.execute('')\n",
     "broken SQL": "def tool(c):\n    c.execute('INSERT INTO t VALUES (((((((((')\n    c.execute('UPDATE')\n",
-    "a class of itself": "class A(A):\n    x = x\n    def tool(self):\n        self.x.do(self.x)\n        super().tool()\n",
-    "an import of itself": "from tools import tool\nimport tools\ndef tool(c):\n    tools.tool(c)\n    return tool(c)\n",
+    "its own class": "class A(A):\n    x = x\n    def tool(self):\n        self.x(self.x)\n        super().tool()\n",
+    "its own import": "from tools import tool\nimport tools\ndef tool(c):\n    tools.tool(c)\n    return tool(c)\n",
     "odd expressions": "def tool(c, d=lambda: 1):\n    (c := open)(c)\n    [c.execute(q) for q in c]\n    open(*c)\n",
 }  # fmt: skip
 
