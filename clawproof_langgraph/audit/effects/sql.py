@@ -12,7 +12,8 @@ from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_key, is_unstable
 from clawproof_langgraph.audit.effects.parameters import Parameters, parameters_of
 from clawproof_langgraph.audit.effects.readings import is_computed_from
 from clawproof_langgraph.audit.effects.sites import Site, callee
-from clawproof_langgraph.audit.effects.statements import HOLE, Statement, Term, is_sql, statements
+from clawproof_langgraph.audit.effects.statement import Statement, Term
+from clawproof_langgraph.audit.effects.statements import HOLE, is_sql, statements
 from clawproof_langgraph.audit.effects.text import Text, text_of
 from clawproof_langgraph.audit.effects.touches import Touch
 from clawproof_langgraph.audit.findings import Confidence
