@@ -47,11 +47,9 @@ _CHANGES: Final[tuple[Recogniser, ...]] = (alchemy.changes, memory.changes)
 
 _HARMLESS: Final = frozenset(
     {"len", "str", "int", "float", "bool", "isinstance", "print", "join", "split", "strip", "rstrip", "lstrip",
-     "format", "lower",
-     "upper", "startswith", "endswith", "items", "keys", "range", "enumerate", "sorted", "getattr", "hasattr",
-     "super", "repr",
-     "encode", "decode", "zip", "map", "max", "min", "sum", "any", "all", "tuple", "type", "isoformat", "dumps",
-     "loads"}
+     "format", "lower", "upper", "startswith", "endswith", "items", "keys", "range", "enumerate", "sorted",
+     "getattr", "hasattr", "super", "repr", "encode", "decode", "zip", "map", "max", "min", "sum", "any", "all",
+     "tuple", "type", "isoformat", "dumps", "loads"}
 )  # fmt: skip
 """Names that are called often and never change the world."""
 
@@ -81,7 +79,7 @@ def _touches(function: Function, tree: SourceTree) -> Iterator[Touch]:
             continue
         for recogniser in of_calls if isinstance(site.node, ast.Call) else _CHANGES:
             for touch in _told(recogniser, site):
-                if touch.what.upper().startswith("DELETE") or touch.what.endswith(".delete"):
+                if _removes_rows(touch):
                     emptied.add(touch.resource)
                 yield _in_its_place(touch, site, emptied)
 
@@ -117,6 +115,10 @@ def _in_its_place(touch: Touch, site: Site, emptied: set[str]) -> Touch:
         return touch
     likely = min(touch.confidence, Confidence.LIKELY, key=list(Confidence).index)
     return replace(touch, repeatable=True, short="", fix="", why=reason, confidence=likely)
+
+
+def _removes_rows(touch: Touch) -> bool:
+    return touch.what.upper().startswith("DELETE") or touch.what.endswith(".delete")
 
 
 def _adds_rows(touch: Touch) -> bool:

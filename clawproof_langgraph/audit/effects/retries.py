@@ -13,10 +13,10 @@ from clawproof_langgraph.audit.source import Function, SourceTree
 
 _DECORATORS: Final = {
     "tenacity.retry": "tenacity", "backoff.on_exception": "backoff", "backoff.on_predicate": "backoff",
-    "stamina.retry": "stamina",
-    "retrying.retry": "retrying", "retry.retry": "retry", "retry.api.retry": "retry", "retrying.Retrying": "retrying",
-    "tenacity.Retrying": "tenacity", "tenacity.AsyncRetrying": "tenacity", "stamina.retry_context": "stamina",
-    "celery.shared_task": "celery", "prefect.task": "prefect", "langchain_core.runnables.RunnableRetry": "langchain",
+    "stamina.retry": "stamina", "retrying.retry": "retrying", "retry.retry": "retry", "retry.api.retry": "retry",
+    "retrying.Retrying": "retrying", "tenacity.Retrying": "tenacity", "tenacity.AsyncRetrying": "tenacity",
+    "stamina.retry_context": "stamina", "celery.shared_task": "celery", "prefect.task": "prefect",
+    "langchain_core.runnables.RunnableRetry": "langchain",
 }  # fmt: skip
 _CLIENTS: Final = {
     "urllib3.Retry": "urllib3", "urllib3.util.Retry": "urllib3", "urllib3.util.retry.Retry": "urllib3",

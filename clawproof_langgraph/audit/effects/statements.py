@@ -16,16 +16,13 @@ HOLE: Final = "hole_"
 _FIRST: Final = re.compile(r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/|\()\s*)*([A-Za-z]+)", re.DOTALL)
 _VERBS: Final[dict[str, Verb]] = {
     "insert": "insert", "replace": "insert", "upsert": "insert", "update": "update", "delete": "delete",
-    "merge": "merge",
-    "select": "select", "values": "select", "table": "select", "show": "select", "describe": "select",
-    "explain": "select",
-    "create": "ddl", "drop": "ddl", "alter": "ddl", "truncate": "ddl", "call": "call", "exec": "call",
-    "execute": "call",
-    "lock": "lock", "copy": "load", "load": "load", "with": "other", "begin": "other", "commit": "other",
-    "rollback": "other",
-    "savepoint": "other", "release": "other", "pragma": "other", "set": "other", "vacuum": "other", "notify": "other",
-    "listen": "other", "analyze": "other", "grant": "other", "use": "other", "declare": "other", "start": "other",
-    "if": "other", "attach": "other", "reindex": "other", "do": "call", "refresh": "other",
+    "merge": "merge", "select": "select", "values": "select", "table": "select", "show": "select",
+    "describe": "select", "explain": "select", "create": "ddl", "drop": "ddl", "alter": "ddl", "truncate": "ddl",
+    "call": "call", "exec": "call", "execute": "call", "lock": "lock", "copy": "load", "load": "load", "with": "other",
+    "begin": "other", "commit": "other", "rollback": "other", "savepoint": "other", "release": "other",
+    "pragma": "other", "set": "other", "vacuum": "other", "notify": "other", "listen": "other", "analyze": "other",
+    "grant": "other", "use": "other", "declare": "other", "start": "other", "if": "other", "attach": "other",
+    "reindex": "other", "do": "call", "refresh": "other",
 }  # fmt: skip
 
 
