@@ -42,6 +42,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/audit.md"])
+def test_the_pages_show_what_is_printed(page: str) -> None:
+    assert EXPECTED in (Path(__file__).parents[2] / page).read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
