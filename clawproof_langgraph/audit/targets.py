@@ -26,7 +26,7 @@ class Target:
         project: the folder of the project: where its configuration, tests and stress reports are.
         graphs: graphs by name, as `file:attribute`, of a `langgraph.json`; or the one that was asked for.
         follows: whether no more is read than `only` and what it imports.
-        missing: graphs of a `langgraph.json` of which there is no file.
+        missing: what a `langgraph.json` names and the folder does not have, each in a sentence.
     """
 
     written: str
@@ -117,11 +117,23 @@ def _graphs(path: Path) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     for name, value in graphs.items():
         where = value.get("path", "") if isinstance(value, dict) else value
         file, _, attribute = str(where).rpartition(":")
-        if (path.parent / file).is_file():
-            named.append((str(name), f"{file}:{attribute}"))
+        if not (path.parent / file).is_file():
+            missing.append(f"the file of the graph {name} does not exist: {where}")
+        elif not _is_inside(path.parent / file, path.parent):
+            missing.append(f"the file of the graph {name} is not in the folder that is checked: {where}")
         else:
-            missing.append(f"{name}: {where}")
+            named.append((str(name), f"{file}:{attribute}"))
+    others = said.get("dependencies")
+    missing += [
+        f"the dependency {other} is not in the folder that is checked"
+        for other in (others if isinstance(others, list) else ())
+        if isinstance(other, str) and other.startswith(".") and not _is_inside(path.parent / other, path.parent)
+    ]
     return tuple(named), tuple(missing)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def import_root(folder: Path) -> Path:

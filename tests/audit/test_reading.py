@@ -130,7 +130,7 @@ def test_circular_imports_are_followed_once(tmp_path: Path) -> None:
     report = audited(tmp_path, files)
 
     assert outcome(report, "CP002").status is Status.NOT_CHECKED
-    assert "what a list" in outcome(report, "CP002").line or "tools" in outcome(report, "CP002").line
+    assert 'which tools agent "agent" has is not in the source' in outcome(report, "CP002").line
 
 
 def test_what_refers_to_itself_is_given_up(tmp_path: Path) -> None:
@@ -271,12 +271,26 @@ def test_a_target_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
     assert "There is no file or folder" in found.stderr
 
 
-def test_a_graph_without_its_file_keeps_all_from_passing(tmp_path: Path) -> None:
-    files = {**GOOD, "langgraph.json": '{"graphs": {"shop": "./shop.py:orders", "till": "./till.py:app"}}'}
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ('"graphs": {"till": "./till.py:app"}', "the file of the graph till does not exist: ./till.py:app"),
+        (
+            '"graphs": {"till": "../till.py:app"}',
+            "the file of the graph till is not in the folder that is checked: ../till.py:app",
+        ),
+        (
+            '"graphs": {}, "dependencies": [".", "../shared", "httpx"]',
+            "the dependency ../shared is not in the folder that is checked",
+        ),
+    ],
+)
+def test_what_is_not_in_the_folder_keeps_all_from_passing(tmp_path: Path, other: str, told: str) -> None:
+    (tmp_path / "till.py").write_text("app = 1")
 
-    report = audited(tmp_path, files, "langgraph.json")
+    report = audited(tmp_path / "shop", {**GOOD, "langgraph.json": f"{{{other}}}"}, "langgraph.json")
 
-    assert "the file of the graph till: ./till.py:app does not exist" in [each.why for each in report.unseen]
+    assert [each.why for each in report.unseen] == [told]
     assert passed(report).isdisjoint(OF_THE_CODE)
 
 

@@ -168,5 +168,5 @@ def _is_of(run: StressRun, target: Target, tree: SourceTree) -> bool:
 
 
 def _missing(target: Target) -> Iterable[Unseen]:
-    for graph in target.missing:
-        yield Unseen("langgraph.json", f"the file of the graph {graph} does not exist", Place("langgraph.json"))
+    for what in target.missing:
+        yield Unseen("langgraph.json", what, Place("langgraph.json"))

@@ -199,8 +199,8 @@ class Tools:
             case ast.ClassDef():  # a pydantic model as a schema, or a tool class that was not called
                 return []
             case _:
-                name = expr.node.id if isinstance(expr.node, ast.Name) else ""
-                return [Use(Tool(name, expr.place, Kind.LIBRARY, detail=ast.unparse(expr.node)), place=expr.place)]
+                shown = ast.unparse(expr.node)  # the name of a variable, which need not be that of the tool
+                return [Use(Tool("", expr.place, Kind.LIBRARY, detail=f"the tool `{shown}`"), place=expr.place)]
 
     def _called_element(self, found: Expr, call: ast.Call, depth: int, given: Expr) -> Iterable[Use]:
         name = called(call)

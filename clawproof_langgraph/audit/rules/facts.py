@@ -90,6 +90,8 @@ def obscure(use: Use, project: Project, agent: str) -> str:
         return ""
     if tool.is_seen:
         return maybe_writes(tool, project)
+    if tool.kind is Kind.UNKNOWN:
+        return f'which tools agent "{agent}" has is not in the source: {tool.detail}'
     what = f'"{tool.name}"' if tool.name else tool.detail or "a tool"
     return f'what {what} of agent "{agent}" does cannot be seen'
 
