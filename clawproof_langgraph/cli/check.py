@@ -16,7 +16,8 @@ from clawproof_langgraph.audit.loading import Loading
 from clawproof_langgraph.audit.observed import Log
 from clawproof_langgraph.audit.project.model import Project
 from clawproof_langgraph.audit.reports import html, paper, text
-from clawproof_langgraph.audit.reports.formats import FORMATS
+from clawproof_langgraph.audit.reports.formats import FORMATS, FROM_HERE
+from clawproof_langgraph.audit.reports.seen import seen_from
 from clawproof_langgraph.audit.reports.text import encodable
 from clawproof_langgraph.audit.rules.catalog import CHECK, RULES, TITLE, Rule, rule_of
 from clawproof_langgraph.audit.rules.checking import NOTHING, is_empty
@@ -138,7 +139,8 @@ def _put(report: Report, project: Project, settings: Settings, options: dict[str
     elif settings.format in (None, "text"):
         written = text.render(report, verbose=options["verbose"], encoding=encoding)
     else:
-        written = FORMATS[settings.format or "text"](report, project.tree)
+        shown = seen_from(report, Path.cwd()) if settings.format in FROM_HERE else report
+        written = FORMATS[settings.format or "text"](shown, project.tree)
     if output is not None:
         output.write_text(written, "utf-8")
         click.echo(f"The report is in {output}.", err=True)
