@@ -19,6 +19,8 @@ from clawproof_langgraph.policy import Effect
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+OF_THE_FILE = ("init", "explain", "schema", "alerts")
+"""Commands that are about the configuration file."""
 
 
 def blocks(language: str) -> list[str]:
@@ -47,7 +49,8 @@ def test_code_blocks_run_in_order(store: str) -> None:
 def test_the_commands_run_in_order_over_its_store(store: str) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("clawproof ")]
     assert {line.split()[1] for line in lines} == set(main.commands) - {"demo"}
-    lines = [line for line in lines if not line.startswith("clawproof stress ")]  # its scenario is the reader's own
+    # The scenario of the one is the reader's own; the others are about a file.
+    lines = [line for line in lines if line.split()[1] not in ("stress", *OF_THE_FILE)]
     for line in lines:
         arguments = shlex.split(line, comments=True)[1:]
         if "--follow" in arguments:
@@ -58,6 +61,17 @@ def test_the_commands_run_in_order_over_its_store(store: str) -> None:
                 assert "No call is recorded under key" in result.stderr
             elif arguments[0] != "revive" or format_ == "text":  # it is not killed the second time
                 assert result.exit_code == 0, result.output
+
+
+def test_the_commands_of_the_file_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    [file] = blocks("toml")
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("clawproof ")]
+    for line in lines:
+        if line.split()[1] in OF_THE_FILE:
+            result = CliRunner().invoke(main, shlex.split(line, comments=True)[1:])
+            assert result.exit_code == 0, result.output
+            Path("clawproof.toml").write_text(file)
 
 
 @pytest.mark.parametrize("command", ["pip install . && clawproof demo", 'pip install -e ".[test]" && pytest'])

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from clawproof_langgraph.audit.effects.chains import Chain, chain_of
+from clawproof_langgraph.audit.effects.chains import Chain, chain_of, column_entries
 from clawproof_langgraph.audit.effects.columns import Column, grows, judge_columns
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_key, is_unstable
 from clawproof_langgraph.audit.effects.mappings import entries
@@ -186,16 +186,12 @@ def _of_query(site: Site) -> Iterator[Touch]:
     name = chain.subject
     if site.name == "update":
         values = site.argument(0, "values")
-        sets = [Column(_column(key), value) for key, value in entries(values, site.scope) if value] if values else []
+        sets = [Column(name, value) for name, value in column_entries(values, site.scope)] if values else []
         yield judge_columns(site, f"query({name}).update", name, sets, chain.compares())
     elif site.name == "delete":
         yield site.touch(
             "orm", f"query({name}).delete", repeatable=True, resource=name, why="A second delete finds nothing."
         )
-
-
-def _column(name: str) -> str:
-    return name.rpartition(".")[2].strip("{}")
 
 
 def _statement(site: Site, chain: Chain) -> Iterator[Touch]:

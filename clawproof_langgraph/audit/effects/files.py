@@ -19,14 +19,12 @@ from clawproof_langgraph.audit.findings import Confidence
 
 _OPENS: Final = frozenset(
     {"open", "io.open", "codecs.open", "aiofiles.open", "gzip.open", "builtins.open", "bz2.open", "lzma.open",
-     "os.fdopen",
-     "anyio.open_file", "fsspec.open"}
+     "os.fdopen", "anyio.open_file", "fsspec.open"}
 )  # fmt: skip
 _MOVES: Final = frozenset(
     {"os.rename", "os.replace", "os.remove", "os.unlink", "os.makedirs", "os.mkdir", "os.rmdir", "os.symlink",
-     "os.link",
-     "os.truncate", "os.chmod", "shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "shutil.move",
-     "shutil.rmtree", "shutil.make_archive", "aiofiles.os.remove", "aiofiles.os.rename"}
+     "os.link", "os.truncate", "os.chmod", "shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree",
+     "shutil.move", "shutil.rmtree", "shutil.make_archive", "aiofiles.os.remove", "aiofiles.os.rename"}
 )  # fmt: skip
 _PATH_METHODS: Final = frozenset(
     {"unlink", "rename", "replace", "mkdir", "rmdir", "touch", "symlink_to", "hardlink_to"}

@@ -226,9 +226,41 @@ def _key(site: Site) -> tuple[str, str]:
                 unknown = unknown or argument == "headers"
             elif KEY_NAME.search(name) and not is_nothing(value):
                 return ("unstable" if is_unstable(value.node, value.scope) else "stable"), name
+    for name, value in _of_client(site):
+        if KEY_NAME.search(name) and not is_nothing(value):
+            return ("unstable" if is_unstable(value.node, value.scope) else "stable"), name
     for part in _put_on_request(site):
         return ("unstable" if is_unstable(part, site.scope) else "stable"), "a key"
     return ("unknown" if unknown else "none"), ""
+
+
+def _of_client(site: Site) -> Iterator[tuple[str, Valued]]:
+    """Give the headers of a client that is made in the function itself, so that they are those of one call."""
+    if site.receiver is None:
+        return
+    made = site.scope.follow(site.receiver)
+    if (
+        not isinstance(made.node, ast.Call)
+        or made.scope.function is None
+        or made.scope.function is not site.scope.function
+    ):
+        return
+    for keyword in made.node.keywords:
+        if keyword.arg == "headers":
+            yield from ((name, value) for name, value in entries(keyword.value, made.scope) if value is not None)
+    name, body = ast.unparse(site.receiver), made.scope.body
+    for node in body.active if body is not None else ():
+        match node:
+            case ast.Assign(
+                targets=[ast.Subscript(value=ast.Attribute(value=owner, attr="headers"), slice=key)], value=given
+            ):
+                if ast.unparse(owner) == name:
+                    yield text_of(key, site.scope).filled(), Valued(given, site.scope)
+            case ast.Call(
+                func=ast.Attribute(value=ast.Attribute(value=owner, attr="headers"), attr="update"), args=[given]
+            ):
+                if ast.unparse(owner) == name:
+                    yield from ((each, value) for each, value in entries(given, site.scope) if value is not None)
 
 
 def _is_conditional(site: Site) -> bool:

@@ -47,11 +47,9 @@ _CHANGES: Final[tuple[Recogniser, ...]] = (alchemy.changes, memory.changes)
 
 _HARMLESS: Final = frozenset(
     {"len", "str", "int", "float", "bool", "isinstance", "print", "join", "split", "strip", "rstrip", "lstrip",
-     "format", "lower",
-     "upper", "startswith", "endswith", "items", "keys", "range", "enumerate", "sorted", "getattr", "hasattr",
-     "super", "repr",
-     "encode", "decode", "zip", "map", "max", "min", "sum", "any", "all", "tuple", "type", "isoformat", "dumps",
-     "loads"}
+     "format", "lower", "upper", "startswith", "endswith", "items", "keys", "range", "enumerate", "sorted",
+     "getattr", "hasattr", "super", "repr", "encode", "decode", "zip", "map", "max", "min", "sum", "any", "all",
+     "tuple", "type", "isoformat", "dumps", "loads"}
 )  # fmt: skip
 """Names that are called often and never change the world."""
 
@@ -80,10 +78,17 @@ def _touches(function: Function, tree: SourceTree) -> Iterator[Touch]:
         if isinstance(site.node, ast.withitem) or site.name in _HARMLESS:
             continue
         for recogniser in of_calls if isinstance(site.node, ast.Call) else _CHANGES:
-            for touch in recogniser(site):
-                if touch.what.upper().startswith("DELETE") or touch.what.endswith(".delete"):
+            for touch in _told(recogniser, site):
+                if _removes_rows(touch):
                     emptied.add(touch.resource)
                 yield _in_its_place(touch, site, emptied)
+
+
+def _told(recogniser: Recogniser, site: Site) -> tuple[Touch, ...]:
+    try:
+        return tuple(recogniser(site))
+    except RecursionError:  # an expression that is nested hundreds of levels deep: no person wrote it
+        return ()
 
 
 def _recognisers(tree: SourceTree) -> tuple[Recogniser, ...]:
@@ -110,6 +115,10 @@ def _in_its_place(touch: Touch, site: Site, emptied: set[str]) -> Touch:
         return touch
     likely = min(touch.confidence, Confidence.LIKELY, key=list(Confidence).index)
     return replace(touch, repeatable=True, short="", fix="", why=reason, confidence=likely)
+
+
+def _removes_rows(touch: Touch) -> bool:
+    return touch.what.upper().startswith("DELETE") or touch.what.endswith(".delete")
 
 
 def _adds_rows(touch: Touch) -> bool:

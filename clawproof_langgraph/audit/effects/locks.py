@@ -15,8 +15,7 @@ from clawproof_langgraph.audit.source import Function, SourceTree
 
 _CALLS: Final = {
     "fcntl.flock": "fcntl.flock", "fcntl.lockf": "fcntl.lockf", "portalocker.lock": "portalocker.lock",
-    "msvcrt.locking": "msvcrt.locking",
-    "os.lockf": "os.lockf",
+    "msvcrt.locking": "msvcrt.locking", "os.lockf": "os.lockf",
 }  # fmt: skip
 _ORM: Final = frozenset({"select_for_update", "with_for_update"})
 

@@ -25,8 +25,8 @@ _BY_KIND: Final[dict[str, tuple[Kind, frozenset[str]]]] = {
 }  # fmt: skip
 _BY_NAME: Final[dict[str, Kind]] = {
     "django.core.mail.send_mail": "mail", "django.core.mail.send_mass_mail": "mail",
-    "django.core.mail.mail_admins": "mail",
-    "aiosmtplib.send": "mail", "resend.Emails.send": "mail", "postmarker.core.PostmarkClient.emails.send": "mail",
+    "django.core.mail.mail_admins": "mail", "aiosmtplib.send": "mail", "resend.Emails.send": "mail",
+    "postmarker.core.PostmarkClient.emails.send": "mail",
 }  # fmt: skip
 _DISTINCT: Final[dict[str, Kind]] = {
     "chat_postMessage": "message", "sendmail": "mail", "basic_publish": "queue", "send_mass_mail": "mail",

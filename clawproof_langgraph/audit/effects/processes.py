@@ -13,8 +13,8 @@ from clawproof_langgraph.audit.findings import Confidence
 _STARTS: Final = frozenset(
     {"subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output", "subprocess.Popen",
      "subprocess.getoutput", "os.system", "os.popen", "asyncio.create_subprocess_exec",
-     "asyncio.create_subprocess_shell",
-     "os.execv", "os.spawnv", "anyio.run_process", "pexpect.spawn", "sh.Command", "invoke.run"}
+     "asyncio.create_subprocess_shell", "os.execv", "os.spawnv", "anyio.run_process", "pexpect.spawn", "sh.Command",
+     "invoke.run"}
 )  # fmt: skip
 _READERS: Final = frozenset(
     {"ls", "cat", "head", "tail", "grep", "rg", "find", "wc", "ps", "df", "du", "whoami", "which", "uname"}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from clawproof_langgraph.audit.effects.origins import results_of
 from clawproof_langgraph.audit.effects.scopes import Scope, Valued
 from clawproof_langgraph.audit.effects.sites import called, callee
 from clawproof_langgraph.audit.effects.text import text_of
@@ -38,7 +39,13 @@ def readings(value: Valued) -> Iterator[Reading]:
     yield from _Search().behind(value.node, value.scope, False, frozenset(), 0)
 
 
+Step = tuple[ast.expr, Scope, bool, frozenset[str]]
+"""From a value to one behind it: it, its scope, whether arithmetic is between them, and the name it was taken by."""
+
+
 class _Search:
+    """A walk from a value to the calls behind it, each expression once."""
+
     def __init__(self) -> None:
         self._seen: set[tuple[ast.AST, Scope, bool]] = set()
 
@@ -54,7 +61,8 @@ class _Search:
         if isinstance(node, ast.Call):
             yield Reading(Valued(node, scope), computed, keys)
 
-    def _steps(self, node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, Scope, bool, frozenset[str]]]:
+    def _steps(self, node: ast.expr, scope: Scope) -> Iterator[Step]:
+        """Give what is directly behind an expression."""
         none: frozenset[str] = frozenset()
         match node:
             case ast.Name():
@@ -81,26 +89,19 @@ class _Search:
                 function = callee(func, scope)
                 if function is not None:
                     inside = called(function, args, keywords, scope)
-                    for value in _results(inside):
+                    for value in results_of(inside):
                         yield value, inside, False, none
             case _:
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):
                         yield child, scope, False, none
 
-    def _of_name(self, node: ast.Name, scope: Scope) -> Iterator[tuple[ast.expr, Scope, bool, frozenset[str]]]:
+    def _of_name(self, node: ast.Name, scope: Scope) -> Iterator[Step]:
         none: frozenset[str] = frozenset()
         added = any(each.how == "add" and each.line <= node.lineno for each in scope.bindings(node.id))
         step = scope.look_up(node)
         if step is not None and step.node is not node:
             yield step.node, step.scope, added, none
-
-
-def _results(scope: Scope) -> Iterator[ast.expr]:
-    body = scope.body
-    for node in body.nodes if body is not None else ():
-        if isinstance(node, ast.Return) and node.value is not None:
-            yield node.value
 
 
 def is_computed_from(value: Valued, table: str, column: str) -> bool:

@@ -44,14 +44,17 @@ def _duplicate_is_caught(site: Site) -> bool:
     for around in site.around():
         if isinstance(around, ast.Try) and any(inner is each for each in around.body):
             for handler in around.handlers:
-                if handler.type is not None and _names_duplicate(handler.type) and not _raises(handler):
+                if handler.type is not None and _names_duplicate(handler.type, site.scope) and not _raises(handler):
                     return True
         inner = around
     return False
 
 
-def _names_duplicate(node: ast.expr) -> bool:
+def _names_duplicate(node: ast.expr, scope: Scope) -> bool:
+    """Tell whether an `except` names an error of a unique key, also under another name that it was imported by."""
     names = node.elts if isinstance(node, ast.Tuple) else [node]
+    if any(scope.dotted(part).rpartition(".")[2] in _DUPLICATES for part in names):
+        return True
     return any(
         (part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")) in _DUPLICATES for part in names
     )
@@ -69,7 +72,7 @@ def _left_by_duplicate(site: Site) -> bool:
             if isinstance(statement, ast.Try):
                 for handler in statement.handlers:
                     leaves = isinstance(handler.body[-1], ast.Return | ast.Continue)
-                    if leaves and handler.type is not None and _names_duplicate(handler.type):
+                    if leaves and handler.type is not None and _names_duplicate(handler.type, site.scope):
                         return True
         inner = around
     return False

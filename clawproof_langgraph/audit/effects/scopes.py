@@ -191,7 +191,11 @@ class Scope:
         found: dict[str, Valued] = {}
         for method in methods_of(self.module, node):
             for name, bindings in _body(self.tree, method).bindings.items():
-                given = next((each for each in bindings if each.how in ("is", "enter")), None)
+                values = [each for each in bindings if each.how in ("is", "enter")]
+                real = (
+                    each for each in values if not isinstance(each.value, ast.Constant) or each.value.value is not None
+                )
+                given = next(real, values[0] if values else None)  # `self.pool = None` says nothing of what comes later
                 if name.startswith("self.") and given is not None:
                     scope = Scope(self.tree, self.module, method)
                     found.setdefault(name.removeprefix("self."), Valued(given.value, scope, given.how))

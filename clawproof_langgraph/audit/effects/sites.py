@@ -26,8 +26,8 @@ _ONCE: Final = frozenset(
 )
 _RUNNERS: Final = frozenset(
     {"to_thread", "run_in_executor", "submit", "run_sync", "run_in_threadpool", "sync_to_async", "partial", "call",
-     "map",
-     "retry_call", "transaction", "run_in_transaction", "run_callable", "on_commit", "create_task", "start_soon"}
+     "map", "retry_call", "transaction", "run_in_transaction", "run_callable", "on_commit", "create_task",
+     "start_soon"}
 )  # fmt: skip
 
 

@@ -18,19 +18,18 @@ from clawproof_langgraph.audit.findings import Confidence
 
 _REDIS_ADDS: Final = frozenset(
     {"incr", "incrby", "incrbyfloat", "decr", "decrby", "hincrby", "hincrbyfloat", "zincrby", "lpush", "rpush",
-     "lpop", "rpop",
-     "append", "xadd", "publish", "spop", "rpoplpush", "lmove", "blpop", "brpop", "linsert", "lpushx", "rpushx",
-     "getdel"}
+     "lpop", "rpop", "append", "xadd", "publish", "spop", "rpoplpush", "lmove", "blpop", "brpop", "linsert",
+     "lpushx", "rpushx", "getdel"}
 )  # fmt: skip
 _REDIS_SETS: Final = frozenset(
     {"set", "mset", "setex", "psetex", "hset", "hmset", "hsetnx", "setnx", "sadd", "srem", "delete", "unlink",
-     "expire", "persist",
-     "zadd", "zrem", "hdel", "rename", "setbit", "pfadd", "geoadd", "flushdb", "ltrim", "lrem", "copy", "getset"}
+     "expire", "persist", "zadd", "zrem", "hdel", "rename", "setbit", "pfadd", "geoadd", "flushdb", "ltrim", "lrem",
+     "copy", "getset"}
 )  # fmt: skip
 _REDIS_READS: Final = frozenset(
     {"get", "mget", "hget", "hgetall", "hmget", "lrange", "smembers", "sismember", "zrange", "zscore", "exists",
-     "keys", "scan",
-     "ttl", "llen", "scard", "type", "xrange", "xread", "scan_iter", "lindex", "hexists", "hkeys", "zcard", "strlen"}
+     "keys", "scan", "ttl", "llen", "scard", "type", "xrange", "xread", "scan_iter", "lindex", "hexists", "hkeys",
+     "zcard", "strlen"}
 )  # fmt: skip
 _MONGO_ADDS: Final = ("insert_one", "insert_many", "bulk_write", "insert")
 _MONGO_UPDATES: Final = ("update_one", "update_many", "find_one_and_update")

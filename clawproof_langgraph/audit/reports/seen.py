@@ -1,4 +1,4 @@
-"""A report with its places as they are seen from another folder: CI systems take paths from the root of the repository."""
+"""A report with its places as they are seen from another folder: CI systems take paths from a repository's root."""
 
 from __future__ import annotations
 
