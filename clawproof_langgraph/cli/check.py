@@ -9,18 +9,7 @@ from typing import Any, Final
 
 import click
 
-<<<<<<< HEAD
-from clawproof_langgraph.audit.baseline import Baseline, WrongBaseline, write_baseline
-from clawproof_langgraph.audit.findings import Report, Severity
-from clawproof_langgraph.audit.loading import Loading
-from clawproof_langgraph.audit.observed import Log
-from clawproof_langgraph.audit.project.model import Project
-from clawproof_langgraph.audit.reports import html, paper, text
-from clawproof_langgraph.audit.reports.formats import FORMATS, FROM_HERE
-from clawproof_langgraph.audit.reports.seen import seen_from
-=======
 from clawproof_langgraph.audit.findings import Severity
->>>>>>> aud
 from clawproof_langgraph.audit.reports.text import encodable
 from clawproof_langgraph.audit.rules.catalog import CHECK, RULES, TITLE, Rule, rule_of
 from clawproof_langgraph.cli.settings import Settings, common_options
@@ -100,42 +89,7 @@ def check(settings: Settings, target: str, **options: Any) -> None:
     """
     from clawproof_langgraph.cli.checking import checked  # it takes a while to import, and other commands do without
 
-<<<<<<< HEAD
-
-def _ways(settings: Settings, here: Path, target: str, *, imported: bool) -> tuple[Way, ...]:
-    """Give the ways to look beside the files."""
-    loading: tuple[Way, ...] = (Loading(here, target),) if imported else ()
-    return (*loading, Log(settings.url, settings.namespace)) if settings.url else loading
-
-
-def _fails(report: Report, threshold: str) -> bool:
-    if threshold == _NEVER:
-        return False
-    order = list(Severity)
-    return bool(report.failed) and order.index(report.severity) >= order.index(Severity(threshold))
-
-
-def _put(report: Report, project: Project, settings: Settings, options: dict[str, Any]) -> None:
-    """Write a report where it was asked for."""
-    output: Path | None = options["output"]
-    encoding = "utf-8" if output is not None else (sys.stdout.encoding or "ascii")
-    if options["assess"]:
-        output = output or Path("clawproof-assessment.html")
-        page = paper if output.suffix == ".md" else html
-        written = page.render(report, project.tree, made=datetime.now().astimezone())
-    elif settings.format in (None, "text"):
-        written = text.render(report, verbose=options["verbose"], encoding=encoding)
-    else:
-        shown = seen_from(report, Path.cwd()) if settings.format in FROM_HERE else report
-        written = FORMATS[settings.format or "text"](shown, project.tree)
-    if output is not None:
-        output.write_text(written, "utf-8")
-        click.echo(f"The report is in {output}.", err=True)
-    else:
-        click.echo(encodable(written, encoding), nl=not written.endswith("\n"))
-=======
     checked(settings, target, options)
->>>>>>> aud
 
 
 # --- rules --------------------------------------------------------------------------------------------------------
