@@ -90,7 +90,7 @@ def _put(report: Report, project: Project, settings: Settings, options: Mapping[
         written = text.render(report, verbose=options["verbose"], encoding=encoding)
     else:
         from clawproof_langgraph.audit.reports.formats import FORMATS, FROM_HERE
-from clawproof_langgraph.audit.reports.seen import seen_from
+        from clawproof_langgraph.audit.reports.seen import seen_from
 
         shown = seen_from(report, Path.cwd()) if settings.format in FROM_HERE else report
         written = FORMATS[settings.format or "text"](shown, project.tree)
