@@ -89,9 +89,11 @@ def _put(report: Report, project: Project, settings: Settings, options: Mapping[
     elif settings.format in (None, "text"):
         written = text.render(report, verbose=options["verbose"], encoding=encoding)
     else:
-        from clawproof_langgraph.audit.reports.formats import FORMATS
+        from clawproof_langgraph.audit.reports.formats import FORMATS, FROM_HERE
+        from clawproof_langgraph.audit.reports.seen import seen_from
 
-        written = FORMATS[settings.format or "text"](report, project.tree)
+        shown = seen_from(report, Path.cwd()) if settings.format in FROM_HERE else report
+        written = FORMATS[settings.format or "text"](shown, project.tree)
     if output is not None:
         output.write_text(written, "utf-8")
         click.echo(f"The report is in {output}.", err=True)

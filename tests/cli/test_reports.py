@@ -87,3 +87,11 @@ def test_graphs_are_imported_only_where_that_is_asked_for(project: Path) -> None
     assert (project / "trace").exists()
     assert said["ways"] == ["static", "import"]
     assert any("no team today" in each["why"] for each in said["unseen"])
+
+
+def test_paths_are_those_of_the_folder_in_which_the_command_runs(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.parent)
+    said = run("--check", "10", project.name, "--format", "github").stdout
+    assert "file=shop-project/shop/tools/customers.py," in said

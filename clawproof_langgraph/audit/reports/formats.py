@@ -28,3 +28,6 @@ FORMATS: Final[Mapping[str, Render]] = MappingProxyType(
     }
 )
 """By the name that `--format` takes. The text for a terminal has options of its own: `reports.text.render`."""
+
+FROM_HERE: Final = frozenset({"sarif", "github", "junit", "markdown"})
+"""The formats of which the readers know the repository, and so want places as they are seen from its root."""
