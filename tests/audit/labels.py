@@ -38,7 +38,9 @@ class Score:
 
     def __str__(self) -> str:
         lines = [f"precision {self.precision:.3f}, recall {self.recall:.3f} ({self.found} found)"]
-        return "\n".join([*lines, *(f"  missed {each}" for each in self.missed), *(f"  wrong  {each}" for each in self.wrong)])
+        return "\n".join(
+            [*lines, *(f"  missed {each}" for each in self.missed), *(f"  wrong  {each}" for each in self.wrong)]
+        )
 
 
 def labelled(tree: SourceTree) -> Iterator[Labelled]:
@@ -73,4 +75,7 @@ def score(tree: SourceTree) -> Score:
 
 
 def _said(touches: list[Touch] | tuple[Touch, ...]) -> str:
-    return "; ".join(f"{touch.kind} {touch.what} ({touch.repeatable}) at {touch.place.line}" for touch in touches) or "nothing"
+    return (
+        "; ".join(f"{touch.kind} {touch.what} ({touch.repeatable}) at {touch.place.line}" for touch in touches)
+        or "nothing"
+    )

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from clawproof_langgraph.audit.effects.chains import Chain, chain_of
+from clawproof_langgraph.audit.effects.chains import Chain, chain_of, column_entries
 from clawproof_langgraph.audit.effects.columns import Column, grows, judge_columns
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_key, is_unstable
 from clawproof_langgraph.audit.effects.mappings import entries
@@ -42,8 +42,14 @@ def _of_session(site: Site) -> Iterator[Touch]:
     elif site.name == "delete":
         yield site.touch("orm", "session.delete", repeatable=True, why="A second delete finds nothing.")
     elif site.name in _BULK:
-        yield site.touch("orm", f"session.{site.name}", repeatable=False, short="inserts rows in bulk, with no upsert",
-                         why="Each repetition adds the rows again.", fix=_FIX)  # fmt: skip
+        yield site.touch(
+            "orm",
+            f"session.{site.name}",
+            repeatable=False,
+            short="inserts rows in bulk, with no upsert",
+            why="Each repetition adds the rows again.",
+            fix=_FIX,
+        )
     elif site.name == "bulk_update_mappings":
         yield site.touch("orm", "session.bulk_update_mappings", repeatable=True, why="It sets values by key.")
     elif site.name in _RUNS and (statement := site.argument(0, "statement")) is not None:
@@ -65,8 +71,15 @@ def _added(site: Site) -> Iterator[Touch]:
             found = Valued(found.node.elt, found.scope)
         if not isinstance(found.node, ast.Call):
             if site.family == "alchemy" and site.name == "add":
-                yield site.touch("orm", "session.add", repeatable=None, short="adds an object whose origin cannot be seen",
-                                 why="Whether it is new cannot be told.", fix=_FIX, confidence=Confidence.POSSIBLE)  # fmt: skip
+                yield site.touch(
+                    "orm",
+                    "session.add",
+                    repeatable=None,
+                    short="adds an object whose origin cannot be seen",
+                    why="Whether it is new cannot be told.",
+                    fix=_FIX,
+                    confidence=Confidence.POSSIBLE,
+                )
             elif site.family == "alchemy":
                 yield _inserted(site, "", found)
             continue
@@ -82,8 +95,16 @@ def _inserted(site: Site, name: str, made: Valued) -> Touch:
         if is_key(value.node, value.scope) or (KEY_NAME.search(column) and not is_unstable(value.node, value.scope)):
             why = "It stores the idempotency key, by which the database refuses a second row."
             return site.touch("orm", what, repeatable=True, resource=name, why=why, confidence=certain)
-    return site.touch("orm", what, repeatable=False, resource=name, short=f"adds a new {name or 'row'}, not an upsert",
-                      why="Each repetition adds a row, or fails on the one that is there.", fix=_FIX, confidence=certain)  # fmt: skip
+    return site.touch(
+        "orm",
+        what,
+        repeatable=False,
+        resource=name,
+        short=f"adds a new {name or 'row'}, not an upsert",
+        why="Each repetition adds a row, or fails on the one that is there.",
+        fix=_FIX,
+        confidence=certain,
+    )
 
 
 def _given(made: Valued) -> Iterator[tuple[str, Valued]]:
@@ -121,13 +142,26 @@ def _merged(site: Site) -> Touch:
     what = f"session.merge({name})"
     for column, value in _given(found) if found is not None else ():
         if column in ("id", "pk", "uuid", "key") and is_unstable(value.node, value.scope):
-            return site.touch("orm", what, repeatable=False, resource=name, short=f"merges under a new {column} each time",
-                              why=f"{column} is another one in each repetition, so it never meets the row that is there.",
-                              fix="Make it from the arguments of the call.")  # fmt: skip
+            return site.touch(
+                "orm",
+                what,
+                repeatable=False,
+                resource=name,
+                short=f"merges under a new {column} each time",
+                why=f"{column} is another one in each repetition, so it never meets the row that is there.",
+                fix="Make it from the arguments of the call.",
+            )
         if grows(value, name, column):
-            return site.touch("orm", what, repeatable=False, resource=name, short=f"writes back a {column} that it computed",
-                              why="A repetition reads the new value and computes from that.", fix=_FIX,
-                              confidence=Confidence.LIKELY)  # fmt: skip
+            return site.touch(
+                "orm",
+                what,
+                repeatable=False,
+                resource=name,
+                short=f"writes back a {column} that it computed",
+                why="A repetition reads the new value and computes from that.",
+                fix=_FIX,
+                confidence=Confidence.LIKELY,
+            )
     return site.touch("orm", what, repeatable=True, resource=name, why="A merge is an upsert by primary key.")
 
 
@@ -135,9 +169,16 @@ def _appended(site: Site) -> Iterator[Touch]:
     """`order.lines.append(Line(...))` on an object that came from the session adds a row."""
     assert isinstance(site.receiver, ast.Attribute)
     if kind_of(site.receiver.value, site.scope) == "row:alchemy":
-        yield site.touch("orm", f"{ast.unparse(site.receiver)}.append", repeatable=False, resource=site.receiver.attr,
-                         short=f"appends to {site.receiver.attr}", why="Each repetition adds one more.", fix=_FIX,
-                         confidence=Confidence.LIKELY)  # fmt: skip
+        yield site.touch(
+            "orm",
+            f"{ast.unparse(site.receiver)}.append",
+            repeatable=False,
+            resource=site.receiver.attr,
+            short=f"appends to {site.receiver.attr}",
+            why="Each repetition adds one more.",
+            fix=_FIX,
+            confidence=Confidence.LIKELY,
+        )
 
 
 def _of_query(site: Site) -> Iterator[Touch]:
@@ -145,14 +186,12 @@ def _of_query(site: Site) -> Iterator[Touch]:
     name = chain.subject
     if site.name == "update":
         values = site.argument(0, "values")
-        sets = [Column(_column(key), value) for key, value in entries(values, site.scope) if value] if values else []
+        sets = [Column(name, value) for name, value in column_entries(values, site.scope)] if values else []
         yield judge_columns(site, f"query({name}).update", name, sets, chain.compares())
     elif site.name == "delete":
-        yield site.touch("orm", f"query({name}).delete", repeatable=True, resource=name, why="A second delete finds nothing.")
-
-
-def _column(name: str) -> str:
-    return name.rpartition(".")[2].strip("{}")
+        yield site.touch(
+            "orm", f"query({name}).delete", repeatable=True, resource=name, why="A second delete finds nothing."
+        )
 
 
 def _statement(site: Site, chain: Chain) -> Iterator[Touch]:
@@ -163,11 +202,22 @@ def _statement(site: Site, chain: Chain) -> Iterator[Touch]:
             sets = [Column(name, value) for name, value in chain.values()]
             yield judge_columns(site, f"update({chain.subject})", chain.subject, sets, chain.compares())
         case "delete":
-            yield site.touch("orm", f"delete({chain.subject})", repeatable=True, resource=chain.subject,
-                             why="A second delete finds nothing.")  # fmt: skip
+            yield site.touch(
+                "orm",
+                f"delete({chain.subject})",
+                repeatable=True,
+                resource=chain.subject,
+                why="A second delete finds nothing.",
+            )
         case "select":
-            yield site.touch("orm", f"select({chain.subject})", writes=False, repeatable=True, resource=chain.subject,
-                             why="It only reads.")  # fmt: skip
+            yield site.touch(
+                "orm",
+                f"select({chain.subject})",
+                writes=False,
+                repeatable=True,
+                resource=chain.subject,
+                why="It only reads.",
+            )
 
 
 def _insert(site: Site, chain: Chain) -> Touch:
@@ -176,23 +226,37 @@ def _insert(site: Site, chain: Chain) -> Touch:
     if any(is_key(value.node, value.scope) for _, value in values):
         return site.touch("orm", what, repeatable=True, resource=name, why="It stores the idempotency key.")
     if chain.has("on_conflict_do_nothing") or any(
-        "IGNORE" in ast.unparse(call).upper() or "REPLACE" in ast.unparse(call).upper() for call in chain.calls("prefix_with")
+        "IGNORE" in ast.unparse(call).upper() or "REPLACE" in ast.unparse(call).upper()
+        for call in chain.calls("prefix_with")
     ):
         return _under_its_key(site, what, name, values)
     sets = [Column(column, value) for column, value in chain.conflict_sets()]
     if chain.has("on_conflict_do_update") or chain.has("on_duplicate_key_update"):
         touch = judge_columns(site, what, name, sets, [])
         return touch if touch.repeatable is False else _under_its_key(site, what, name, values)
-    return site.touch("orm", what, repeatable=False, resource=name, short="uses insert(), not an upsert",
-                      why="Each repetition adds a row, or fails on the one that is there.", fix=_FIX)  # fmt: skip
+    return site.touch(
+        "orm",
+        what,
+        repeatable=False,
+        resource=name,
+        short="uses insert(), not an upsert",
+        why="Each repetition adds a row, or fails on the one that is there.",
+        fix=_FIX,
+    )
 
 
 def _under_its_key(site: Site, what: str, name: str, values: list[tuple[str, Valued]]) -> Touch:
     for column, value in values:
         if column in ("id", "uuid", "key") and is_unstable(value.node, value.scope):
-            return site.touch("orm", what, repeatable=False, resource=name, short=f"upserts under a new {column} each time",
-                              why=f"{column} is another one in each repetition, so it never meets the row that is there.",
-                              fix="Make it from the arguments of the call.")  # fmt: skip
+            return site.touch(
+                "orm",
+                what,
+                repeatable=False,
+                resource=name,
+                short=f"upserts under a new {column} each time",
+                why=f"{column} is another one in each repetition, so it never meets the row that is there.",
+                fix="Make it from the arguments of the call.",
+            )
     return site.touch("orm", what, repeatable=True, resource=name, why="It is an upsert.")
 
 

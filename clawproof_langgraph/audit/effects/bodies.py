@@ -10,8 +10,14 @@ from typing import Literal
 from clawproof_langgraph.audit.source.modules import FunctionNode, Module
 
 How = Literal["is", "add", "enter", "item", "mutate"]
-"""How a name is bound: to a value, to itself and a value more, to what a `with` gives, to a part of a value; or its value changed."""
+"""How a name is bound: to a value, to itself and more, to what a `with` gives, to a part of it; or it is changed."""
 
+_ACTIVE = (ast.Call, ast.withitem, ast.AugAssign, ast.Assign, ast.AnnAssign, ast.Delete)
+_BINDING = (
+    ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr, ast.withitem, ast.For, ast.AsyncFor, ast.comprehension,
+    ast.Global, ast.Nonlocal, ast.FunctionDef, ast.AsyncFunctionDef,
+)  # fmt: skip
+_LEAVES = (ast.Constant, ast.Name, ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
 _APART = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -38,6 +44,7 @@ class Body:
 
     Args:
         nodes: all nodes in the order of the text.
+        active: those of them that may do something: calls, `with`, and what changes a value.
         parents: the node around each.
         bindings: those of each name, in the order of the text; of `self.x` under that text.
         inner: the functions defined in it.
@@ -45,6 +52,7 @@ class Body:
     """
 
     nodes: list[ast.AST]
+    active: list[ast.AST]
     parents: dict[ast.AST, ast.AST]
     bindings: dict[str, list[Binding]]
     inner: dict[str, FunctionNode]
@@ -61,7 +69,8 @@ def body_of(node: FunctionNode) -> Body:
     """Read the body of a function."""
     reader = _Reader()
     reader.read(node)
-    return Body(reader.nodes, reader.parents, reader.bindings, reader.inner, frozenset(reader.shared))
+    active: list[ast.AST] = [each for each in reader.nodes if isinstance(each, _ACTIVE)]
+    return Body(reader.nodes, active, reader.parents, reader.bindings, reader.inner, frozenset(reader.shared))
 
 
 @dataclass(slots=True)
@@ -74,18 +83,18 @@ class _Reader:
 
     def read(self, function: FunctionNode) -> None:
         pending: list[ast.AST] = list(reversed(function.body))
-        for node in function.body:
-            self.parents[node] = function
+        self.parents.update(dict.fromkeys(function.body, function))
         while pending:
             node = pending.pop()
             self.nodes.append(node)
-            self._note(node)
-            if isinstance(node, _APART):
+            if isinstance(node, _LEAVES):
                 continue
-            children = list(ast.iter_child_nodes(node))
-            for child in children:
-                self.parents[child] = node
-            pending += reversed(children)
+            if isinstance(node, _BINDING):
+                self._note(node)
+            if not isinstance(node, _APART):
+                children = _children(node)
+                self.parents.update(dict.fromkeys(children, node))
+                pending += reversed(children)
 
     def _note(self, node: ast.AST) -> None:
         match node:
@@ -134,6 +143,20 @@ class _Reader:
 
     def _add(self, name: str, binding: Binding) -> None:
         self.bindings.setdefault(name, []).append(binding)
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """Give what is directly in a node, without its contexts and operators."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            found += [each for each in value if isinstance(each, ast.AST)]
+        elif isinstance(value, ast.AST) and not isinstance(
+            value, ast.expr_context | ast.operator | ast.unaryop | ast.boolop
+        ):
+            found.append(value)
+    return found
 
 
 def _root(node: ast.expr) -> ast.expr:

@@ -58,7 +58,7 @@ class Chain:
             if link.name == "on_conflict_do_update":
                 for keyword in link.call.keywords:
                     if keyword.arg == "set_":
-                        yield from _entries(keyword.value, link.scope)
+                        yield from column_entries(keyword.value, link.scope)
             elif link.name == "on_duplicate_key_update":
                 yield from _columns(link)
 
@@ -81,18 +81,19 @@ class Chain:
 
 def _columns(link: Link) -> Iterator[tuple[str, Valued]]:
     for argument in link.call.args:
-        yield from _entries(argument, link.scope)
+        yield from column_entries(argument, link.scope)
     for keyword in link.call.keywords:
         if keyword.arg is not None:
             yield keyword.arg, Valued(keyword.value, link.scope)
         else:
-            yield from _entries(keyword.value, link.scope)
+            yield from column_entries(keyword.value, link.scope)
 
 
-def _entries(node: ast.expr, scope: Scope) -> Iterator[tuple[str, Valued]]:
+def column_entries(node: ast.expr, scope: Scope) -> Iterator[tuple[str, Valued]]:
+    """Give the columns of a mapping with what they get: by name, or by attribute as in `{Product.stock: ...}`."""
     if isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Attribute):  # {Product.stock: ...}
+            if isinstance(key, ast.Attribute):
                 yield key.attr, Valued(value, scope)
             elif isinstance(key, ast.Constant):
                 yield str(key.value), Valued(value, scope)
@@ -109,7 +110,9 @@ def chain_of(node: ast.expr, scope: Scope) -> Chain:
         match here.node:
             case ast.Call(func=ast.Attribute(value=value, attr=name) as func) as call:
                 links.append(Link(name, call, here.scope))
-                if name in _ROOTS and (here.scope.dotted(func).startswith("sqlalchemy") or name == "query" or not _is_part(value)):
+                if name in _ROOTS and (
+                    here.scope.dotted(func).startswith("sqlalchemy") or name == "query" or not _is_part(value)
+                ):
                     return Chain(name, _subject(call, value), tuple(links))
                 here = Valued(value, here.scope)
             case ast.Call(func=ast.Name() as func) as call:

@@ -28,15 +28,26 @@ _ADDS: Final = frozenset(
      "send_command", "create_invalidation", "create_change_set", "start_job_run", "submit_job", "create_snapshot",
      "create_image", "create_volume", "allocate_address", "create_instances", "start_build", "create_ticket"}
 )  # fmt: skip
-_MAILS: Final = frozenset({"send_email", "send_raw_email", "send_templated_email", "send_bulk_email", "send_text_message"})
-_UNTOLD: Final = ("invoke", "execute_statement", "batch_execute", "transact_write_items", "put_log_events", "put_metric_data")
+_MAILS: Final = frozenset(
+    {"send_email", "send_raw_email", "send_templated_email", "send_bulk_email", "send_text_message"}
+)
+_UNTOLD: Final = (
+    "invoke",
+    "execute_statement",
+    "batch_execute",
+    "transact_write_items",
+    "put_log_events",
+    "put_metric_data",
+)
 _TOKENS: Final = re.compile(
     r"^(Client(Request)?Token|Idempotency(Token|Key)|MessageDeduplicationId|CallerReference|RequestToken|clientToken|"
     r"idempotencyToken|clientRequestToken)$"
 )
 _FIX: Final = "Pass a token made from the call: MessageDeduplicationId, ClientToken or ClientRequestToken."
 _NAMES: Final = ("Key", "key", "object_name", "destination_blob_name")
-_RELATIVE: Final = re.compile(r"\bADD\b|=\s*(?:if_not_exists\s*\([^)]*\)|[#\w.\[\]{}]+)\s*[-+]|list_append\s*\(", re.IGNORECASE)
+_RELATIVE: Final = re.compile(
+    r"\bADD\b|=\s*(?:if_not_exists\s*\([^)]*\)|[#\w.\[\]{}]+)\s*[-+]|list_append\s*\(", re.IGNORECASE
+)
 
 
 def touches(site: Site) -> Iterator[Touch]:
@@ -58,20 +69,39 @@ def _of_aws(site: Site) -> Iterator[Touch]:
         yield _item_updated(site, what)
     elif site.name.startswith(_READS) or site.name in ("Object", "Table", "exceptions", "close"):
         if site.name.startswith(("get_", "list_", "scan", "query", "head_", "describe_")):
-            yield site.touch("cloud", what, writes=False, repeatable=True, resource=_resource(site), why="It only reads.")
+            yield site.touch(
+                "cloud", what, writes=False, repeatable=True, resource=_resource(site), why="It only reads."
+            )
     elif site.name in _ADDS:
         yield _adding(site, "cloud", what, service)
     elif site.name.startswith(_UNTOLD):
-        yield site.touch("cloud", what, repeatable=None, resource=_resource(site), short=f"calls {what}",
-                         why="What it does cannot be told from here.", fix=_FIX, confidence=Confidence.POSSIBLE)  # fmt: skip
-    elif site.name.startswith(("put", "upload", "copy", "delete", "update", "tag", "set_", "modify", "stop_", "terminate")):
+        yield site.touch(
+            "cloud",
+            what,
+            repeatable=None,
+            resource=_resource(site),
+            short=f"calls {what}",
+            why="What it does cannot be told from here.",
+            fix=_FIX,
+            confidence=Confidence.POSSIBLE,
+        )
+    elif site.name.startswith(
+        ("put", "upload", "copy", "delete", "update", "tag", "set_", "modify", "stop_", "terminate")
+    ):
         yield _put(site, what, service)
     elif site.name.startswith(("create_", "start_", "import_", "request_", "add_")) and _token(site) is not None:
         yield _adding(site, "cloud", what, service)
     elif site.name.startswith(("create_", "start_", "import_", "request_", "add_", "attach_", "enable_", "disable_")):
-        yield site.touch("cloud", what, repeatable=None, resource=_resource(site), short=f"calls {what} without a token",
-                         why="Some services refuse a second one of the same name, some do not.", fix=_FIX,
-                         confidence=Confidence.POSSIBLE)  # fmt: skip
+        yield site.touch(
+            "cloud",
+            what,
+            repeatable=None,
+            resource=_resource(site),
+            short=f"calls {what} without a token",
+            why="Some services refuse a second one of the same name, some do not.",
+            fix=_FIX,
+            confidence=Confidence.POSSIBLE,
+        )
 
 
 def _resource(site: Site) -> str:
@@ -102,12 +132,28 @@ def _adding(site: Site, kind: Kind, what: str, service: str) -> Touch:
         token = Valued(name, site.scope)
     if token is None:
         short = f"sends mail by {what}" if kind == "mail" else f"calls {what} without a token"
-        return site.touch(kind, what, repeatable=False, resource=_resource(site), short=short, fix=_FIX,
-                          why="The service cannot tell a repetition from a new request.")  # fmt: skip
+        return site.touch(
+            kind,
+            what,
+            repeatable=False,
+            resource=_resource(site),
+            short=short,
+            fix=_FIX,
+            why="The service cannot tell a repetition from a new request.",
+        )
     if is_unstable(token.node, token.scope):
-        return site.touch(kind, what, repeatable=False, resource=_resource(site), short=f"calls {what} with a new token each time",
-                          fix=_FIX, why="A token that is another one in each repetition tells the service nothing.")  # fmt: skip
-    return site.touch(kind, what, repeatable=True, resource=_resource(site), why="It passes a token by which a repetition is told.")
+        return site.touch(
+            kind,
+            what,
+            repeatable=False,
+            resource=_resource(site),
+            short=f"calls {what} with a new token each time",
+            fix=_FIX,
+            why="A token that is another one in each repetition tells the service nothing.",
+        )
+    return site.touch(
+        kind, what, repeatable=True, resource=_resource(site), why="It passes a token by which a repetition is told."
+    )
 
 
 def _put(site: Site, what: str, service: str) -> Touch:
@@ -121,15 +167,31 @@ def _put(site: Site, what: str, service: str) -> Touch:
         return _new_name(site, what)
     item = site.argument(None, "Item")
     if item is not None and (bad := _bad_item(item, site.scope)):
-        return site.touch("cloud", what, repeatable=False, resource=_resource(site), short=f"puts an item {bad}",
-                          why="Each repetition writes another one.", fix="Make the item from the arguments of the call.",
-                          confidence=Confidence.LIKELY)  # fmt: skip
-    return site.touch("cloud", what, repeatable=True, resource=_resource(site), why="It sets a state that a repetition finds.")
+        return site.touch(
+            "cloud",
+            what,
+            repeatable=False,
+            resource=_resource(site),
+            short=f"puts an item {bad}",
+            why="Each repetition writes another one.",
+            fix="Make the item from the arguments of the call.",
+            confidence=Confidence.LIKELY,
+        )
+    return site.touch(
+        "cloud", what, repeatable=True, resource=_resource(site), why="It sets a state that a repetition finds."
+    )
 
 
 def _new_name(site: Site, what: str) -> Touch:
-    return site.touch("cloud", what, repeatable=False, resource=_resource(site), short="writes under a new name each time",
-                      why="Each repetition writes another object.", fix="Make the name from the arguments of the call.")  # fmt: skip
+    return site.touch(
+        "cloud",
+        what,
+        repeatable=False,
+        resource=_resource(site),
+        short="writes under a new name each time",
+        why="Each repetition writes another object.",
+        fix="Make the name from the arguments of the call.",
+    )
 
 
 def _bad_item(item: ast.expr, scope: Scope) -> str:
@@ -164,13 +226,29 @@ def _item_updated(site: Site, what: str) -> Touch:
     legacy = site.argument(None, "AttributeUpdates")
     relative = bool(_RELATIVE.search(text)) or (legacy is not None and "'ADD'" in ast.unparse(legacy))
     if not relative or _adds_to_sets(site, text):
-        return site.touch("cloud", what, repeatable=True, resource=resource, why="It sets values that do not depend on the old ones.")
-    if condition is not None and _refuses_twice(text_of(condition, site.scope).filled() or ast.unparse(condition), ast.unparse(condition)):
-        return site.touch("cloud", what, repeatable=True, resource=resource, why="Its condition no longer holds once it was made.",
-                          confidence=Confidence.LIKELY)  # fmt: skip
-    return site.touch("cloud", what, repeatable=False, resource=resource, short="changes an item relative to its old value",
-                      why="Each repetition changes it again.",
-                      fix="Add a ConditionExpression on a value of the call: attribute_not_exists(...) or contains.")  # fmt: skip
+        return site.touch(
+            "cloud", what, repeatable=True, resource=resource, why="It sets values that do not depend on the old ones."
+        )
+    if condition is not None and _refuses_twice(
+        text_of(condition, site.scope).filled() or ast.unparse(condition), ast.unparse(condition)
+    ):
+        return site.touch(
+            "cloud",
+            what,
+            repeatable=True,
+            resource=resource,
+            why="Its condition no longer holds once it was made.",
+            confidence=Confidence.LIKELY,
+        )
+    return site.touch(
+        "cloud",
+        what,
+        repeatable=False,
+        resource=resource,
+        short="changes an item relative to its old value",
+        why="Each repetition changes it again.",
+        fix="Add a ConditionExpression on a value of the call: attribute_not_exists(...) or contains.",
+    )
 
 
 def _adds_to_sets(site: Site, text: str) -> bool:
@@ -197,7 +275,11 @@ def _refuses_twice(text: str, written: str) -> bool:
 def _is_google_insert(site: Site) -> bool:
     """`service.events().insert(...).execute()` of Google's API client."""
     match site.receiver:
-        case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Attribute(value=service)), attr="insert" | "create" | "send" | "append")):
+        case ast.Call(
+            func=ast.Attribute(
+                value=ast.Call(func=ast.Attribute(value=service)), attr="insert" | "create" | "send" | "append"
+            )
+        ):
             return kind_of(service, site.scope).startswith("google:")
         case _:
             return False
@@ -213,11 +295,19 @@ def _of_google(site: Site) -> Iterator[Touch]:
         if is_unstable(name, site.scope):
             yield _new_name(site, what)
         else:
-            yield site.touch("cloud", what, repeatable=True, resource=_resource(site), why="It replaces the object of that name.")
+            yield site.touch(
+                "cloud", what, repeatable=True, resource=_resource(site), why="It replaces the object of that name."
+            )
     elif site.family == "firestore" and site.name in ("set", "update", "delete", "create", "add"):
         if site.name == "add" or "Increment(" in ast.unparse(site.call):
             short = "adds a document under a new name" if site.name == "add" else "increments a field"
-            yield site.touch("cloud", what, repeatable=False, short=short, why="Each repetition does it again.",
-                             fix="Use document(id).set(...) with a name made from the call.")  # fmt: skip
+            yield site.touch(
+                "cloud",
+                what,
+                repeatable=False,
+                short=short,
+                why="Each repetition does it again.",
+                fix="Use document(id).set(...) with a name made from the call.",
+            )
         else:
             yield site.touch("cloud", what, repeatable=True, why="It sets a document by its name.")

@@ -15,8 +15,12 @@ from clawproof_langgraph.audit.effects.sites import Site
 from clawproof_langgraph.audit.effects.touches import Touch
 from clawproof_langgraph.audit.findings import Confidence
 
-_COUNTERS: Final = re.compile(r"(^|_)(version|revision|rev|lock_version|etag|row_version|generation|attempts?)(_id)?$", re.I)
-_FIX: Final = "Set the new value itself, store the idempotency key with it, or put the write into effects.sql.once(...)."
+_COUNTERS: Final = re.compile(
+    r"(^|_)(version|revision|rev|lock_version|etag|row_version|generation|attempts?)(_id)?$", re.I
+)
+_FIX: Final = (
+    "Set the new value itself, store the idempotency key with it, or put the write into effects.sql.once(...)."
+)
 _KEEPING: Final = frozenset({"coalesce", "greatest", "least", "Coalesce", "Greatest", "Least", "max", "min", "ifnull"})
 
 
@@ -45,20 +49,35 @@ def judge_columns(
         return site.touch("orm", what, repeatable=True, resource=subject, why="It stores the idempotency key.")
     bad = next((column for column in sets if _is_relative(column, subject)), None)
     if bad is None:
-        return site.touch("orm", what, repeatable=True, resource=subject, why="It sets values that do not depend on the old ones.")
+        return site.touch(
+            "orm", what, repeatable=True, resource=subject, why="It sets values that do not depend on the old ones."
+        )
     if _has_passed(sets, compares):
-        return site.touch("orm", what, repeatable=True, resource=subject, why="Its condition no longer holds once it was made.")
+        return site.touch(
+            "orm", what, repeatable=True, resource=subject, why="Its condition no longer holds once it was made."
+        )
     if _compares_old(bad, sets, compares):
         why = "It is a compare-and-set with a value from the call."
         return site.touch("orm", what, repeatable=True, resource=subject, why=why, confidence=Confidence.LIKELY)
-    return site.touch("orm", what, repeatable=False, resource=subject, short=f"changes {bad.name} relative to its old value",
-                      why=f"Each repetition changes {bad.name} again.", fix=_FIX)  # fmt: skip
+    return site.touch(
+        "orm",
+        what,
+        repeatable=False,
+        resource=subject,
+        short=f"changes {bad.name} relative to its old value",
+        why=f"Each repetition changes {bad.name} again.",
+        fix=_FIX,
+    )
 
 
 def _is_relative(column: Column, subject: str) -> bool:
     if _COUNTERS.search(column.name):
         return False
-    return column.adds or mentions(column.value.node, column.name, column.owner) or grows(column.value, subject, column.name)
+    return (
+        column.adds
+        or mentions(column.value.node, column.name, column.owner)
+        or grows(column.value, subject, column.name)
+    )
 
 
 def mentions(node: ast.expr, name: str, owner: str = "") -> bool:
@@ -84,7 +103,9 @@ def _is_column(node: ast.expr, name: str, owner: str) -> bool:
                 return False
             case ast.Attribute(value=value, attr=attr) if attr == name and (not owner or ast.unparse(value) == owner):
                 return True
-            case ast.Call(func=ast.Name(id="F") | ast.Attribute(attr="F"), args=[ast.Constant(value=value)]) if value == name:
+            case ast.Call(func=ast.Name(id="F") | ast.Attribute(attr="F"), args=[ast.Constant(value=value)]) if (
+                value == name
+            ):
                 return True
             case ast.Call(func=ast.Name(id=called) | ast.Attribute(attr=called)) if called in _KEEPING:
                 return False
@@ -121,7 +142,8 @@ def _has_passed(sets: list[Column], compares: list[tuple[str, str, Valued]]) -> 
 def _compares_old(bad: Column, sets: list[Column], compares: list[tuple[str, str, Valued]]) -> bool:
     watched = {bad.name, *(column.name for column in sets if _COUNTERS.search(column.name))}
     for name, op, value in compares:
-        if name in watched and op == "Eq" and not isinstance(value.node, ast.Constant):
-            if not any(kind_of(each.call.node, each.call.scope).startswith("row:") for each in readings(value)):
-                return True
+        if name not in watched or op != "Eq" or isinstance(value.node, ast.Constant):
+            continue
+        if not any(kind_of(each.call.node, each.call.scope).startswith("row:") for each in readings(value)):
+            return True
     return False

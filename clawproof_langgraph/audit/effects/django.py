@@ -37,7 +37,9 @@ def touches(site: Site) -> Iterator[Touch]:
         yield site.touch("orm", "delete", repeatable=True, why="A second delete finds nothing.")
 
 
-_ASYNC: Final = frozenset({"acreate", "aget_or_create", "aupdate_or_create", "aupdate", "adelete", "asave", "abulk_create"})
+_ASYNC: Final = frozenset(
+    {"acreate", "aget_or_create", "aupdate_or_create", "aupdate", "adelete", "asave", "abulk_create"}
+)
 
 
 def _of_manager(site: Site, name: str) -> Iterator[Touch]:
@@ -49,18 +51,41 @@ def _of_manager(site: Site, name: str) -> Iterator[Touch]:
     elif name == "bulk_create":
         told = {each.arg for each in site.call.keywords} & {"ignore_conflicts", "update_conflicts"}
         if told:
-            yield site.touch("orm", f"{model}.bulk_create", repeatable=True, resource=model, why="It says what to do with rows that are there.")
+            yield site.touch(
+                "orm",
+                f"{model}.bulk_create",
+                repeatable=True,
+                resource=model,
+                why="It says what to do with rows that are there.",
+            )
         else:
-            yield site.touch("orm", f"{model}.bulk_create", repeatable=False, resource=model, fix=_FIX,
-                             short="uses bulk_create without ignore_conflicts", why="Each repetition adds the rows again.")  # fmt: skip
+            yield site.touch(
+                "orm",
+                f"{model}.bulk_create",
+                repeatable=False,
+                resource=model,
+                fix=_FIX,
+                short="uses bulk_create without ignore_conflicts",
+                why="Each repetition adds the rows again.",
+            )
     elif name == "bulk_update":
-        yield site.touch("orm", f"{model}.bulk_update", repeatable=None, resource=model, confidence=Confidence.POSSIBLE,
-                         short="uses bulk_update", why="What the objects were given cannot be told here.", fix=_FIX)  # fmt: skip
+        yield site.touch(
+            "orm",
+            f"{model}.bulk_update",
+            repeatable=None,
+            resource=model,
+            confidence=Confidence.POSSIBLE,
+            short="uses bulk_update",
+            why="What the objects were given cannot be told here.",
+            fix=_FIX,
+        )
     elif name == "update":
         sets = [Column(each.arg, Valued(each.value, site.scope)) for each in site.call.keywords if each.arg]
         yield judge_columns(site, f"{model}.update", model, sets, _compares(site))
     elif name == "delete":
-        yield site.touch("orm", f"{model}.delete", repeatable=True, resource=model, why="A second delete finds nothing.")
+        yield site.touch(
+            "orm", f"{model}.delete", repeatable=True, resource=model, why="A second delete finds nothing."
+        )
     elif name in _READS and _is_end(site):
         yield site.touch("orm", f"{model}.{name}", writes=False, repeatable=True, resource=model, why="It only reads.")
 
@@ -84,11 +109,25 @@ def _is_related(site: Site) -> bool:
 
 def _created(site: Site, model: str) -> Touch:
     for each in site.call.keywords:
-        if is_key(each.value, site.scope) or (KEY_NAME.search(each.arg or "") and not is_unstable(each.value, site.scope)):
-            return site.touch("orm", f"{model}.create", repeatable=True, resource=model,
-                              why="It stores the idempotency key, by which the database refuses a second row.")  # fmt: skip
-    return site.touch("orm", f"{model}.create", repeatable=False, resource=model, short=f"creates a new {model or 'row'}, not an upsert",
-                      why="Each repetition adds a row, or fails on the one that is there.", fix=_FIX)  # fmt: skip
+        if is_key(each.value, site.scope) or (
+            KEY_NAME.search(each.arg or "") and not is_unstable(each.value, site.scope)
+        ):
+            return site.touch(
+                "orm",
+                f"{model}.create",
+                repeatable=True,
+                resource=model,
+                why="It stores the idempotency key, by which the database refuses a second row.",
+            )
+    return site.touch(
+        "orm",
+        f"{model}.create",
+        repeatable=False,
+        resource=model,
+        short=f"creates a new {model or 'row'}, not an upsert",
+        why="Each repetition adds a row, or fails on the one that is there.",
+        fix=_FIX,
+    )
 
 
 def _or_created(site: Site, name: str, model: str) -> Touch:
@@ -97,12 +136,25 @@ def _or_created(site: Site, name: str, model: str) -> Touch:
             if name == "update_or_create" and any(
                 value is not None and mentions(value.node, column) for column, value in entries(each.value, site.scope)
             ):
-                return site.touch("orm", f"{model}.{name}", repeatable=False, resource=model, fix=_FIX,
-                                  short="updates relative to the old value", why="Each repetition changes it again.")  # fmt: skip
+                return site.touch(
+                    "orm",
+                    f"{model}.{name}",
+                    repeatable=False,
+                    resource=model,
+                    fix=_FIX,
+                    short="updates relative to the old value",
+                    why="Each repetition changes it again.",
+                )
         elif is_unstable(each.value, site.scope):
-            return site.touch("orm", f"{model}.{name}", repeatable=False, resource=model, fix=_FIX,
-                              short=f"looks for a new {each.arg} each time",
-                              why=f"{each.arg} is another one in each repetition, so it never finds the row.")  # fmt: skip
+            return site.touch(
+                "orm",
+                f"{model}.{name}",
+                repeatable=False,
+                resource=model,
+                fix=_FIX,
+                short=f"looks for a new {each.arg} each time",
+                why=f"{each.arg} is another one in each repetition, so it never finds the row.",
+            )
     return site.touch("orm", f"{model}.{name}", repeatable=True, resource=model, why="It looks for the row first.")
 
 
@@ -127,7 +179,12 @@ def _compares(site: Site) -> list[tuple[str, str, Valued]]:
 def _saved(site: Site) -> Iterator[Touch]:
     assert site.receiver is not None
     if site.kind == "row:django":
-        yield site.touch("orm", "save", repeatable=True, why="It writes an object that was read; what was changed in it counts by itself.")
+        yield site.touch(
+            "orm",
+            "save",
+            repeatable=True,
+            why="It writes an object that was read; what was changed in it counts by itself.",
+        )
         return
     made = site.scope.follow(site.receiver)
     if not isinstance(made.node, ast.Call) or not _is_model(made):
@@ -137,11 +194,20 @@ def _saved(site: Site) -> Iterator[Touch]:
     if any(is_key(value, made.scope) for value in given.values()):
         yield site.touch("orm", f"{name}.save", repeatable=True, resource=name, why="It stores the idempotency key.")
     elif (key := given.get("id") or given.get("pk")) is not None and not is_unstable(key, made.scope):
-        yield site.touch("orm", f"{name}.save", repeatable=True, resource=name, why="Saving under a primary key is an upsert.")
+        yield site.touch(
+            "orm", f"{name}.save", repeatable=True, resource=name, why="Saving under a primary key is an upsert."
+        )
     else:
-        yield site.touch("orm", f"{name}.save", repeatable=False, resource=name, short=f"saves a new {name}, not an upsert",
-                         why="Each repetition adds a row, or fails on the one that is there.", fix=_FIX,
-                         confidence=Confidence.LIKELY)  # fmt: skip
+        yield site.touch(
+            "orm",
+            f"{name}.save",
+            repeatable=False,
+            resource=name,
+            short=f"saves a new {name}, not an upsert",
+            why="Each repetition adds a row, or fails on the one that is there.",
+            fix=_FIX,
+            confidence=Confidence.LIKELY,
+        )
 
 
 def _is_model(made: Valued) -> bool:

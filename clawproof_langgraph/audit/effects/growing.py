@@ -55,7 +55,11 @@ def _reads(call: Valued, path: Valued) -> bool:
     """Tell whether a call reads a path, as far as both are known."""
     match call.node:
         case ast.Call(func=ast.Name(id="open") | ast.Attribute(attr="open"), args=args):
-            read = args[0] if args and not (isinstance(args[0], ast.Constant) and str(args[0].value) in ("r", "rb")) else None
+            read = (
+                args[0]
+                if args and not (isinstance(args[0], ast.Constant) and str(args[0].value) in ("r", "rb"))
+                else None
+            )
             if read is None and isinstance(call.node, ast.Call) and isinstance(call.node.func, ast.Attribute):
                 read = call.node.func.value
         case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _READS:
@@ -82,7 +86,9 @@ def _changed(name: ast.Name, scope: Scope) -> bool:
             case ast.Call(func=ast.Attribute(value=owner, attr=attr)) if attr in _GROWING and _root(owner) == name.id:
                 if not _after_look_up(node, name.id, scope):
                     return True
-            case ast.Assign(targets=[ast.Subscript() | ast.Attribute() as target], value=value) if _root(target) == name.id:
+            case ast.Assign(targets=[ast.Subscript() | ast.Attribute() as target], value=value) if (
+                _root(target) == name.id
+            ):
                 if _computes_with(value, name.id, scope):
                     return True
     return False
@@ -104,7 +110,9 @@ def _root(node: ast.expr) -> str:
 def _computes_with(value: ast.expr, name: str, scope: Scope) -> bool:
     """Tell whether a value has arithmetic on something of a name, itself or through the names in it."""
     for node in ast.walk(value):
-        if isinstance(node, ast.BinOp) and any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(node)):
+        if isinstance(node, ast.BinOp) and any(
+            isinstance(each, ast.Name) and each.id == name for each in ast.walk(node)
+        ):
             return True
         if isinstance(node, ast.Name) and node.id != name and (step := scope.look_up(node)) is not None:
             added = any(binding.how == "add" for binding in scope.bindings(node.id))

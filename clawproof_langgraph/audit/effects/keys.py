@@ -21,11 +21,12 @@ KEY_NAME: Final = re.compile(
 
 _UNSTABLE: Final = frozenset(
     {"uuid.uuid1", "uuid.uuid4", "uuid.uuid6", "uuid.uuid7", "time.time", "time.time_ns", "time.monotonic",
-     "time.perf_counter", "time.monotonic_ns", "time.perf_counter_ns", "time.strftime", "time.ctime", "datetime.datetime.now",
-     "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today", "os.urandom", "os.getpid", "id", "hash",
-     "object", "pendulum.now", "arrow.now", "arrow.utcnow", "django.utils.timezone.now", "timezone.now", "ulid.new", "ulid.ULID",
-     "shortuuid.uuid", "nanoid.generate", "bson.ObjectId", "bson.objectid.ObjectId", "ksuid.ksuid", "cuid.cuid",
-     "uuid_utils.uuid4", "uuid_utils.uuid7", "threading.get_ident", "itertools.count"}
+     "time.perf_counter", "time.monotonic_ns", "time.perf_counter_ns", "time.strftime", "time.ctime",
+     "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
+     "os.urandom", "os.getpid", "id", "hash", "object", "pendulum.now", "arrow.now", "arrow.utcnow",
+     "django.utils.timezone.now", "timezone.now", "ulid.new", "ulid.ULID", "shortuuid.uuid", "nanoid.generate",
+     "bson.ObjectId", "bson.objectid.ObjectId", "ksuid.ksuid", "cuid.cuid", "uuid_utils.uuid4", "uuid_utils.uuid7",
+     "threading.get_ident", "itertools.count"}
 )  # fmt: skip
 _UNSTABLE_ROOTS: Final = ("random.", "secrets.", "numpy.random.", "faker.")
 _BARE: Final = frozenset({"uuid4", "uuid1", "uuid7", "utcnow"})

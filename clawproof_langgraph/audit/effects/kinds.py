@@ -334,6 +334,9 @@ METHODS: Final[dict[tuple[str, str], str]] = {
             "last",
             "aget",
             "afirst",
+            "get_or_404",
+            "first_or_404",
+            "one_or_404",
             "[]",
         )
     },
@@ -370,7 +373,7 @@ METHODS: Final[dict[tuple[str, str], str]] = {
     ("coordinator", "lock"): "lock:coordinator",
     ("coordinator", "with"): "coordinator:",
 }
-"""What a method of a kind gives; `[]` is an item or what a loop gives, `()` a call of it, `with` what entering gives."""
+"""What a method of a kind gives; `[]` is an item, or what a loop gives; `()` a call; `with` what entering gives."""
 
 ATTRIBUTES: Final[dict[tuple[str, str], str]] = {
     ("flask", "session"): "alchemy:session",

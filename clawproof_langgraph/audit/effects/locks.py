@@ -14,8 +14,8 @@ from clawproof_langgraph.audit.findings import Confidence, Place
 from clawproof_langgraph.audit.source import Function, SourceTree
 
 _CALLS: Final = {
-    "fcntl.flock": "fcntl.flock", "fcntl.lockf": "fcntl.lockf", "portalocker.lock": "portalocker.lock", "msvcrt.locking": "msvcrt.locking",
-    "os.lockf": "os.lockf",
+    "fcntl.flock": "fcntl.flock", "fcntl.lockf": "fcntl.lockf", "portalocker.lock": "portalocker.lock",
+    "msvcrt.locking": "msvcrt.locking", "os.lockf": "os.lockf",
 }  # fmt: skip
 _ORM: Final = frozenset({"select_for_update", "with_for_update"})
 
@@ -26,8 +26,8 @@ class ForeignLock:
 
     Args:
         what: which, such as `threading` lock or `SELECT ... FOR UPDATE`.
-        library: `threading`, `asyncio`, `multiprocessing`, `file`, `redis`, `database`, or `coordinator` for a nested lock of
-            this library.
+        library: `threading`, `asyncio`, `multiprocessing`, `file`, `redis`, `database`, or `coordinator` for a nested
+            lock of this library.
         place: where it is taken.
         via: the calls that lead there.
         inside: the locks that are held there already, in this function.
@@ -43,7 +43,7 @@ class ForeignLock:
 
 
 def locks_in(function: Function, tree: SourceTree) -> tuple[ForeignLock, ...]:
-    """Find the locks that a function takes, itself or in what it calls: of threads, files, Redis, databases, coordinators."""
+    """Find the locks that a function takes, itself or in what it calls."""
     key = ("locks", function)
     if key not in tree.notes:
         tree.notes[key] = tuple(dict.fromkeys(lock for site in sites_of(function, tree) for lock in _at(site)))
@@ -82,7 +82,7 @@ def _lock(site: Site, what: str, library: str) -> ForeignLock:
 def _held(site: Site) -> tuple[str, ...]:
     held: list[str] = []
     for around in site.around():
-        for item in around.items if isinstance(around, ast.With | ast.AsyncWith) else ():
-            if item is not site.node and _library(kind_of(item.context_expr, site.scope)):
-                held.append(ast.unparse(item.context_expr))
+        items = around.items if isinstance(around, ast.With | ast.AsyncWith) else []
+        others = [item.context_expr for item in items if item is not site.node]
+        held += [ast.unparse(each) for each in others if _library(kind_of(each, site.scope))]
     return tuple(held)

@@ -15,7 +15,8 @@ _BY_KIND: Final[dict[str, tuple[Kind, frozenset[str]]]] = {
     "sendgrid": ("mail", frozenset({"send"})),
     "djangomail": ("mail", frozenset({"send"})),
     "yagmail": ("mail", frozenset({"send"})),
-    "slack": ("message", frozenset({"chat_postMessage", "chat_postEphemeral", "files_upload", "files_upload_v2", "chat_scheduleMessage"})),
+    "slack": ("message", frozenset({"chat_postMessage", "chat_postEphemeral", "files_upload", "files_upload_v2",
+    "chat_scheduleMessage"})),
     "slackhook": ("message", frozenset({"send", "send_dict"})),
     "twilio": ("message", frozenset({"create"})),
     "telegram": ("message", frozenset({"send_message", "send_photo", "send_document"})),
@@ -23,15 +24,16 @@ _BY_KIND: Final[dict[str, tuple[Kind, frozenset[str]]]] = {
     "rabbit": ("queue", frozenset({"basic_publish"})),
 }  # fmt: skip
 _BY_NAME: Final[dict[str, Kind]] = {
-    "django.core.mail.send_mail": "mail", "django.core.mail.send_mass_mail": "mail", "django.core.mail.mail_admins": "mail",
-    "aiosmtplib.send": "mail", "resend.Emails.send": "mail", "postmarker.core.PostmarkClient.emails.send": "mail",
+    "django.core.mail.send_mail": "mail", "django.core.mail.send_mass_mail": "mail",
+    "django.core.mail.mail_admins": "mail", "aiosmtplib.send": "mail", "resend.Emails.send": "mail",
+    "postmarker.core.PostmarkClient.emails.send": "mail",
 }  # fmt: skip
 _DISTINCT: Final[dict[str, Kind]] = {
     "chat_postMessage": "message", "sendmail": "mail", "basic_publish": "queue", "send_mass_mail": "mail",
 }  # fmt: skip
 _SENT: Final = "What is sent twice arrives twice."
 _FIX: Final = (
-    "Leave the tool at effect=\"once\", or send through a service that takes an idempotency key; "
+    'Leave the tool at effect="once", or send through a service that takes an idempotency key; '
     "or note in a table, under the key of the call, that it was sent."
 )
 
@@ -53,7 +55,9 @@ def touches(site: Site) -> Iterator[Touch]:
 
 def _sent(site: Site, kind: Kind, confidence: Confidence) -> Touch:
     noun = {"mail": "mail", "message": "a message"}.get(kind, "to a queue")
-    return site.touch(kind, f"{site.name}", repeatable=False, short=f"sends {noun}", why=_SENT, fix=_FIX, confidence=confidence)
+    return site.touch(
+        kind, f"{site.name}", repeatable=False, short=f"sends {noun}", why=_SENT, fix=_FIX, confidence=confidence
+    )
 
 
 def _queued(site: Site) -> Iterator[Touch]:
@@ -63,9 +67,20 @@ def _queued(site: Site) -> Iterator[Touch]:
         return
     key = site.argument(None, "task_id", "job_id", "_job_id")
     if key is not None and not is_unstable(key, site.scope):
-        yield site.touch("queue", site.name, repeatable=True, why="It names the task, so that a repetition can be told.",
-                         confidence=Confidence.LIKELY)  # fmt: skip
+        yield site.touch(
+            "queue",
+            site.name,
+            repeatable=True,
+            why="It names the task, so that a repetition can be told.",
+            confidence=Confidence.LIKELY,
+        )
         return
-    yield site.touch("queue", site.name, repeatable=False, short="queues a task without an id of the call",
-                     why="Each repetition queues another one.", fix="Pass an id made from the call: task_id, job_id.",
-                     confidence=Confidence.LIKELY)  # fmt: skip
+    yield site.touch(
+        "queue",
+        site.name,
+        repeatable=False,
+        short="queues a task without an id of the call",
+        why="Each repetition queues another one.",
+        fix="Pass an id made from the call: task_id, job_id.",
+        confidence=Confidence.LIKELY,
+    )

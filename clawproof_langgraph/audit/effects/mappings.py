@@ -78,9 +78,13 @@ def _named(node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> Iterator
 def _put_later(node: ast.Name, scope: Scope, depth: int) -> Iterator[tuple[str, Valued | None]]:
     """Give the entries of `headers["X"] = ...` and `headers.update(...)`."""
     body = scope.body
-    for each in body.nodes if body is not None else ():
+    for each in body.active if body is not None else ():
+        if body is not None and any(_never(around, scope) for around in body.around(each)):
+            continue
         match each:
-            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=key)], value=value) if name == node.id:
+            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=key)], value=value) if (
+                name == node.id
+            ):
                 yield text_of(key, scope).filled(), Valued(value, scope)
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="update"), args=[given]) if name == node.id:
                 yield from entries(given, scope, depth + 1)
@@ -88,3 +92,18 @@ def _put_later(node: ast.Name, scope: Scope, depth: int) -> Iterator[tuple[str, 
                 name == node.id
             ):
                 yield text_of(key, scope).filled(), Valued(value, scope)
+
+
+def _never(around: ast.AST, scope: Scope) -> bool:
+    """Tell whether a block is not reached as the function is called here: `if key:`, and no key was passed."""
+    match around:
+        case ast.If(test=ast.Name() as name) | ast.If(test=ast.Compare(left=ast.Name() as name, ops=[ast.IsNot()])):
+            return is_nothing(Valued(name, scope))
+        case _:
+            return False
+
+
+def is_nothing(value: Valued) -> bool:
+    """Tell whether a value is None, or empty, as far as can be seen."""
+    found = value.scope.follow(value.node)
+    return isinstance(found.node, ast.Constant) and not found.node.value

@@ -13,10 +13,14 @@ from clawproof_langgraph.audit.effects.sites import Site
 from clawproof_langgraph.audit.effects.touches import Touch
 from clawproof_langgraph.audit.findings import Confidence
 
-_GROWS: Final = frozenset({"append", "extend", "insert", "appendleft", "extendleft", "popleft", "popitem", "put", "put_nowait"})
+_GROWS: Final = frozenset(
+    {"append", "extend", "insert", "appendleft", "extendleft", "popleft", "popitem", "put", "put_nowait"}
+)
 _SETS: Final = frozenset({"add", "discard", "remove", "clear", "setdefault"})
 _NOTES: Final = re.compile(r"log|trace|debug|metric|cache|memo|seen|stats|timing|span", re.IGNORECASE)
-_FIX: Final = "Keep it under a key made from the call, so that a repetition finds it; state of one process is also lost with it."
+_FIX: Final = (
+    "Keep it under a key made from the call, so that a repetition finds it; state of one process is also lost with it."
+)
 
 
 def touches(site: Site) -> Iterator[Touch]:
@@ -32,7 +36,9 @@ def touches(site: Site) -> Iterator[Touch]:
     if site.name in _GROWS or (site.name == "pop" and not site.call.args) or _counts(site):
         yield _again(site, f"{name}.{site.name}", name, f"uses {name}.{site.name}")
     elif kind.startswith("plain:"):
-        yield site.touch("memory", f"{name}.{site.name}", repeatable=True, resource=name, why="A repetition finds it done.")
+        yield site.touch(
+            "memory", f"{name}.{site.name}", repeatable=True, resource=name, why="A repetition finds it done."
+        )
 
 
 def _counts(site: Site) -> bool:
@@ -48,13 +54,17 @@ def changes(site: Site) -> Iterator[Touch]:
         case ast.AugAssign(target=target, op=op):
             name = _changed(target, site)
             if name is not None and isinstance(op, ast.BitOr | ast.BitAnd):
-                yield site.touch("memory", f"changes {name}", repeatable=True, resource=name, why="A repetition finds it done.")
+                yield site.touch(
+                    "memory", f"changes {name}", repeatable=True, resource=name, why="A repetition finds it done."
+                )
             elif name is not None:
                 yield _again(site, f"changes {name}", name, f"changes {name} relative to its old value")
         case ast.Assign(targets=[ast.Subscript() | ast.Attribute() | ast.Name() as target], value=value):
             name = _changed(target, site)
             if name is None:
                 return
+            if isinstance(target, ast.Name) and not isinstance(value, ast.Constant | ast.BinOp | ast.Name):
+                return  # a client or a cache that is made when it is first used
             if _computes_with(value, target, site.scope):
                 yield _again(site, f"changes {name}", name, f"changes {name} relative to its old value")
             else:
@@ -63,11 +73,27 @@ def changes(site: Site) -> Iterator[Touch]:
 
 def _again(site: Site, what: str, name: str, short: str) -> Touch:
     if _NOTES.search(name):
-        return site.touch("memory", what, repeatable=None, resource=name, short=short, fix=_FIX, confidence=Confidence.POSSIBLE,
-                          why="It seems to be a note of what happened, or a cache.")  # fmt: skip
+        return site.touch(
+            "memory",
+            what,
+            repeatable=None,
+            resource=name,
+            short=short,
+            fix=_FIX,
+            confidence=Confidence.POSSIBLE,
+            why="It seems to be a note of what happened, or a cache.",
+        )
     own = name.startswith("self.")
-    return site.touch("memory", what, repeatable=False, resource=name, short=short, why="Each repetition does it again.",
-                      fix=_FIX, confidence=Confidence.LIKELY if own else Confidence.CERTAIN)  # fmt: skip
+    return site.touch(
+        "memory",
+        what,
+        repeatable=False,
+        resource=name,
+        short=short,
+        why="Each repetition does it again.",
+        fix=_FIX,
+        confidence=Confidence.LIKELY if own else Confidence.CERTAIN,
+    )
 
 
 def _changed(target: ast.expr, site: Site) -> str | None:
@@ -82,7 +108,12 @@ def _changed(target: ast.expr, site: Site) -> str | None:
 
 def _is_own_number(target: ast.Attribute, site: Site) -> bool:
     """Tell whether `self.n += 1` is in a method that was asked about itself, and adds."""
-    return not site.via and isinstance(site.node, ast.AugAssign) and site.scope.function is not None and _is_method_of_tool(site.scope)
+    return (
+        not site.via
+        and isinstance(site.node, ast.AugAssign)
+        and site.scope.function is not None
+        and _is_method_of_tool(site.scope)
+    )
 
 
 def _is_method_of_tool(scope: Scope) -> bool:
@@ -136,6 +167,8 @@ def _reads_part(node: ast.AST, root: str, scope: Scope) -> bool:
             if each.id == root:
                 return True
             step = scope.look_up(each) if scope.is_local(each.id) else None
-            if step is not None and any(isinstance(inner, ast.Name) and inner.id == root for inner in ast.walk(step.node)):
+            if step is not None and any(
+                isinstance(inner, ast.Name) and inner.id == root for inner in ast.walk(step.node)
+            ):
                 return True
     return False

@@ -13,7 +13,7 @@ _MOST: Final = 400
 
 
 def origins(node: ast.expr, scope: Scope) -> Iterator[Valued]:
-    """Give all expressions behind a value, itself first: its parts, what its names are bound to, what helpers return."""
+    """Give all expressions behind a value, itself first: its parts, what names are bound to, what helpers return."""
     pending, seen = [Valued(node, scope)], set[tuple[ast.AST, Scope]]()
     while pending and len(seen) < _MOST:
         here = pending.pop()
@@ -45,9 +45,8 @@ def _bound(here: Valued) -> list[Valued]:
         found.append(step)
     if isinstance(here.node, ast.Name):
         line = here.node.lineno
-        for binding in here.scope.bindings(here.node.id):
-            if binding.how in ("add", "mutate") and binding.line <= line:
-                found.append(Valued(binding.value, here.scope))
+        later = [each for each in here.scope.bindings(here.node.id) if each.how in ("add", "mutate")]
+        found += [Valued(each.value, here.scope) for each in later if each.line <= line]
     return found
 
 

@@ -54,7 +54,7 @@ def parameters_of(site: Site, position: int) -> Parameters:
         )
     )
     if rows is None:
-        return Parameters(_bound(call, scope), {**named, **_bound_names(call, scope)})
+        return Parameters((), {**named, **_bound_names(call, scope)})
     return _of_rows(rows, scope, named)
 
 
@@ -93,7 +93,3 @@ def _bound_names(call: ast.Call, scope: Scope) -> dict[str, Valued]:
         case [ast.Call(func=ast.Attribute(attr="bindparams"), keywords=keywords)]:
             return {each.arg: Valued(each.value, scope) for each in keywords if each.arg}
     return {}
-
-
-def _bound(call: ast.Call, scope: Scope) -> tuple[Valued, ...]:
-    return ()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from clawproof_langgraph.audit.effects.judging import touches_of
 from clawproof_langgraph.audit.effects.scopes import Scope
 from clawproof_langgraph.audit.effects.sites import sites_of
 from clawproof_langgraph.audit.findings import Confidence, Place
@@ -44,8 +45,6 @@ def polling_in(function: Function, tree: SourceTree) -> tuple[Polling, ...]:
 
 
 def _polling(function: Function, tree: SourceTree) -> Iterator[Polling]:
-    from clawproof_langgraph.audit.effects.judging import touches_of
-
     scope = next((site.scope for site in sites_of(function, tree) if not site.via), None)
     if scope is None or scope.body is None:
         return

@@ -12,10 +12,13 @@ from clawproof_langgraph.audit.findings import Confidence
 
 _STARTS: Final = frozenset(
     {"subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output", "subprocess.Popen",
-     "subprocess.getoutput", "os.system", "os.popen", "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell",
-     "os.execv", "os.spawnv", "anyio.run_process", "pexpect.spawn", "sh.Command", "invoke.run"}
+     "subprocess.getoutput", "os.system", "os.popen", "asyncio.create_subprocess_exec",
+     "asyncio.create_subprocess_shell", "os.execv", "os.spawnv", "anyio.run_process", "pexpect.spawn", "sh.Command",
+     "invoke.run"}
 )  # fmt: skip
-_READERS: Final = frozenset({"ls", "cat", "head", "tail", "grep", "rg", "find", "wc", "ps", "df", "du", "whoami", "which", "uname"})
+_READERS: Final = frozenset(
+    {"ls", "cat", "head", "tail", "grep", "rg", "find", "wc", "ps", "df", "du", "whoami", "which", "uname"}
+)
 
 
 def touches(site: Site) -> Iterator[Touch]:
@@ -25,13 +28,24 @@ def touches(site: Site) -> Iterator[Touch]:
     command = site.argument(0, "args", "cmd")
     words = _words(site) if command is not None else ""
     if words.split(" ")[0] in _READERS:
-        yield site.touch("process", f"runs {words}", writes=False, repeatable=True, confidence=Confidence.LIKELY, why="It only reads.")
+        yield site.touch(
+            "process",
+            f"runs {words}",
+            writes=False,
+            repeatable=True,
+            confidence=Confidence.LIKELY,
+            why="It only reads.",
+        )
         return
     yield site.touch(
-        "process", f"runs {words or 'a program'}", repeatable=None, confidence=Confidence.POSSIBLE,
-        short="runs another program", why="What a program does is not in this source.",
-        fix="Say what it does in the tool's policy: effect=\"idempotent\" or a business key.",
-    )  # fmt: skip
+        "process",
+        f"runs {words or 'a program'}",
+        repeatable=None,
+        confidence=Confidence.POSSIBLE,
+        short="runs another program",
+        why="What a program does is not in this source.",
+        fix='Say what it does in the tool\'s policy: effect="idempotent" or a business key.',
+    )
 
 
 def _words(site: Site) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from clawproof_langgraph.audit.effects.origins import results_of
 from clawproof_langgraph.audit.effects.scopes import Scope, Valued
 from clawproof_langgraph.audit.effects.sites import called, callee
 from clawproof_langgraph.audit.effects.text import text_of
@@ -38,7 +39,13 @@ def readings(value: Valued) -> Iterator[Reading]:
     yield from _Search().behind(value.node, value.scope, False, frozenset(), 0)
 
 
+Step = tuple[ast.expr, Scope, bool, frozenset[str]]
+"""From a value to one behind it: it, its scope, whether arithmetic is between them, and the name it was taken by."""
+
+
 class _Search:
+    """A walk from a value to the calls behind it, each expression once."""
+
     def __init__(self) -> None:
         self._seen: set[tuple[ast.AST, Scope, bool]] = set()
 
@@ -54,7 +61,8 @@ class _Search:
         if isinstance(node, ast.Call):
             yield Reading(Valued(node, scope), computed, keys)
 
-    def _steps(self, node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, Scope, bool, frozenset[str]]]:
+    def _steps(self, node: ast.expr, scope: Scope) -> Iterator[Step]:
+        """Give what is directly behind an expression."""
         none: frozenset[str] = frozenset()
         match node:
             case ast.Name():
@@ -70,37 +78,30 @@ class _Search:
                 yield value, scope, False, frozenset({attr})
             case ast.Call(func=func, args=args, keywords=keywords):
                 if isinstance(func, ast.Attribute):
-                    key = (
+                    taken = (
                         frozenset({str(args[0].value)})
                         if func.attr == "get" and args and isinstance(args[0], ast.Constant)
                         else none
                     )
-                    yield func.value, scope, False, key
+                    yield func.value, scope, False, taken
                 for each in [*args, *(keyword.value for keyword in keywords)]:
                     yield each, scope, False, none
                 function = callee(func, scope)
                 if function is not None:
                     inside = called(function, args, keywords, scope)
-                    for value in _results(inside):
+                    for value in results_of(inside):
                         yield value, inside, False, none
             case _:
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):
                         yield child, scope, False, none
 
-    def _of_name(self, node: ast.Name, scope: Scope) -> Iterator[tuple[ast.expr, Scope, bool, frozenset[str]]]:
+    def _of_name(self, node: ast.Name, scope: Scope) -> Iterator[Step]:
         none: frozenset[str] = frozenset()
         added = any(each.how == "add" and each.line <= node.lineno for each in scope.bindings(node.id))
         step = scope.look_up(node)
         if step is not None and step.node is not node:
             yield step.node, step.scope, added, none
-
-
-def _results(scope: Scope) -> Iterator[ast.expr]:
-    body = scope.body
-    for node in body.nodes if body is not None else ():
-        if isinstance(node, ast.Return) and node.value is not None:
-            yield node.value
 
 
 def is_computed_from(value: Valued, table: str, column: str) -> bool:
@@ -116,7 +117,9 @@ def is_computed_from(value: Valued, table: str, column: str) -> bool:
 
 def is_read_from(value: Valued, table: str) -> bool:
     """Tell whether a value was read from a table."""
-    return any((query := query_of(reading.call)) is not None and query_names(query, table) for reading in readings(value))
+    return any(
+        (query := query_of(reading.call)) is not None and query_names(query, table) for reading in readings(value)
+    )
 
 
 def query_of(call: Valued) -> str | None:
@@ -129,11 +132,13 @@ def query_of(call: Valued) -> str | None:
             return text
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Name(id=cursor), attr=attr)) if attr in _FETCHES:
-            return _last_query(call.scope, cursor, node.lineno)
+            query = last_query(call.scope, cursor, node.lineno)
+            return query if query is not None and query.lstrip().lower().startswith(("select", "with")) else None
     return None
 
 
-def _last_query(scope: Scope, cursor: str, line: int) -> str | None:
+def last_query(scope: Scope, cursor: str, line: int) -> str | None:
+    """Find the last SQL that was given to a cursor before a line."""
     body, found = scope.body, None
     for node in body.nodes if body is not None else ():
         match node:
@@ -142,7 +147,7 @@ def _last_query(scope: Scope, cursor: str, line: int) -> str | None:
             ):
                 if node.lineno <= line:
                     found = text_of(first, scope).filled("hole_")
-    return found if found is not None and found.lstrip().lower().startswith(("select", "with")) else None
+    return found
 
 
 def query_names(query: str, table: str) -> bool:

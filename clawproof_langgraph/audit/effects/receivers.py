@@ -1,4 +1,4 @@
-"""What kind of thing an expression is: a connection, a session, a client, told by imports, annotations and assignments."""
+"""What kind of thing an expression is: a connection, a session, a client; by imports, annotations and assignments."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from clawproof_langgraph.audit.source import Function, Module
 _DEEPEST: Final = 14
 UNKNOWN: Final = ""
 
+_PASSING: Final = frozenset(
+    {"contextlib.closing", "contextlib.aclosing", "contextlib.nullcontext", "copy.copy", "next", "anext"}
+)
+"""Functions that give what they are given."""
+
 
 def kind_of(node: ast.expr, scope: Scope, depth: int = 0) -> str:
     """Tell the kind of an expression, such as `sql:sqlite` or `http:requests`; empty where it is not known.
@@ -25,6 +30,8 @@ def kind_of(node: ast.expr, scope: Scope, depth: int = 0) -> str:
     match node:
         case ast.Await(value=value) | ast.NamedExpr(value=value) | ast.Starred(value=value):
             return kind_of(value, scope, depth + 1)
+        case ast.Name(id="self" | "cls") if scope.class_node is not None:
+            return _of_object(scope.module, scope.class_node.name)
         case ast.Name() | ast.Attribute():
             return _of_name(node, scope, depth)
         case ast.Call():
@@ -61,9 +68,11 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> str:
     if found is not None and found.node is not node:
         kind = kind_of(found.node, found.scope, depth + 1)
         if found.how == "enter":
-            return entered(kind)
+            return entered(kind, scope, depth)
         if found.how == "item":
-            return METHODS.get((kind.partition(":")[0], "[]"), UNKNOWN)
+            return METHODS.get(
+                (kind.partition(":")[0], "[]"), kind if kind.startswith(("alchemy:", "sql:")) else UNKNOWN
+            )
         if kind:
             return kind
     if (annotation := _annotation(node, scope)) is not None:
@@ -74,6 +83,8 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> str:
     if isinstance(node, ast.Attribute):
         if node.attr in ("objects", "_default_manager") and _is_class_name(node.value):
             return "rows:django"
+        if node.attr == "query" and _is_class_name(node.value):  # Flask-SQLAlchemy
+            return "rows:alchemy"
         kind = kind_of(node.value, scope, depth + 1)
         family = kind.partition(":")[0]
         if family in ("mongo", "stripe", "twilio"):
@@ -87,8 +98,11 @@ def _is_class_name(node: ast.expr) -> bool:
     return name[:1].isupper()
 
 
-def entered(kind: str) -> str:
+def entered(kind: str, scope: Scope, depth: int = 0) -> str:
     """Tell what `with` gives of a kind."""
+    if kind.startswith("class:"):
+        method = method_of(kind, "__enter__", scope) or method_of(kind, "__aenter__", scope)
+        return (returned(method, scope, depth) or kind) if method is not None else kind
     return METHODS.get((kind.partition(":")[0], "with"), kind)
 
 
@@ -107,6 +121,8 @@ def _of_call(node: ast.Call, scope: Scope, depth: int) -> str:
             return _detailed(MADE_BY[dotted], node, scope)
         if dotted.endswith("get_object_or_404"):
             return "row:django"
+        if dotted in _PASSING and node.args:
+            return kind_of(node.args[0], scope, depth + 1)
         if (made := _made_by_project(dotted, scope, depth)) is not None:
             return made
     if isinstance(node.func, ast.Attribute):
@@ -139,28 +155,36 @@ def _detailed(kind: str, node: ast.Call, scope: Scope) -> str:
 def _made_by_project(dotted: str, scope: Scope, depth: int) -> str | None:
     module, name = resolve_class(dotted, scope)
     if module is not None:
-        kind = _of_bases(module, name, scope)
-        return kind or f"class:{module.name}.{name}"
+        return _of_object(module, name)
     function = scope.tree.function(dotted)
     return returned(function, scope, depth) if function is not None else None
 
 
-def _of_bases(module: Module, name: str, scope: Scope) -> str:
-    """Tell what an object of a project's class is by what it is derived from."""
+def _of_object(module: Module, name: str) -> str:
+    """Tell what an object of a project's class is: what it is derived from, or itself."""
     for base in module.classes[name].bases:
         kind = MADE_BY.get(module.dotted(base), UNKNOWN)
         if kind and not kind.endswith("?"):
             return kind
-    return UNKNOWN
+    return f"class:{module.name}.{name}"
+
+
+def _as_row(module: Module, name: str) -> str:
+    """Tell the kind of a row, where a class has a table; empty where it has none."""
+    node = module.classes[name]
+    if any(ast.unparse(base).endswith("models.Model") for base in node.bases):
+        return "row:django"
+    targets = [each for statement in node.body if isinstance(statement, ast.Assign) for each in statement.targets]
+    has_table = any(isinstance(each, ast.Name) and each.id in ("__tablename__", "__table__") for each in targets)
+    return "row:alchemy" if has_table or any(each.arg == "table" for each in node.keywords) else UNKNOWN
 
 
 def resolve_class(dotted: str, scope: Scope) -> tuple[Module | None, str]:
     """Find a class of the project by its full name, through modules that pass it on."""
     for _ in range(5):
-        module = scope.tree.module_of(dotted)
+        module, name = scope.tree.split(dotted)
         if module is None:
             return None, ""
-        name = dotted[len(module.name) + 1 :]
         if name in module.classes:
             return module, name
         if name not in module.imports:
@@ -192,8 +216,7 @@ def local_function(node: ast.expr, scope: Scope) -> Function | None:
     while around is not None:
         body, function = around.body, around.function
         if body is not None and function is not None and node.id in body.inner:
-            inner = body.inner[node.id]
-            return next((each for each in function.module.functions if each.node is inner), None)
+            return function.module.by_name.get(f"{function.name}.{node.id}")
         around = around.around
     return None
 
@@ -255,7 +278,7 @@ def _of_annotation(node: ast.expr, scope: Scope, depth: int = 0) -> str:
                 return ANNOTATED[dotted]
             module, name = resolve_class(dotted, scope)
             if module is not None:
-                return _of_bases(module, name, scope) or f"class:{module.name}.{name}"
+                return _as_row(module, name) or _of_object(module, name)
             alias = scope.module.assigned.get(node.id) if isinstance(node, ast.Name) else None
             return _of_annotation(alias, scope, depth + 1) if alias is not None else UNKNOWN
         case _:

@@ -1,4 +1,4 @@
-"""Writes that a repetition does not make: it looks first, it marks what it did, or it is refused and takes that for done."""
+"""Writes that a repetition does not make: it looks first, marks what it did, or is refused and takes that for done."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from clawproof_langgraph.audit.effects.keys import is_unstable
-from clawproof_langgraph.audit.effects.readings import Reading, query_names, query_of, readings
+from clawproof_langgraph.audit.effects.readings import Reading, last_query, query_names, query_of, readings
 from clawproof_langgraph.audit.effects.scopes import Scope, Valued
 from clawproof_langgraph.audit.effects.sites import Site
+from clawproof_langgraph.audit.effects.text import text_of
 from clawproof_langgraph.audit.effects.touches import Touch
 
 _DUPLICATES: Final = frozenset(
@@ -27,6 +28,8 @@ def refused_twice(site: Site, touch: Touch) -> str | None:
     while at is not None:  # what is around the call refuses what the helper does
         if _duplicate_is_caught(at):
             return "A repetition is refused by a unique key, and that is taken for done."
+        if _left_by_duplicate(at):
+            return "A repetition is refused by a unique key before it gets here."
         for test, is_there in _tests(at):
             if _is_marked(test, at.scope, is_there):
                 return "It is made only by the one that sets its mark."
@@ -41,19 +44,38 @@ def _duplicate_is_caught(site: Site) -> bool:
     for around in site.around():
         if isinstance(around, ast.Try) and any(inner is each for each in around.body):
             for handler in around.handlers:
-                if handler.type is not None and _names_duplicate(handler.type) and not _raises(handler):
+                if handler.type is not None and _names_duplicate(handler.type, site.scope) and not _raises(handler):
                     return True
         inner = around
     return False
 
 
-def _names_duplicate(node: ast.expr) -> bool:
+def _names_duplicate(node: ast.expr, scope: Scope) -> bool:
+    """Tell whether an `except` names an error of a unique key, also under another name that it was imported by."""
     names = node.elts if isinstance(node, ast.Tuple) else [node]
-    return any((part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")) in _DUPLICATES for part in names)
+    if any(scope.dotted(part).rpartition(".")[2] in _DUPLICATES for part in names):
+        return True
+    return any(
+        (part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")) in _DUPLICATES for part in names
+    )
 
 
 def _raises(handler: ast.ExceptHandler) -> bool:
     return any(isinstance(node, ast.Raise) for statement in handler.body for node in ast.walk(statement))
+
+
+def _left_by_duplicate(site: Site) -> bool:
+    """Tell whether a `try` before the site leaves when a unique key refuses what it inserts."""
+    inner: ast.AST = site.node
+    for around in site.around():
+        for statement in _before(inner, getattr(around, "body", None)):
+            if isinstance(statement, ast.Try):
+                for handler in statement.handlers:
+                    leaves = isinstance(handler.body[-1], ast.Return | ast.Continue)
+                    if leaves and handler.type is not None and _names_duplicate(handler.type, site.scope):
+                        return True
+        inner = around
+    return False
 
 
 def _tests(site: Site) -> Iterator[tuple[ast.expr, bool]]:
@@ -66,18 +88,19 @@ def _tests(site: Site) -> Iterator[tuple[ast.expr, bool]]:
             elif any(inner is each for each in around.orelse):
                 yield around.test, True
         for block in ("body", "orelse", "finalbody"):
-            yield from _left_before(inner, getattr(around, block, None))
+            for statement in _before(inner, getattr(around, block, None)):
+                if isinstance(statement, ast.If) and isinstance(statement.body[-1], _LEAVES):
+                    yield statement.test, True
         inner = around
 
 
-def _left_before(inner: ast.AST, block: object) -> Iterator[tuple[ast.expr, bool]]:
-    if not isinstance(block, list) or not any(inner is each for each in block):
-        return
-    for statement in block:
-        if statement is inner:
-            return
-        if isinstance(statement, ast.If) and isinstance(statement.body[-1], _LEAVES):
-            yield statement.test, True
+def _before(inner: ast.AST, block: object) -> list[ast.stmt]:
+    """Give the statements of a block that precede one in it; none where it is not in it."""
+    if isinstance(block, list):
+        for number, statement in enumerate(block):
+            if statement is inner:
+                return block[:number]
+    return []
 
 
 def _says_there(test: ast.expr) -> tuple[ast.expr, bool] | None:
@@ -102,9 +125,9 @@ def _compared(left: ast.expr, op: ast.cmpop, value: object) -> tuple[ast.expr, b
     if isinstance(left, ast.NamedExpr):
         left = left.value
     match op, value:
-        case (ast.Is() | ast.Eq()), (None | 0):
+        case ((ast.Is() | ast.Eq()), (None | 0)):
             return left, False
-        case (ast.IsNot() | ast.NotEq()), (None | 0):
+        case ((ast.IsNot() | ast.NotEq()), (None | 0)):
             return left, True
         case (ast.Gt(), 0) | (ast.GtE(), 1):
             return left, True
@@ -116,6 +139,9 @@ def _is_looked_up(test: ast.expr, scope: Scope, holds: bool, touch: Touch) -> bo
     asked = _says_there(test)
     if asked is None or asked[1] is not holds:
         return False
+    if touch.kind == "memory":
+        names = {node.id for node in ast.walk(asked[0]) if isinstance(node, ast.Name)}
+        return touch.resource in names and not isinstance(asked[0], ast.Subscript)
     return any(_finds(reading, touch) for reading in readings(Valued(asked[0], scope)))
 
 
@@ -129,14 +155,48 @@ def _finds(reading: Reading, touch: Touch) -> bool:
         return query_names(query, touch.resource)
     if touch.kind == "orm":
         return any(isinstance(node, ast.Name) and node.id == touch.resource for node in ast.walk(reading.call.node))
-    return False
+    return _reads_same(reading.call, touch)
+
+
+def _reads_same(call: Valued, touch: Touch) -> bool:
+    """Tell whether a call reads the file, or gets the address, that a touch writes."""
+    match call.node:
+        case ast.Call(func=ast.Attribute(attr="get"), args=[first, *_]) if touch.kind == "http":
+            return text_of(first, call.scope).filled().split("?")[0].rstrip("/") == touch.resource.rstrip("/")
+        case ast.Call(func=ast.Attribute(value=value, attr="exists" | "is_file" | "read_text"), args=[]) if (
+            touch.kind == "file"
+        ):
+            return text_of(value, call.scope).filled() == touch.resource
+        case ast.Call(func=ast.Attribute(attr="exists" | "isfile") | ast.Name(id="open"), args=[first, *_]) if (
+            touch.kind == "file"
+        ):
+            return text_of(first, call.scope).filled() == touch.resource
+        case _:
+            return False
+
+
+def _adds_once(cursor: ast.expr, scope: Scope) -> bool:
+    """Tell whether what a cursor did last is an INSERT that leaves alone what is there."""
+    texts = [
+        text_of(reading.call.node.args[0], reading.call.scope).filled().upper()
+        for reading in readings(Valued(cursor, scope))
+        if isinstance(reading.call.node, ast.Call) and reading.call.node.args
+    ]
+    if isinstance(cursor, ast.Name) and (query := last_query(scope, cursor.id, cursor.lineno)) is not None:
+        texts.append(query.upper())
+    return any("INSERT" in text and ("DO NOTHING" in text or "IGNORE" in text) for text in texts)
 
 
 def _is_marked(test: ast.expr, scope: Scope, holds: bool) -> bool:
-    """Tell whether a condition sets a mark that only one can set: `SET key NX`, under a stable key."""
+    """Tell whether a condition sets a mark that only one can set, under a stable key.
+
+    Such as Redis' `SET key NX`, or the number of rows that an INSERT ... DO NOTHING added.
+    """
     asked = _says_there(test)
     if asked is None:
         return False
+    if isinstance(asked[0], ast.Attribute) and asked[0].attr == "rowcount" and asked[1] is not holds:
+        return _adds_once(asked[0].value, scope)
     for reading in readings(Valued(asked[0], scope)):
         node = reading.call.node
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:

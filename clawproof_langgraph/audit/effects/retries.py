@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from clawproof_langgraph.audit.effects.sites import Site, sites_of
+from clawproof_langgraph.audit.effects.sites import Site, callee, sites_of
 from clawproof_langgraph.audit.findings import Confidence, Place
 from clawproof_langgraph.audit.source import Function, SourceTree
 
 _DECORATORS: Final = {
-    "tenacity.retry": "tenacity", "backoff.on_exception": "backoff", "backoff.on_predicate": "backoff", "stamina.retry": "stamina",
-    "retrying.retry": "retrying", "retry.retry": "retry", "retry.api.retry": "retry", "retrying.Retrying": "retrying",
-    "tenacity.Retrying": "tenacity", "tenacity.AsyncRetrying": "tenacity", "stamina.retry_context": "stamina",
-    "celery.shared_task": "celery", "prefect.task": "prefect", "langchain_core.runnables.RunnableRetry": "langchain",
+    "tenacity.retry": "tenacity", "backoff.on_exception": "backoff", "backoff.on_predicate": "backoff",
+    "stamina.retry": "stamina", "retrying.retry": "retrying", "retry.retry": "retry", "retry.api.retry": "retry",
+    "retrying.Retrying": "retrying", "tenacity.Retrying": "tenacity", "tenacity.AsyncRetrying": "tenacity",
+    "stamina.retry_context": "stamina", "celery.shared_task": "celery", "prefect.task": "prefect",
+    "langchain_core.runnables.RunnableRetry": "langchain",
 }  # fmt: skip
 _CLIENTS: Final = {
     "urllib3.Retry": "urllib3", "urllib3.util.Retry": "urllib3", "urllib3.util.retry.Retry": "urllib3",
@@ -42,7 +43,7 @@ class Retrying:
 
 
 def retries_around(function: Function, tree: SourceTree) -> tuple[Retrying, ...]:
-    """Find what runs a function again, or something that it does: decorators, loops around a `try`, clients that retry."""
+    """Find what runs a function, or something in it, again: decorators, loops around a `try`, clients that retry."""
     key = ("retries", function)
     if key not in tree.notes:
         tree.notes[key] = tuple(dict.fromkeys(_retries(function, tree)))
@@ -55,12 +56,13 @@ def _retries(function: Function, tree: SourceTree) -> Iterator[Retrying]:
     seen: set[Function] = {function}
     looped: set[ast.AST] = set()
     for site in sites_of(function, tree):
-        inside = site.scope.function
-        if inside is not None and inside not in seen:
-            seen.add(inside)
-            yield from _decorated(inside, site.via)
-        if isinstance(site.node, ast.Call):
-            yield from _at(site, looped)
+        if not isinstance(site.node, ast.Call):
+            continue
+        helper = callee(site.call.func, site.scope)
+        if helper is not None and helper not in seen:
+            seen.add(helper)
+            yield from _decorated(helper, (*site.via, site.place))
+        yield from _at(site, looped)
 
 
 def _decorated(function: Function, via: tuple[Place, ...]) -> Iterator[Retrying]:

@@ -1,10 +1,11 @@
-"""What a name in a function stands for: its bindings, what the caller passed, the functions around it, the module, the project."""
+"""What a name in a function stands for: its bindings, what the caller passed, what is around it, the project."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from clawproof_langgraph.audit.effects.bodies import Binding, Body, body_of, class_of
 from clawproof_langgraph.audit.source import Function, Module, SourceTree
@@ -28,7 +29,7 @@ class Valued:
     how: str = "is"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Scope:
     """A function as it is called once, or the top of a module.
 
@@ -48,12 +49,12 @@ class Scope:
     around: Scope | None = None
     called: bool = False
 
-    @property
+    @cached_property
     def body(self) -> Body | None:
         """The body of the function."""
         return None if self.function is None else _body(self.tree, self.function)
 
-    @property
+    @cached_property
     def class_node(self) -> ast.ClassDef | None:
         """The class around the function."""
         return class_of(self.module, self.function.owner) if self.function is not None else None
@@ -82,9 +83,11 @@ class Scope:
 
     def parameter(self, name: str) -> ast.arg | None:
         """Find a parameter of the function."""
-        if self.function is None:
-            return None
-        return next((arg for arg in parameters(self.function) if arg.arg == name), None)
+        return self._parameters.get(name)
+
+    @cached_property
+    def _parameters(self) -> dict[str, ast.arg]:
+        return {} if self.function is None else {arg.arg: arg for arg in parameters(self.function)}
 
     def is_shared(self, name: str) -> bool:
         """Tell whether a name is one of the module, so that its value outlives the call."""
@@ -145,19 +148,28 @@ class Scope:
 
     def _of_project(self, dotted: str) -> Valued | None:
         for _ in range(5):  # a package may pass a name on
-            module = self.tree.module_of(dotted)
+            module, name = self.tree.split(dotted)
             if module is None:
                 return None
-            name = dotted[len(module.name) + 1 :]
             top, _, attr = name.partition(".")
             if top in module.classes:
                 return Scope(self.tree, module).attribute_of(module.classes[top], attr) if attr else None
             if name in module.assigned:
                 return Valued(module.assigned[name], Scope(self.tree, module))
-            if name not in module.imports:
+            if attr and top in module.assigned:
+                return Scope(self.tree, module)._of_instance(module.assigned[top], attr)
+            if top not in module.imports:
                 return None
-            dotted = module.imports[name]
+            dotted = f"{module.imports[top]}.{attr}" if attr else module.imports[top]
         return None
+
+    def _of_instance(self, made: ast.expr, attr: str) -> Valued | None:
+        """Find an attribute of an object at the top of this module: `settings = Settings()`, then `settings.dsn`."""
+        if not isinstance(made, ast.Call):
+            return None
+        module, name = self.tree.split(self.module.dotted(made.func))
+        node = module.classes.get(name) if module is not None else None
+        return Scope(self.tree, module).attribute_of(node, attr) if module is not None and node is not None else None
 
     def _of_class(self, attr: str) -> Valued | None:
         scope: Scope | None = self
@@ -169,17 +181,31 @@ class Scope:
 
     def attribute_of(self, node: ast.ClassDef, attr: str) -> Valued | None:
         """Find what an attribute of a class of this module is given, in the class or by `self.x = ...`."""
+        key = ("attributes", node)
+        if key not in self.tree.notes:
+            self.tree.notes[key] = self._attributes(node)
+        found: Valued | None = self.tree.notes[key].get(attr)
+        return found
+
+    def _attributes(self, node: ast.ClassDef) -> dict[str, Valued]:
+        found: dict[str, Valued] = {}
+        for method in methods_of(self.module, node):
+            for name, bindings in _body(self.tree, method).bindings.items():
+                values = [each for each in bindings if each.how in ("is", "enter")]
+                real = (
+                    each for each in values if not isinstance(each.value, ast.Constant) or each.value.value is not None
+                )
+                given = next(real, values[0] if values else None)  # `self.pool = None` says nothing of what comes later
+                if name.startswith("self.") and given is not None:
+                    scope = Scope(self.tree, self.module, method)
+                    found.setdefault(name.removeprefix("self."), Valued(given.value, scope, given.how))
         for statement in node.body:
             match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == attr:
-                    return Valued(value, Scope(self.tree, self.module))
-                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name == attr:
-                    return Valued(value, Scope(self.tree, self.module))
-        for method in methods_of(self.module, node):
-            for binding in _body(self.tree, method).bindings.get(f"self.{attr}", ()):
-                if binding.how in ("is", "enter"):
-                    return Valued(binding.value, Scope(self.tree, self.module, method), binding.how)
-        return None
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    found[name] = Valued(value, Scope(self.tree, self.module))
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                    found[name] = Valued(value, Scope(self.tree, self.module))
+        return found
 
 
 def _precedes(binding: Binding, node: ast.expr) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,8 +25,9 @@ _ONCE: Final = frozenset(
     f"clawproof_langgraph.effects.sql.{where}{name}" for where in ("", "inbox.") for name in ("once", "aonce")
 )
 _RUNNERS: Final = frozenset(
-    {"to_thread", "run_in_executor", "submit", "run_sync", "run_in_threadpool", "sync_to_async", "partial", "call", "map",
-     "retry_call", "transaction", "run_in_transaction", "run_callable", "on_commit", "create_task", "start_soon"}
+    {"to_thread", "run_in_executor", "submit", "run_sync", "run_in_threadpool", "sync_to_async", "partial", "call",
+     "map", "retry_call", "transaction", "run_in_transaction", "run_callable", "on_commit", "create_task",
+     "start_soon"}
 )  # fmt: skip
 
 
@@ -141,14 +143,13 @@ class _Walk:
             return
         self.under_way.append(function)
         via = () if caller is None else (*caller.via, caller.place)
-        for node in body.nodes:
-            match node:
-                case ast.Call():
-                    site = Site(node, scope, via, in_once or _in_once(node, scope), caller)
-                    yield site
-                    yield from self._followed(site)
-                case ast.withitem() | ast.AugAssign() | ast.Assign() | ast.AnnAssign() | ast.Delete():
-                    yield Site(node, scope, via, in_once, caller)
+        for node in body.active:
+            if isinstance(node, ast.Call):
+                site = Site(node, scope, via, in_once or _in_once(node, scope), caller)
+                yield site
+                yield from self._followed(site)
+            else:
+                yield Site(node, scope, via, in_once, caller)
         self.under_way.pop()
 
     def _followed(self, site: Site) -> Iterator[Site]:
@@ -161,7 +162,7 @@ class _Walk:
 
 
 def sites_of(function: Function, tree: SourceTree) -> tuple[Site, ...]:
-    """Give the places of a function, and of the functions of the project that it calls, in the order in which they run."""
+    """Give the places of a function, and of the functions of the project that it calls, in the order of the text."""
     key = ("sites", function)
     if key not in tree.notes:
         tree.notes[key] = tuple(_Walk(tree).sites(scope_of(function, tree), None, False))
@@ -259,8 +260,10 @@ def is_once(node: ast.Call, scope: Scope) -> bool:
 def _in_once(node: ast.AST, scope: Scope) -> bool:
     """Tell whether a node stands in a lambda that is given to `once`."""
     body = scope.body
-    around = list(body.around(node)) if body is not None else []
+    if body is None or (_ONCE.isdisjoint(scope.module.imports.values()) and not scope.module.imports.get("sql")):
+        return False
+    around = list(body.around(node))
     return any(
         isinstance(inner, ast.Lambda) and isinstance(outer, ast.Call) and is_once(outer, scope)
-        for inner, outer in zip(around, around[1:], strict=False)
+        for inner, outer in itertools.pairwise(around)
     )

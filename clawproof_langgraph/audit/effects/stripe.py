@@ -25,8 +25,17 @@ def touches(site: Site) -> Iterator[Touch]:
     if site.name.startswith(_READS):
         yield site.touch("http", what, writes=False, repeatable=True, resource=resource, why="It only reads.")
     elif site.name.startswith(_ABSOLUTE):
-        yield site.touch("http", what, repeatable=True, resource=resource, why="It sets a state that a repetition finds.")
-    elif site.name.startswith("create") or site.name in ("capture", "confirm", "pay", "finalize_invoice", "send_invoice", "attach"):
+        yield site.touch(
+            "http", what, repeatable=True, resource=resource, why="It sets a state that a repetition finds."
+        )
+    elif site.name.startswith("create") or site.name in (
+        "capture",
+        "confirm",
+        "pay",
+        "finalize_invoice",
+        "send_invoice",
+        "attach",
+    ):
         yield _creating(site, what, resource)
 
 
@@ -34,16 +43,24 @@ def _creating(site: Site, what: str, resource: str) -> Touch:
     key = _key(site)
     if key is None:
         return site.touch(
-            "http", what, repeatable=False, resource=resource, short=f"calls {what} without an idempotency_key",
+            "http",
+            what,
+            repeatable=False,
+            resource=resource,
+            short=f"calls {what} without an idempotency_key",
             why="The service cannot tell a repetition from a new request.",
             fix="Pass idempotency_key=current_call().sub_key(...).",
-        )  # fmt: skip
+        )
     if is_unstable(key.node, key.scope):
         return site.touch(
-            "http", what, repeatable=False, resource=resource, short=f"calls {what} with a new idempotency_key each time",
+            "http",
+            what,
+            repeatable=False,
+            resource=resource,
+            short=f"calls {what} with a new idempotency_key each time",
             why="A key that is another one in each repetition tells the service nothing.",
             fix="Pass idempotency_key=current_call().sub_key(...).",
-        )  # fmt: skip
+        )
     return site.touch("http", what, repeatable=True, resource=resource, why="It passes an idempotency_key.")
 
 

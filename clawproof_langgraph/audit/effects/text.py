@@ -1,4 +1,4 @@
-"""What a string is, as far as its source tells: constants, f-strings, `%`, `.format`, `+`, names; unknown parts are kept as holes."""
+"""What a string is, as far as its source tells: constants, f-strings, `%`, `.format`, `+`, names; the rest is holes."""
 
 from __future__ import annotations
 
@@ -133,10 +133,7 @@ def _percent(template: Text, right: ast.expr, scope: Scope, depth: int) -> Text:
     def value(match: re.Match[str]) -> Text:
         if match[0] == "%%":
             return Text(("%",))
-        if match[1]:
-            found = named.get(match[1])
-        else:
-            found = given.pop(0) if given else None
+        found = named.get(match[1]) if match[1] else given.pop(0) if given else None
         return text_of(found, scope, depth + 1) if found is not None else _hole(right, scope)
 
     return _replaced(template, _PERCENT, value)

@@ -51,19 +51,16 @@ class Agents:
         calls = list(self.names.calls())
         for module, call, around in calls:
             if called(call) in _LEADERS:
-                self._leader(module, call, around)
+                self.names.look_at(self._leader, module, call, around)
         for module, call, around in calls:
             if called(call) in _TOOLS_AT and not self._is_own(module, call, around):
-                for scope in self.names.ways_into(module, around):
-                    self._agent(scope.expr(call))
+                self.names.look_at(self._agent, module, call, around)
         for module, call, around in calls:
             if called(call) in _NODES and call not in self._inside:
-                for scope in self.names.ways_into(module, around):
-                    self._tool_node(scope.expr(call))
+                self.names.look_at(self._tool_node, module, call, around)
         for module, call, around in calls:
             if called(call) == "add_node":
-                for scope in self.names.ways_into(module, around):
-                    self._node(scope.expr(call))
+                self.names.look_at(self._node, module, call, around)
         busy = {agent.name for agent in self.found if agent.uses}
         self.found = [agent for agent in self.found if agent.uses or agent.name not in busy]
 
@@ -249,14 +246,14 @@ class Agents:
 
     # --- orchestrators ------------------------------------------------------------------------------------------
 
-    def _leader(self, module: Module, call: ast.Call, around: Around) -> None:
-        self.orchestrators.append(module.place(call))
-        if called(call) != "build_orchestrator":
-            return
+    def _leader(self, expr: Expr) -> None:
+        call = expr.node
+        assert isinstance(call, ast.Call)
+        if expr.place not in self.orchestrators:
+            self.orchestrators.append(expr.place)
         given = argument(call, "agents", 0)
-        if given is None:
+        if called(call) != "build_orchestrator" or given is None:
             return
-        expr = Scope(module, around).expr(call)
         for key, value in items(expr.at(given), self.names):
             name = text(key, self.names)
             made = self.names.follow(value)

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
+from clawproof_langgraph.audit.effects import touches_of
 from clawproof_langgraph.audit.findings import Place, Unseen
 from clawproof_langgraph.audit.project.agents import Agents
 from clawproof_langgraph.audit.project.files import ProjectFile
 from clawproof_langgraph.audit.project.following import Following
 from clawproof_langgraph.audit.project.guards import Guards
-from clawproof_langgraph.audit.project.model import Measured, Project, Store, StressRun, StressTest
-from clawproof_langgraph.audit.project.names import Names, called
+from clawproof_langgraph.audit.project.model import Agent, Kind, Measured, Project, Store, StressRun, StressTest
+from clawproof_langgraph.audit.project.names import Expr, Names, called
 from clawproof_langgraph.audit.project.prompts import Prompts
 from clawproof_langgraph.audit.project.stress import last_run, tests_in, tests_in_ci
 from clawproof_langgraph.audit.project.tools import Tools
@@ -41,14 +42,16 @@ def project_of(target: Target) -> Project:
     following.find()
     _note_guards(names, guards)
     run, measured, unread = _last_run(target, tree)
+    stores = tuple(_stores(names, guards))
+    lost = (*names.tangled, *_missing(target))
     return Project(
         root=target.root,
         tree=tree,
         folder=file.folder,
         tools=tuple(tools.seen.values()),
-        agents=tuple(agents.found),
+        agents=tuple(agent for agent in agents.found if _acts(agent, tree)),
         guards=tuple(guards.seen.values()) or file.as_guards(),
-        stores=tuple(_stores(names, guards)),
+        stores=stores,
         prompts=tuple(prompts.found.values()),
         orchestrators=tuple(agents.orchestrators),
         published=frozenset(following.published),
@@ -59,9 +62,14 @@ def project_of(target: Target) -> Project:
         stress_run=run,
         measured=measured or None,
         waivers=file.waivers(),
-        unseen=(*tree.unseen, *guards.unseen, *file.unseen, *unread, *_missing(target)),
-        hidden=tuple(
-            each for each in (*tree.unseen, *file.unseen) if not _is_test(target, each.place.file if each.place else "")
+        unseen=(*tree.unseen, *guards.unseen, *file.unseen, *unread, *lost),
+        hidden=(
+            *(
+                each
+                for each in (*tree.unseen, *file.unseen)
+                if not _is_test(target, each.place.file if each.place else "")
+            ),
+            *lost,
         ),
         whole=not target.follows,
         hot_wait=file.hot_wait,
@@ -96,18 +104,28 @@ def _note_guards(names: Names, guards: Guards) -> None:
     """Note guards that no agent was seen to have, too: their policies are part of the project."""
     for module, call, around in list(names.calls()):
         if called(call) in ("Guard", "from_file"):
-            for scope in names.ways_into(module, around):
-                guards.of(scope.expr(call))
+            names.look_at(guards.of, module, call, around)
 
 
 def _stores(names: Names, guards: Guards) -> Iterable[Store]:
     found: dict[Store, None] = {}
+
+    def note(expr: Expr) -> None:
+        if (store := guards.store(expr)) is not None:
+            found[store] = None
+
     for module, call, around in list(names.calls()):
         if called(call) == "from_url":
-            for scope in names.ways_into(module, around):
-                if (store := guards.store(scope.expr(call))) is not None:
-                    found[store] = None
+            names.look_at(note, module, call, around)
     return found
+
+
+def _acts(agent: Agent, tree: SourceTree) -> bool:
+    """Tell an agent from a node of a graph that changes nothing: asking a model, deciding where to go."""
+    if not agent.uses or any(use.tool.kind is not Kind.NODE or use.guard is not None for use in agent.uses):
+        return True
+    functions = [function for use in agent.uses for function in use.tool.functions]
+    return any(touch.writes for function in functions for touch in touches_of(function, tree))
 
 
 def _stress_tests(target: Target, tree: SourceTree) -> Iterable[StressTest]:

@@ -36,8 +36,7 @@ class Following:
         """Find all in the program."""
         for module, call, around in list(self.names.calls()):
             if called(call) in _FOLLOWING or called(call) in ("publish", "apublish"):
-                for scope in self.names.ways_into(module, around):
-                    self._look(scope.expr(call))
+                self.names.look_at(self._look, module, call, around)
 
     def _look(self, expr: Expr) -> None:
         call = expr.node

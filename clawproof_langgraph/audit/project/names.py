@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from clawproof_langgraph.audit.findings import Place
+from clawproof_langgraph.audit.findings import Place, Unseen
 from clawproof_langgraph.audit.project.index import Around, Definition, Index, Meaning, returns_of
 from clawproof_langgraph.audit.source import Function, Module, SourceTree
 from clawproof_langgraph.audit.source.modules import FunctionNode
@@ -74,6 +74,8 @@ class Names:
         self._by_tail: dict[str, list[Module]] = defaultdict(list)
         for name, module in tree.modules.items():
             self._by_tail[name.rpartition(".")[2]].append(module)
+        self.tangled: list[Unseen] = []
+        """Places that refer to themselves without end."""
         self._callers: dict[str, list[tuple[Module, ast.Call, Around]]] | None = None
 
     # --- where things are ---------------------------------------------------------------------------------------
@@ -115,6 +117,15 @@ class Names:
         """Give a definition as the function that other parts of the audit know."""
         assert isinstance(expr.node, FunctionNode)
         return next(each for each in expr.scope.module.functions if each.node is expr.node)
+
+    def look_at(self, look: Callable[[Expr], object], module: Module, node: ast.Call, around: Around) -> None:
+        """Look at a call in each way that leads to it; what refers to itself without end is given up, and told."""
+        try:
+            for scope in self.ways_into(module, around):
+                look(scope.expr(node))
+        except RecursionError:
+            place = module.place(node)
+            self.tangled.append(Unseen(str(place), "it refers to itself", place))
 
     # --- names --------------------------------------------------------------------------------------------------
 

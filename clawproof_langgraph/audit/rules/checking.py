@@ -21,7 +21,14 @@ def outcomes_of(project: Project) -> tuple[Outcome, ...]:
     """Check a project by all rules, in the order of their ids."""
     if is_empty(project):
         return tuple(not_checked(id_, NOTHING) for id_ in _CHECKS)
-    return tuple(check(project) for check in _CHECKS.values())
+    return tuple(_checked(id_, project) for id_ in _CHECKS)
+
+
+def _checked(id_: str, project: Project) -> Outcome:
+    try:
+        return _CHECKS[id_](project)
+    except RecursionError:
+        return not_checked(id_, "some of the code refers to itself without end")
 
 
 NOTHING: Final = "no agent and no tool was found"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,7 +86,7 @@ class SourceTree:
     def function(self, dotted: str) -> Function | None:
         """Find a function of the project by its full name, through modules that only pass it on."""
         for _ in range(5):  # `from .a import b` may go through several packages
-            module, name = self._split(dotted)
+            module, name = self.split(dotted)
             if module is None:
                 return None
             if name in module.by_name:
@@ -96,16 +98,34 @@ class SourceTree:
 
     def module_of(self, dotted: str) -> Module | None:
         """Find the module in which a full name is."""
-        return self._split(dotted)[0]
+        return self.split(dotted)[0]
 
-    def _split(self, dotted: str) -> tuple[Module | None, str]:
+    def split(self, dotted: str) -> tuple[Module | None, str]:
+        """Find the module in which a full name is, and the name in it; None and the whole name where there is none."""
         base, rest = dotted, ""
         while base:
-            if base in self.modules and rest:
-                return self.modules[base], rest
+            if rest and (found := self._module(base)) is not None:
+                return found, rest
             base, _, last = base.rpartition(".")
             rest = f"{last}.{rest}" if rest else last
         return None, dotted
+
+    def _module(self, name: str) -> Module | None:
+        """Find a module by its name, or by the end of it: a project may be imported from a folder inside the root."""
+        if name in self.modules:
+            return self.modules[name]
+        return self._ends.get(name) if name.partition(".")[0] not in sys.stdlib_module_names else None
+
+    @cached_property
+    def _ends(self) -> dict[str, Module | None]:
+        """The modules by the ends of their names; None for an end that several have."""
+        found: dict[str, Module | None] = {}
+        for module in self.modules.values():
+            parts = module.name.split(".")
+            for at in range(1, len(parts)):
+                end = ".".join(parts[at:])
+                found[end] = module if end not in found else None
+        return found
 
 
 def _files(start: Path, unseen: list[Unseen]) -> Iterator[Path]:
