@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
@@ -20,16 +20,17 @@ from clawproof_langgraph.config.models import UNMAPPED, AgentTerms, ResourceTerm
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.errors import ConfigurationError, UnmappedTool, meant
 from clawproof_langgraph.events import Event
-from clawproof_langgraph.graph.advice import Finding, of_place, unguarded, unmapped
+from clawproof_langgraph.graph.advice import Finding
 from clawproof_langgraph.graph.body import ToolTraits
 from clawproof_langgraph.graph.calls import GuardedCalls
+from clawproof_langgraph.graph.checking import Check
 from clawproof_langgraph.graph.filed import filed
 from clawproof_langgraph.graph.given import agents_of, check_fields, checked_policies, listed, terms_of
 from clawproof_langgraph.graph.identity import site_of_request
 from clawproof_langgraph.graph.inbox import SkipOwn, make_inbox
 from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.node_calls import NodeCalls, check_node_policy
-from clawproof_langgraph.graph.nodes import calls_of_node, guarded_node, name_of, runnable_of
+from clawproof_langgraph.graph.nodes import guarded_node, name_of, runnable_of
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.outcomes import is_mcp, names_effect_mark, uses_effect_mark
 from clawproof_langgraph.graph.policies import Asking, Policies
@@ -37,9 +38,7 @@ from clawproof_langgraph.graph.requests import GuardingRequest
 from clawproof_langgraph.graph.runs import holding
 from clawproof_langgraph.graph.scopes import Scope
 from clawproof_langgraph.graph.seen import sees_no_history
-from clawproof_langgraph.graph.structure import Room, nodes_of, rooms_of
-from clawproof_langgraph.graph.surroundings import Place
-from clawproof_langgraph.graph.tools import calls_of, guarded_copy, is_guarded, site_from_hook
+from clawproof_langgraph.graph.tools import guarded_copy, is_guarded, site_from_hook
 from clawproof_langgraph.graph.turns import OnConflict, Turns
 from clawproof_langgraph.graph.unguarded import LetThrough, itself, let_through
 from clawproof_langgraph.policy import ToolPolicy
@@ -318,32 +317,8 @@ class Guard:
         """
         if not isinstance(graph, Pregel):
             raise ConfigurationError(f"check() looks at a compiled graph, not at {graph!r}; call compile() first.")
-        findings = [
-            *self._lookout.of_process(),
-            *(found for room in rooms_of(graph) for found in self._check_room(room)),
-            *(found for place, node in nodes_of(graph) for found in self._check_node(place, node)),
-        ]
-        return list(dict.fromkeys(findings))  # a graph may be reached in two ways
-
-    def _check_node(self, place: Place, node: Any) -> Iterable[Finding]:
-        calls = calls_of_node(node)
-        return calls.findings(place) if calls is not None and calls.lookout is self._lookout else ()
-
-    def _check_room(self, room: Room) -> Iterator[Finding]:
-        hooks = room.place.around_tools()
-        for tool in room.tools:
-            policy = self._policy_of(tool)
-            if self._guards(tool, hooks):
-                if policy is not None:
-                    yield from of_place(room.place, tool.name, policy)
-                elif self._unmapped == "error" and not is_langgraphs_own(tool.name):
-                    yield unmapped(room.place.name, tool.name)
-            elif self._policies.of(tool.name) is not None and not _is_guarded_by_any(tool, hooks):
-                yield unguarded(room.place.name, tool.name)
-
-    def _guards(self, tool: BaseTool, hooks: Iterable[Any]) -> bool:
-        calls = calls_of(tool)
-        return calls.lookout is self._lookout if calls else any(item is self for item in hooks)
+        strict = self._unmapped == "error"
+        return Check(self, Guard, self._lookout, self._policies, self._policy_of, strict).findings(graph)
 
     def look_ahead(self, tools: Iterable[BaseTool]) -> None:
         """Warn of what is around the running agent, before its model is offered these tools."""
@@ -426,7 +401,3 @@ class Guard:
 @lru_cache(maxsize=_COPIES)
 def _serialising(name: str) -> ToolPolicy:
     return ToolPolicy(locks=[f"tool/{name}"])
-
-
-def _is_guarded_by_any(tool: BaseTool, hooks: Iterable[Any]) -> bool:
-    return is_guarded(tool) or any(isinstance(item, Guard) for item in hooks)

@@ -26,7 +26,7 @@ def init(settings: Settings, target: str, file: Path | None, imported: bool) -> 
     from clawproof_langgraph.audit.drafting import draft
     from clawproof_langgraph.audit.project import project_of
     from clawproof_langgraph.audit.targets import WrongTarget, resolve
-    from clawproof_langgraph.config.document import NAME, find
+    from clawproof_langgraph.config.document import NAME, find, shown
 
     try:
         where = resolve(target, Path.cwd())
@@ -43,7 +43,7 @@ def init(settings: Settings, target: str, file: Path | None, imported: bool) -> 
     _write(path, text)
     number = text.count("\n[tools.")
     click.echo(
-        f"Wrote {plain(str(path))}, with {counted(number, 'tool')}. Look at each guess; then: clawproof --check 10"
+        f"Wrote {plain(shown(path))}, with {counted(number, 'tool')}. Look at each guess; then: clawproof --check 10"
     )
 
 

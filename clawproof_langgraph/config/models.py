@@ -28,6 +28,7 @@ ALERTED: Final = (
 _OURS: Final = frozenset(kind.partition(".")[0] for kind in events.BUILT_IN)
 REFERENCE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 """`module:name`, by which a file names what only Python has."""
+_WEBHOOK: Final = re.compile(r"https?://[^\s/?#]+\S*")
 _VARIABLE: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -64,10 +65,14 @@ def _event_types(value: Any) -> tuple[str, ...]:
     return kinds
 
 
+def is_webhook(text: str) -> bool:
+    """Tell whether a text is a URL to which can be posted; any other would be told of, secret and all, in an error."""
+    return text.isascii() and _WEBHOOK.fullmatch(text) is not None
+
+
 def _sinks(value: Any) -> tuple[str, ...]:
     for sink in (sinks := _texts(value)):
-        is_url = sink.startswith(("https://", "http://"))
-        if not (sink == "log" or is_url or _VARIABLE.fullmatch(sink) or REFERENCE.fullmatch(sink)):
+        if not (sink == "log" or is_webhook(sink) or _VARIABLE.fullmatch(sink) or REFERENCE.fullmatch(sink)):
             raise ValueError(
                 f'"{sink}" is no sink; write "log", the URL of a webhook, "env:VARIABLE" for one that is in the '
                 f'environment, or "module:function".'

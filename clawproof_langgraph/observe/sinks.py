@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from clawproof_langgraph import events
 from clawproof_langgraph.config.configuration import Configuration
+from clawproof_langgraph.config.models import is_webhook
 from clawproof_langgraph.config.problems import InvalidConfiguration
 from clawproof_langgraph.errors import ConfigurationError, Rejected
 from clawproof_langgraph.events import Event
@@ -80,14 +81,14 @@ def sink_of(written: str, *, timeout: float) -> Sink:
         return LogSink()
     if written.startswith("env:"):
         return Webhook(_url_in(written.removeprefix("env:")), timeout, title=written)
-    if written.startswith(("https://", "http://")):
+    if is_webhook(written):
         return Webhook(written, timeout)
     return FunctionSink(written)
 
 
 def _url_in(variable: str) -> str:
     url = os.environ.get(variable, "")
-    if not url.startswith(("https://", "http://")):
+    if not is_webhook(url):
         raise ConfigurationError(
             f"The environment variable {variable} has no URL of a webhook; set it, or take the sink out."
         )

@@ -206,6 +206,8 @@ def test_the_file_that_is_named_counts_before_the_one_of_the_environment_and_tha
         ("[agents.o]\nenforce = true", "2:1: agents.o: `enforce` refuses what is not in `writes`"),
         ('[alerts]\nevents = ["call.in_dout"]', '2:11: alerts.events[0]: "call.in_dout" is no event type of the libr'),
         ('[alerts]\nsinks = ["log", "ftp://x"]', '2:17: alerts.sinks[1]: "ftp://x" is no sink; write'),
+        ('[alerts]\nsinks = ["https://"]', '2:10: alerts.sinks[0]: "https://" is no sink; write'),
+        ('[alerts]\nsinks = ["https://a b"]', '2:10: alerts.sinks[0]: "https://a b" is no sink; write'),
         ('[alerts]\ntimeout = "9s"', "2:11: alerts.timeout: the time-out of a webhook"),
         ('[[audit.waive]]\nrule = "CP008"', '1:9: audit.waive[0]: Waiver needs "reason".'),
         ('[[audit.waive]]\nrule = "CP8"\nreason = "x"', "2:8: audit.waive[0].rule: string should match pattern"),
