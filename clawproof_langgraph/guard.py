@@ -15,6 +15,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.pregel import Pregel
 
+from clawproof_langgraph.config.configuration import is_langgraphs_own
 from clawproof_langgraph.config.models import UNMAPPED, AgentTerms, ResourceTerms, Unmapped
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.errors import ConfigurationError, UnmappedTool, meant
@@ -49,8 +50,6 @@ _Graph = TypeVar("_Graph", bound=Pregel[Any, Any, Any, Any])
 
 _COPIES = 256
 """The most guarded copies that are kept of tools that were not given in advance."""
-_LANGGRAPHS_OWN = ("write_todos", "task")
-_HANDOFF = "transfer_to_"
 
 
 class Guard:
@@ -186,7 +185,7 @@ class Guard:
             tools = list(tools)
             unguarded = [tool for tool in tools if not is_guarded(tool)]
             missing = [tool.name for tool in unguarded if self._policy_of(tool) is None]
-            if missing := [name for name in missing if not _is_langgraphs_own(name)]:
+            if missing := [name for name in missing if not is_langgraphs_own(name)]:
                 raise UnmappedTool(missing, self._unused(tools))
 
     def _unused(self, tools: Iterable[BaseTool]) -> list[str]:
@@ -337,7 +336,7 @@ class Guard:
             if self._guards(tool, hooks):
                 if policy is not None:
                     yield from of_place(room.place, tool.name, policy)
-                elif self._unmapped == "error" and not _is_langgraphs_own(tool.name):
+                elif self._unmapped == "error" and not is_langgraphs_own(tool.name):
                     yield unmapped(room.place.name, tool.name)
             elif self._policies.of(tool.name) is not None and not _is_guarded_by_any(tool, hooks):
                 yield unguarded(room.place.name, tool.name)
@@ -409,7 +408,7 @@ class Guard:
         return guarded_copy(tool, calls)
 
     def _without_policy(self, tool: BaseTool) -> BaseTool:
-        if _is_langgraphs_own(tool.name):
+        if is_langgraphs_own(tool.name):
             return tool
         if self._unmapped != "allow":
             raise UnmappedTool([tool.name], self._unused([tool]))
@@ -419,7 +418,7 @@ class Guard:
 
     def _policy_of(self, tool: BaseTool) -> ToolPolicy | None:
         policy = self._policies.of(tool.name)
-        if policy is None and self._unmapped == "serialize" and not _is_langgraphs_own(tool.name):
+        if policy is None and self._unmapped == "serialize" and not is_langgraphs_own(tool.name):
             return _serialising(tool.name)
         return policy
 
@@ -431,7 +430,3 @@ def _serialising(name: str) -> ToolPolicy:
 
 def _is_guarded_by_any(tool: BaseTool, hooks: Iterable[Any]) -> bool:
     return is_guarded(tool) or any(isinstance(item, Guard) for item in hooks)
-
-
-def _is_langgraphs_own(name: str) -> bool:
-    return name in _LANGGRAPHS_OWN or name.startswith(_HANDOFF)

@@ -55,11 +55,16 @@ def write_baseline(report: Report, file: Path) -> int:
     """Write what a report found, as far as it counts, or is in a baseline already; gives how many findings."""
     prints = fingerprints(report.outcomes, report.root)
     found = [
-        {"fingerprint": prints[id(each)], "rule": each.rule, "message": each.message, "file": each.place.file if each.place else ""}
+        {
+            "fingerprint": prints[id(each)],
+            "rule": each.rule,
+            "message": each.message,
+            "file": each.place.file if each.place else "",
+        }
         for outcome in report.outcomes
         for each in outcome.findings
         if each.waived in ("", KNOWN)
-    ]  # fmt: skip
+    ]
     document: dict[str, Any] = {"schema": SCHEMA, "findings": found}
     try:
         file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -73,7 +78,7 @@ KNOWN: Final = "in the baseline"
 
 
 def fingerprints(outcomes: Iterable[Outcome], root: Path) -> dict[int, str]:
-    """Give the fingerprint of each finding, by its identity: of what it is about and the text of its line, not its number."""
+    """Give the fingerprint of each finding, by its identity: what it is about, and its line's text, not its number."""
     sources = Sources(root)
     seen: Counter[str] = Counter()
     found = {}

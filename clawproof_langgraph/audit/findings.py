@@ -95,12 +95,14 @@ class Outcome:
         status: whether it passed, failed, or could not look.
         line: what is said of it in one line.
         findings: what it found; of one that passed, those that were waived.
+        otherwise: of one that failed, how it would have ended if none of its findings counted.
     """
 
     rule: str
     status: Status
     line: str
     findings: tuple[Finding, ...] = ()
+    otherwise: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from clawproof_langgraph.audit.findings import Finding, Outcome, Place, Report, 
 from clawproof_langgraph.audit.project.files import relative
 from clawproof_langgraph.audit.project.model import Project, Waiver
 from clawproof_langgraph.audit.reports.sources import Sources
-from clawproof_langgraph.audit.rules.catalog import rule_of
 from clawproof_langgraph.audit.rules.verdicts import failing
 from clawproof_langgraph.audit.source import Module
 from clawproof_langgraph.audit.words import counted
@@ -58,12 +57,8 @@ def _outcome(
         return replace(outcome, findings=found)
     if counting:
         return replace(outcome, findings=found, line=failing(counting))
-    return replace(outcome, status=Status.PASSED, line=_accepted(outcome, found), findings=found)
-
-
-def _accepted(outcome: Outcome, found: tuple[Finding, ...]) -> str:
-    subject = rule_of(outcome.rule).subject
-    return f"{subject[0].upper()}{subject[1:]}: {counted(len(found), 'finding')} accepted, no other"
+    rest = outcome.otherwise or replace(outcome, status=Status.PASSED)
+    return replace(rest, line=f"{rest.line} ({counted(len(found), 'finding')} accepted)", findings=found)
 
 
 def _finding(each: Finding, project: Project, comments: Comments, is_known: bool) -> Finding:
@@ -76,7 +71,8 @@ def _finding(each: Finding, project: Project, comments: Comments, is_known: bool
         if optout.reason and optout.rules:
             return replace(each, waived=optout.reason)
         lacks = "names no rule" if not optout.rules else "gives no reason"
-        told = f"The comment in {place.file}:{optout.line} {lacks}, so it does not count: # clawproof: ignore[{each.rule}] WHY."
+        where = f"{place.file}:{optout.line}"
+        told = f"The comment in {where} {lacks}, so it does not count: # clawproof: ignore[{each.rule}] WHY."
         return replace(each, fix=f"{each.fix} {told}")
     return each
 

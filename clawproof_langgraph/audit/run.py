@@ -10,6 +10,7 @@ from clawproof_langgraph.audit.baseline import Baseline
 from clawproof_langgraph.audit.findings import Report
 from clawproof_langgraph.audit.optout import waived
 from clawproof_langgraph.audit.project import project_of
+from clawproof_langgraph.audit.project.bare import with_bare
 from clawproof_langgraph.audit.project.model import Project
 from clawproof_langgraph.audit.project.resources import mapped
 from clawproof_langgraph.audit.rules.checking import outcomes_of
@@ -58,7 +59,7 @@ def examine(
         root=project.root,
         target=target,
         outcomes=added(outcomes_of(project), project.findings),
-        resources=mapped(project),
+        resources=with_bare(mapped(project), project),
         unseen=project.unseen,
         files=len(project.tree.modules),
         ways=("static", *(way.name for way in ways)),
@@ -72,4 +73,7 @@ def terms_of(root: Path | str, target: str = ".") -> AuditTerms:
     where = resolve(target, Path(root))
     path = find(where.only if where.only.is_dir() else where.only.parent)
     said = read(path)[0] if path is not None else None
-    return said.audit if said is not None else AuditTerms()
+    if said is None:
+        return AuditTerms()
+    baseline = str(said.folder / said.audit.baseline) if said.audit.baseline else None
+    return said.audit.model_copy(update={"baseline": baseline})

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from clawproof_langgraph.audit.baseline import Baseline, WrongBaseline, write_baseline
-from clawproof_langgraph.audit.findings import Report, Severity
-from clawproof_langgraph.audit.loading import Loading
-from clawproof_langgraph.audit.observed import Log
-from clawproof_langgraph.audit.project.model import Project
-from clawproof_langgraph.audit.reports import html, paper, text
-from clawproof_langgraph.audit.reports.formats import FORMATS
+from clawproof_langgraph.audit.findings import Severity
 from clawproof_langgraph.audit.reports.text import encodable
 from clawproof_langgraph.audit.rules.catalog import CHECK, RULES, TITLE, Rule, rule_of
-from clawproof_langgraph.audit.rules.checking import NOTHING, is_empty
-from clawproof_langgraph.audit.run import Way, examine, terms_of
-from clawproof_langgraph.audit.targets import WrongTarget
 from clawproof_langgraph.cli.settings import Settings, common_options
 from clawproof_langgraph.cli.wording import plain
 from clawproof_langgraph.errors import meant
 
-_NEVER: Final = "never"
+NEVER: Final = "never"
+"""The threshold that no finding reaches."""
+
+_FORMATS: Final = ("text", "json", "sarif", "github", "junit", "markdown")
 
 
 def _known(context: click.Context, param: click.Parameter, value: int | None) -> int | None:
@@ -60,7 +53,7 @@ def as_command(arguments: list[str], commands: Sequence[str]) -> list[str]:
 
 
 @click.command()
-@common_options(formats=tuple(FORMATS))
+@common_options(formats=_FORMATS)
 @click.argument("target", default="")
 @_THE_CHECK
 @_ASSESS
@@ -76,7 +69,7 @@ def as_command(arguments: list[str], commands: Sequence[str]) -> list[str]:
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it to a file.")
 @click.option(
     "--fail-on",
-    type=click.Choice([*(each.value for each in Severity), _NEVER]),
+    type=click.Choice([*(each.value for each in Severity), NEVER]),
     help="The severity from which on a finding ends in exit code 1. Default: low.",
 )
 @click.option(
@@ -94,56 +87,9 @@ def check(settings: Settings, target: str, **options: Any) -> None:
     and none of their code is run unless --import says so. With --url, the log of a store is read as well: what really
     happened.
     """
-    here = Path.cwd()
-    try:
-        terms = terms_of(here, target)
-        file = options["baseline"] or (Path(terms.baseline) if terms.baseline else None)
-        known = Baseline.read(file) if file is not None and not options["write_baseline"] else None
-        ways = _ways(settings, here, target, imported=options["imported"])
-        report, project = examine(here, target, ways=ways, baseline=known)
-        if options["write_baseline"]:
-            number = write_baseline(report, options["write_baseline"])
-            click.echo(f"{number} findings are in the baseline {options['write_baseline']}.", err=True)
-            return
-    except (WrongTarget, WrongBaseline) as exc:
-        raise click.UsageError(plain(str(exc)), click.get_current_context()) from exc
-    _put(report, project, settings, options)
-    if is_empty(project):
-        raise click.UsageError(f"Nothing was checked: {NOTHING} in {project.root}. Name another folder or file.")
-    if _fails(report, options["fail_on"] or terms.fail_on):
-        raise click.exceptions.Exit(1)
+    from clawproof_langgraph.cli.checking import checked  # it takes a while to import, and other commands do without
 
-
-def _ways(settings: Settings, here: Path, target: str, *, imported: bool) -> tuple[Way, ...]:
-    """Give the ways to look beside the files."""
-    loading: tuple[Way, ...] = (Loading(here, target),) if imported else ()
-    return (*loading, Log(settings.url, settings.namespace)) if settings.url else loading
-
-
-def _fails(report: Report, threshold: str) -> bool:
-    if threshold == _NEVER:
-        return False
-    order = list(Severity)
-    return bool(report.failed) and order.index(report.severity) >= order.index(Severity(threshold))
-
-
-def _put(report: Report, project: Project, settings: Settings, options: dict[str, Any]) -> None:
-    """Write a report where it was asked for."""
-    output: Path | None = options["output"]
-    encoding = "utf-8" if output is not None else (sys.stdout.encoding or "ascii")
-    if options["assess"]:
-        output = output or Path("clawproof-assessment.html")
-        page = paper if output.suffix == ".md" else html
-        written = page.render(report, project.tree, made=datetime.now().astimezone())
-    elif settings.format in (None, "text"):
-        written = text.render(report, verbose=options["verbose"], encoding=encoding)
-    else:
-        written = FORMATS[settings.format or "text"](report, project.tree)
-    if output is not None:
-        output.write_text(written, "utf-8")
-        click.echo(f"The report is in {output}.", err=True)
-    else:
-        click.echo(encodable(written, encoding), nl=not written.endswith("\n"))
+    checked(settings, target, options)
 
 
 # --- rules --------------------------------------------------------------------------------------------------------
@@ -169,10 +115,20 @@ def rule(settings: Settings, rule: str) -> None:
 
 def _explained(found: Rule) -> list[str]:
     return [
-        f"{found.id}: {found.duty}", f"Severity: {found.severity}", "", found.why, "", "Not so:", *_indented(found.bad), "",
-        "But so:", *_indented(found.good), "", f"Fix: {found.fix}",
+        f"{found.id}: {found.duty}",
+        f"Severity: {found.severity}",
+        "",
+        found.why,
+        "",
+        "Not so:",
+        *_indented(found.bad),
+        "",
+        "But so:",
+        *_indented(found.good),
+        "",
+        f"Fix: {found.fix}",
         f"To accept a finding: # clawproof: ignore[{found.id}] and the reason, on its line.",
-    ]  # fmt: skip
+    ]
 
 
 def _indented(code: str) -> list[str]:

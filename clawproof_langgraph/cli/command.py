@@ -10,6 +10,7 @@ from clawproof_langgraph.cli.admin import kill, resolve, revive
 from clawproof_langgraph.cli.alerting import alerts
 from clawproof_langgraph.cli.check import as_command, check, group_options, rule
 from clawproof_langgraph.cli.configuring import explain, schema
+from clawproof_langgraph.cli.init import init
 from clawproof_langgraph.cli.locks import locks
 from clawproof_langgraph.cli.log import events
 from clawproof_langgraph.cli.play import demo
@@ -54,5 +55,5 @@ def main(settings: Settings, **of_check: Any) -> None:
     click.get_current_context().obj = settings
 
 
-for command in (demo, trace, locks, events, kill, revive, resolve, alerts, stress, check, rule, explain, schema):
+for command in (demo, trace, locks, events, kill, revive, resolve, alerts, stress, check, rule, init, explain, schema):
     main.add_command(command)

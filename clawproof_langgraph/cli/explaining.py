@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from clawproof_langgraph.cli.settings import Settings, without_password
 from clawproof_langgraph.config.configuration import Configuration, Effective, Origin
@@ -12,12 +12,10 @@ from clawproof_langgraph.config.document import located, shown
 from clawproof_langgraph.config.globs import best, fits
 from clawproof_langgraph.config.precedence import setting
 from clawproof_langgraph.config.reading import load
+from clawproof_langgraph.config.writing import as_toml
 from clawproof_langgraph.errors import ConfigurationError, meant
 from clawproof_langgraph.model import Mode
-from clawproof_langgraph.policy import Lock, Retry
-
-_DURATIONS: Final = ("ttl", "wait", "expected", "key_window", "initial_delay", "max_delay", "deadline")
-_UNITS: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"), (0.001, "ms"))
+from clawproof_langgraph.policy import Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,28 +179,7 @@ def written(value: Any, name: str = "") -> str:
     match value:
         case None:
             return "-"
-        case bool():
-            return str(value).lower()
-        case str():
-            return f'"{value}"'
-        case int() | float():
-            return f'"{_duration(value)}"' if name in _DURATIONS else f"{value:g}"
-        case Lock():
-            return f'{{ resource = "{value.resource}", mode = "{value.mode}" }}'
-        case Retry():
-            fields = [field for field in Retry.model_fields if field in value.model_fields_set] or ["max_retries"]
-            said = {field: getattr(value, field) for field in fields}
-            return f"{{ {', '.join(f'{field} = {written(each, field)}' for field, each in said.items())} }}"
-        case tuple() | list():
-            return f"[{', '.join(written(each) for each in value)}]"
-        case type():
-            return f'"{value.__name__}"'
+        case Retry() if not value.model_fields_set:
+            return f"{{ max_retries = {value.max_retries} }}"
         case _:
-            return f'"{value!r}"'
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in _UNITS:
-        if seconds >= size and (seconds / size).is_integer():
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:g}s"
+            return as_toml(value, name)

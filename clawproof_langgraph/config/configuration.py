@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from clawproof_langgraph.config.document import Document, named, shown
 from clawproof_langgraph.config.globs import best
@@ -14,6 +14,9 @@ from clawproof_langgraph.config.positions import Path as Keys
 from clawproof_langgraph.config.positions import Position
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.policy import ToolPolicy
+
+_LANGGRAPHS_OWN: Final = ("write_todos", "task")
+_HANDOFF: Final = "transfer_to_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +147,15 @@ class Configuration:
         return Position(0, 0) if self.document is None else self.document.spot(keys).key
 
 
+def is_langgraphs_own(tool: str) -> bool:
+    """Tell whether a tool is one of LangGraph itself, for handing over and planning."""
+    return tool in _LANGGRAPHS_OWN or tool.startswith(_HANDOFF)
+
+
 def chosen(tool: str, patterns: Mapping[str, Any], place: Any = str) -> str | None:
     """Choose among names and patterns of tools: the name itself first, then the most specific pattern.
+
+    No pattern fits a tool of LangGraph itself: what it does is known, and a `*` does not mean it.
 
     Args:
         tool: the name of the tool.
@@ -157,6 +167,8 @@ def chosen(tool: str, patterns: Mapping[str, Any], place: Any = str) -> str | No
     """
     if tool in patterns:
         return tool
+    if is_langgraphs_own(tool):
+        return None
     found = best(tool, patterns)
     if len(found) > 1:
         told = " and ".join(f'"{pattern}"' + (f" ({where})" if (where := place(pattern)) != pattern else "")

@@ -30,7 +30,10 @@ def check(folder: Path, *arguments: str) -> Result:
     [
         (INSERT, f"{INSERT}  # clawproof: ignore[CP008] rows are deduplicated each night"),
         ("def set_stock(", "def set_stock(  # clawproof: ignore[CP008] rows are deduplicated each night\n    "),
-        ("@tool\ndef set_stock", "@tool  # clawproof: ignore[CP002, CP008] rows are deduplicated each night\ndef set_stock"),
+        (
+            "@tool\ndef set_stock",
+            "@tool  # clawproof: ignore[CP002, CP008] rows are deduplicated each night\ndef set_stock",
+        ),
     ],
 )
 def test_a_comment_with_a_reason_accepts_a_finding(tmp_path: Path, old: str, new: str) -> None:
@@ -40,7 +43,7 @@ def test_a_comment_with_a_reason_accepts_a_finding(tmp_path: Path, old: str, new
 
     assert failed(report) == {}
     assert found.status is Status.PASSED
-    assert found.line == "Idempotent writes: 1 finding accepted, no other"
+    assert found.line == "Writes idempotent, or made at most once: 1 writing tool (1 finding accepted)"
     assert [each.waived for each in found.findings] == ["rows are deduplicated each night"]
 
 
@@ -87,6 +90,15 @@ def test_what_counts_is_told_where_only_some_is_accepted(tmp_path: Path) -> None
     assert found.status is Status.FAILED
     assert len(found.findings) == 2
     assert "more" not in found.line
+
+
+def test_what_was_not_seen_is_no_pass_where_all_that_was_found_is_accepted(tmp_path: Path) -> None:
+    files = changed((SET, f"{INSERT}  # clawproof: ignore[CP008] known"))
+
+    found = outcome(audited(tmp_path, {**files, "broken.py": "def f(:\n"}), "CP008")
+
+    assert found.status is Status.NOT_CHECKED
+    assert "broken.py" in found.line
 
 
 # --- the file -----------------------------------------------------------------------------------------------------
@@ -160,7 +172,9 @@ def test_a_second_finding_like_a_known_one_is_new(tmp_path: Path) -> None:
 
 
 def test_the_configuration_may_name_the_baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = write(tmp_path, {**BROKEN, "clawproof.toml": '[alerts]\nsinks=["log"]\n[audit]\nbaseline = "known.json"\n'})
+    project = write(
+        tmp_path, {**BROKEN, "clawproof.toml": '[alerts]\nsinks=["log"]\n[audit]\nbaseline = "known.json"\n'}
+    )
     monkeypatch.chdir(project)
     assert CliRunner().invoke(main, ["check", "--write-baseline", "known.json"]).exit_code == 0
 
@@ -182,9 +196,7 @@ def test_a_baseline_that_cannot_be_read_is_wrong_usage(tmp_path: Path, content: 
 # --- what the command ends with -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("threshold", "code"), [("none", 1), ("low", 1), ("medium", 1), ("high", 0), ("never", 0)]
-)
+@pytest.mark.parametrize(("threshold", "code"), [("none", 1), ("low", 1), ("medium", 1), ("high", 0), ("never", 0)])
 def test_fail_on_says_from_which_severity_on_it_fails(tmp_path: Path, threshold: str, code: int) -> None:
     project = write(tmp_path, BROKEN)
 

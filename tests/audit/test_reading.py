@@ -121,13 +121,16 @@ def test_deeply_nested_code_is_read(tmp_path: Path) -> None:
 
 
 def test_circular_imports_are_followed_once(tmp_path: Path) -> None:
-    files = {**GOOD, "a.py": "from b import tools\nfrom langchain.agents import create_agent\n"
-             "agent = create_agent('m', tools)\n", "b.py": "from a import tools\n"}  # fmt: skip
+    files = {
+        **GOOD,
+        "a.py": "from b import tools\nfrom langchain.agents import create_agent\nagent = create_agent('m', tools)\n",
+        "b.py": "from a import tools\n",
+    }
 
     report = audited(tmp_path, files)
 
     assert outcome(report, "CP002").status is Status.NOT_CHECKED
-    assert 'what a list' in outcome(report, "CP002").line or "tools" in outcome(report, "CP002").line
+    assert "what a list" in outcome(report, "CP002").line or "tools" in outcome(report, "CP002").line
 
 
 def test_what_refers_to_itself_is_given_up(tmp_path: Path) -> None:
@@ -179,7 +182,13 @@ def test_two_modules_of_one_name_are_both_read(tmp_path: Path) -> None:
 
 
 def test_virtual_environments_are_not_the_project(tmp_path: Path) -> None:
-    files = {**GOOD, "env1/pyvenv.cfg": "", "env1/lib/x.py": "def f(:", "node_modules/y.py": "def f(:", ".tox/z.py": "def f(:"}
+    files = {
+        **GOOD,
+        "env1/pyvenv.cfg": "",
+        "env1/lib/x.py": "def f(:",
+        "node_modules/y.py": "def f(:",
+        ".tox/z.py": "def f(:",
+    }
 
     assert audited(tmp_path, files).unseen == ()
 

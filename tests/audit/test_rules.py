@@ -15,7 +15,9 @@ POLICY = """"set_stock": ToolPolicy(
             effect="idempotent", locks=["inventory/{sku}"], expected="1s", requires_read=True
         ),"""
 SET = 'db.execute("UPDATE stock SET units = ? WHERE sku = ?", (units, sku))'
-ORDERS = 'orders = create_agent("model", [get_stock, set_stock], name="orders", middleware=[CoordinationMiddleware(guard)])'
+ORDERS = (
+    'orders = create_agent("model", [get_stock, set_stock], name="orders", middleware=[CoordinationMiddleware(guard)])'
+)
 
 
 def policy(**said: Any) -> str:
@@ -51,21 +53,33 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "two stores": (
         "CP002",
-        changed(("guard = Guard(", 'other = Guard(Coordinator.from_url("sqlite:///other.db"), tools={})\nguard = Guard(')),
+        changed(
+            ("guard = Guard(", 'other = Guard(Coordinator.from_url("sqlite:///other.db"), tools={})\nguard = Guard(')
+        ),
         "Agents are coordinated in 2 stores that know nothing of each other",
     ),
     "one hook": (
         "CP002",
-        changed((ORDERS, "from langgraph.prebuilt import ToolNode\n\n"
-                 "orders = ToolNode([get_stock, set_stock], awrap_tool_call=guard.awrap_tool_call)\n"
-                 "builder.add_node('orders', orders)")),
+        changed(
+            (
+                ORDERS,
+                "from langgraph.prebuilt import ToolNode\n\n"
+                "orders = ToolNode([get_stock, set_stock], awrap_tool_call=guard.awrap_tool_call)\n"
+                "builder.add_node('orders', orders)",
+            )
+        ),
         'The ToolNode of agent "orders" has the async hook of its guard only: invoke() goes around the guard',
     ),
     "agents that message each other": (
         "CP002",
-        changed(("guard = Guard(", '@tool\ndef ask_other_agent(name: str, question: str) -> str:\n    """Ask."""\n    return inbox[name](question)\n\n\nguard = Guard('),
-                ("tools={", 'tools={\n        "ask_other_agent": ToolPolicy(effect="read"),'),
-                ("[get_stock, set_stock], name=\"orders\"", "[get_stock, set_stock, ask_other_agent], name=\"orders\"")),
+        changed(
+            (
+                "guard = Guard(",
+                '@tool\ndef ask_other_agent(name: str, question: str) -> str:\n    """Ask."""\n    return inbox[name](question)\n\n\nguard = Guard(',
+            ),
+            ("tools={", 'tools={\n        "ask_other_agent": ToolPolicy(effect="read"),'),
+            ('[get_stock, set_stock], name="orders"', '[get_stock, set_stock, ask_other_agent], name="orders"'),
+        ),
         'Agent "orders" talks to other agents directly, with "ask_other_agent"',
     ),
     "a wait below the ttl": (
@@ -79,42 +93,61 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
         'The ttl of "set_stock" is 10m: after a crash all others wait for that long',
     ),
     "a ttl that a busy machine misses": (
-        "CP003", changed((POLICY, policy(ttl="200ms"))), 'The ttl of "set_stock" is 200ms: a busy machine may renew it too late',
+        "CP003",
+        changed((POLICY, policy(ttl="200ms"))),
+        'The ttl of "set_stock" is 200ms: a busy machine may renew it too late',
     ),
     "a wait below what a call takes": (
-        "CP003", changed((POLICY, policy(ttl="5s", wait="8s", expected="20s"))), "less than the 20s that it usually takes",
+        "CP003",
+        changed((POLICY, policy(ttl="5s", wait="8s", expected="20s"))),
+        "less than the 20s that it usually takes",
     ),
     "a lock of another kind": (
         "CP004",
-        changed(("guard = Guard(", "import threading\n\nlocks = threading.Lock()\n\nguard = Guard("),
-                (SET, f"with locks:\n            {SET}")),
+        changed(
+            ("guard = Guard(", "import threading\n\nlocks = threading.Lock()\n\nguard = Guard("),
+            (SET, f"with locks:\n            {SET}"),
+        ),
         'Tool "set_stock" takes a lock outside the global order: locks',
     ),
     "polling": (
         "CP005",
-        changed((
-            '    with sqlite3.connect("shop.db") as db:\n        return db.execute("SELECT units FROM stock WHERE sku = ?", (sku,)).fetchone()[0]',
-            '    import time\n\n    with sqlite3.connect("shop.db") as db:\n'
-            '        while not (row := db.execute("SELECT units FROM stock WHERE sku = ?", (sku,)).fetchone()):\n'
-            "            time.sleep(5)\n    return row[0]",
-        )),
+        changed(
+            (
+                '    with sqlite3.connect("shop.db") as db:\n        return db.execute("SELECT units FROM stock WHERE sku = ?", (sku,)).fetchone()[0]',
+                '    import time\n\n    with sqlite3.connect("shop.db") as db:\n'
+                '        while not (row := db.execute("SELECT units FROM stock WHERE sku = ?", (sku,)).fetchone()):\n'
+                "            time.sleep(5)\n    return row[0]",
+            )
+        ),
         'Tool "get_stock" polls',
     ),
     "a write that is not checked": (
-        "CP005", changed((POLICY, policy(requires_read=False))), 'and does not hear of what "supply" writes meanwhile',
+        "CP005",
+        changed((POLICY, policy(requires_read=False))),
+        'and does not hear of what "supply" writes meanwhile',
     ),
     "an event that nothing emits": (
         "CP005",
-        changed((POLICY, policy(emits="StockChanged")),
-                ("guard = Guard(", 'coordinator = Coordinator.from_url("sqlite:///coordination.db")\n'
-                 'coordinator.subscribe("view", types=["StockChange"])\nguard = Guard(')),
+        changed(
+            (POLICY, policy(emits="StockChanged")),
+            (
+                "guard = Guard(",
+                'coordinator = Coordinator.from_url("sqlite:///coordination.db")\n'
+                'coordinator.subscribe("view", types=["StockChange"])\nguard = Guard(',
+            ),
+        ),
         '"StockChange" is followed, and nothing emits it',
     ),
     "no sink": (
-        "CP006", {**GOOD, "clawproof.toml": ""}, "No deadlock detection alerting configured — locks can expire but no alert fires",
+        "CP006",
+        {**GOOD, "clawproof.toml": ""},
+        "No deadlock detection alerting configured — locks can expire but no alert fires",
     ),
     "no usual duration": (
-        "CP006", changed((POLICY, policy(expected=None))), 'Deadlock alerts cannot fire for "set_stock"',
+        "CP006",
+        changed((POLICY, policy(expected=None))),
+        'Deadlock alerts cannot fire for "set_stock"',
     ),
     "no concurrency test": (
         "CP007",
@@ -123,11 +156,16 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "a concurrency test that broke": (
         "CP007",
-        {**GOOD, REPORT: stressed(ok=False, findings=[{"kind": "invariant", "text": "2 units sold twice", "calls": []}])},
+        {
+            **GOOD,
+            REPORT: stressed(ok=False, findings=[{"kind": "invariant", "text": "2 units sold twice", "calls": []}]),
+        },
         "The last concurrency test broke: 2 units sold twice",
     ),
     "a concurrency test of few agents": (
-        "CP007", {**GOOD, REPORT: stressed(agents=4)}, "The last concurrency test had 4 agents only, not 10 or more",
+        "CP007",
+        {**GOOD, REPORT: stressed(agents=4)},
+        "The last concurrency test had 4 agents only, not 10 or more",
     ),
     "an INSERT that may run again": (
         "CP008",
@@ -136,40 +174,59 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "a read that writes": (
         "CP008",
-        changed(('return db.execute("SELECT units FROM stock WHERE sku = ?", (sku,)).fetchone()[0]',
-                 'db.execute("UPDATE stock SET seen = 1 WHERE sku = ?", (sku,))')),
+        changed(
+            (
+                'return db.execute("SELECT units FROM stock WHERE sku = ?", (sku,)).fetchone()[0]',
+                'db.execute("UPDATE stock SET seen = 1 WHERE sku = ?", (sku,))',
+            )
+        ),
         'Tool "get_stock" is declared effect="read", but does UPDATE stock',
     ),
     "a retry in a tool that is made at most once": (
         "CP008",
-        changed((POLICY, policy(effect="once")), (SET, 'db.execute("INSERT INTO stock VALUES (?, ?)", (sku, units))'),
-                ("@tool\ndef set_stock", "@tool\n@retry(stop=stop_after_attempt(3))\ndef set_stock"),
-                ("import sqlite3", "import sqlite3\n\nfrom tenacity import retry, stop_after_attempt")),
+        changed(
+            (POLICY, policy(effect="once")),
+            (SET, 'db.execute("INSERT INTO stock VALUES (?, ?)", (sku, units))'),
+            ("@tool\ndef set_stock", "@tool\n@retry(stop=stop_after_attempt(3))\ndef set_stock"),
+            ("import sqlite3", "import sqlite3\n\nfrom tenacity import retry, stop_after_attempt"),
+        ),
         "and tenacity inside the tool repeats it",
     ),
     "a retry around a tool that is made at most once": (
         "CP008",
-        changed((POLICY, policy(effect="once")),
-                (ORDERS, ORDERS.replace("middleware=[", "middleware=[ToolRetryMiddleware(), ")),
-                ("from langchain_core", "from langchain.agents.middleware import ToolRetryMiddleware\nfrom langchain_core")),
+        changed(
+            (POLICY, policy(effect="once")),
+            (ORDERS, ORDERS.replace("middleware=[", "middleware=[ToolRetryMiddleware(), ")),
+            ("from langchain_core", "from langchain.agents.middleware import ToolRetryMiddleware\nfrom langchain_core"),
+        ),
         'A retry is around "set_stock" of agent "orders", which is made at most once',
     ),
     "a key that is another one each time": (
         "CP008",
-        changed((POLICY, policy().replace("),", ", key=lambda args: f'{args[\"sku\"]}-{uuid.uuid4()}'),")),
-                ("import sqlite3", "import sqlite3\nimport uuid")),
+        changed(
+            (POLICY, policy().replace("),", ", key=lambda args: f'{args[\"sku\"]}-{uuid.uuid4()}'),")),
+            ("import sqlite3", "import sqlite3\nimport uuid"),
+        ),
         'The key of "set_stock" is another one each time: it holds uuid.uuid4()',
     ),
     "a hot resource": (
         "CP009",
-        {**GOOD, REPORT: stressed(contention=[
-            {"resource": "inventory/1", "calls": 50, "waited": 90, "longest": 4.0, "p95": 2.5, "held": 9}])},
+        {
+            **GOOD,
+            REPORT: stressed(
+                contention=[
+                    {"resource": "inventory/1", "calls": 50, "waited": 90, "longest": 4.0, "p95": 2.5, "held": 9}
+                ]
+            ),
+        },
         'Resource "inventory/1" is hot: p95 wait 2.5 s over 50 calls',
     ),
     "an agent without a name": (
-        "CP010", changed((' name="supply",', "")), 'Agent "supply" has no name, and so cannot be killed by itself',
+        "CP010",
+        changed((' name="supply",', "")),
+        'Agent "supply" has no name, and so cannot be killed by itself',
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -195,7 +252,11 @@ def test_writes_without_a_guard_break_all_that_a_guard_gives(tmp_path: Path) -> 
 
 NEAR: dict[str, dict[str, Any]] = {
     "a prompt that speaks of other agents": changed(
-        (ORDERS, ORDERS[:-1] + ', system_prompt="Hand over to another agent when the customer is angry. Never ask twice for a name.")')
+        (
+            ORDERS,
+            ORDERS[:-1]
+            + ', system_prompt="Hand over to another agent when the customer is angry. Never ask twice for a name.")',
+        )
     ),
     "a once tool that inserts": changed(
         (POLICY, policy(effect="once")), (SET, 'db.execute("INSERT INTO stock VALUES (?, ?)", (sku, units))')
@@ -203,40 +264,63 @@ NEAR: dict[str, dict[str, Any]] = {
     "an insert inside the inbox": changed(
         (POLICY, policy(effect="transactional")),
         (SET, 'sql.once(db, current_call(), lambda db: db.execute("INSERT INTO stock VALUES (?, ?)", (sku, units)))'),
-        ("from clawproof_langgraph import", "from clawproof_langgraph.effects import sql\nfrom clawproof_langgraph import current_call,"),
+        (
+            "from clawproof_langgraph import",
+            "from clawproof_langgraph.effects import sql\nfrom clawproof_langgraph import current_call,",
+        ),
     ),
     "a wait that never waits": changed((POLICY, policy(wait="0s"))),
     "the same store made twice": changed(
         ("guard = Guard(", 'other = Guard(Coordinator.from_url("sqlite:///coordination.db"), tools={})\nguard = Guard(')
     ),
     "an upsert declared idempotent": changed(
-        (SET, 'db.execute("INSERT INTO stock VALUES (?, ?) ON CONFLICT (sku) DO UPDATE SET units = excluded.units", (sku, units))')
+        (
+            SET,
+            'db.execute("INSERT INTO stock VALUES (?, ?) ON CONFLICT (sku) DO UPDATE SET units = excluded.units", (sku, units))',
+        )
     ),
     "a loop with a pause that reads nothing": changed(
-        ('    with sqlite3.connect("shop.db") as db:\n        db.execute("UPDATE',
-         '    import time\n\n    for _ in range(3):\n        time.sleep(0.1)\n    with sqlite3.connect("shop.db") as db:\n        db.execute("UPDATE')
+        (
+            '    with sqlite3.connect("shop.db") as db:\n        db.execute("UPDATE',
+            '    import time\n\n    for _ in range(3):\n        time.sleep(0.1)\n    with sqlite3.connect("shop.db") as db:\n        db.execute("UPDATE',
+        )
     ),
     "both hooks": changed(
-        (ORDERS, "from langgraph.prebuilt import ToolNode\n\norders = ToolNode(\n    [get_stock, set_stock], "
-         "wrap_tool_call=guard.wrap_tool_call, awrap_tool_call=guard.awrap_tool_call\n)\nbuilder.add_node('orders', orders)")
+        (
+            ORDERS,
+            "from langgraph.prebuilt import ToolNode\n\norders = ToolNode(\n    [get_stock, set_stock], "
+            "wrap_tool_call=guard.wrap_tool_call, awrap_tool_call=guard.awrap_tool_call\n)\nbuilder.add_node('orders', orders)",
+        )
     ),
     "alerts that code listens for": {
-        **changed(("guard = Guard(", 'coordinator = Coordinator.from_url("sqlite:///coordination.db")\n'
-                   'coordinator.subscribe("pager", types=["deadlock.suspected"])\nguard = Guard(')),
+        **changed(
+            (
+                "guard = Guard(",
+                'coordinator = Coordinator.from_url("sqlite:///coordination.db")\n'
+                'coordinator.subscribe("pager", types=["deadlock.suspected"])\nguard = Guard(',
+            )
+        ),
         "clawproof.toml": "",
     },
     "what is usual is said of the resource": {
-        **changed((POLICY, policy(expected=None)), ("tools={", 'resources={"inventory/*": {"expected": "2s"}},\n    tools={')),
+        **changed(
+            (POLICY, policy(expected=None)), ("tools={", 'resources={"inventory/*": {"expected": "2s"}},\n    tools={')
+        ),
     },
     "a file of tests with careless tools": {
         **GOOD,
         "tests/test_shop.py": "from langchain_core.tools import tool\nimport sqlite3\n\n@tool\ndef pay(i: int) -> str:\n"
         "    'Pay.'\n    sqlite3.connect('x').execute('INSERT INTO p VALUES (1)')\n    return ''\n",
     },
-    "an interval without polling that follows events": changed((POLICY, policy(requires_read=False, emits="StockChanged")),
-        ("guard = Guard(", 'coordinator = Coordinator.from_url("sqlite:///coordination.db")\n'
-         'coordinator.subscribe("view", types=["StockChanged"])\nguard = Guard(')),
-}  # fmt: skip
+    "an interval without polling that follows events": changed(
+        (POLICY, policy(requires_read=False, emits="StockChanged")),
+        (
+            "guard = Guard(",
+            'coordinator = Coordinator.from_url("sqlite:///coordination.db")\n'
+            'coordinator.subscribe("view", types=["StockChanged"])\nguard = Guard(',
+        ),
+    ),
+}
 
 
 @pytest.mark.parametrize("case", NEAR)
@@ -282,6 +366,15 @@ def test_what_is_hot_is_said_in_the_configuration(tmp_path: Path) -> None:
     files = {**GOOD, "clawproof.toml": '[alerts]\nsinks = ["log"]\n[audit]\nhot_wait = "20ms"\n'}
 
     assert list(failed(audited(tmp_path, files))) == ["CP009"]
+
+
+def test_waiting_for_a_process_that_a_stress_run_stopped_is_not_heat(tmp_path: Path) -> None:
+    hot = [{"resource": "inventory/1", "calls": 50, "waited": 90, "longest": 4.0, "p95": 2.5, "held": 9}]
+    paused = {**GOOD, REPORT: stressed(contention=hot, pauses=[{"seconds": 2.0}])}
+    hotter = {**GOOD, REPORT: stressed(contention=hot, pauses=[{"seconds": 1.0}])}
+
+    assert failed(audited(tmp_path / "paused", paused)) == {}
+    assert list(failed(audited(tmp_path / "hotter", hotter))) == ["CP009"]
 
 
 def test_the_latest_report_counts(tmp_path: Path) -> None:

@@ -42,6 +42,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/audit.md"])
+def test_the_pages_show_what_is_printed(page: str) -> None:
+    assert EXPECTED in (Path(__file__).parents[2] / page).read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -82,7 +87,10 @@ def test_verbose_shows_the_evidence_the_fix_and_the_map(shop: Path) -> None:
     assert "at shop/tools/customers.py:28:9" in shown
     assert '> 28 |         db.execute("INSERT INTO segments' in shown
     assert 'fix: Its policy says effect="idempotent"' in shown
-    assert "    inventory/{sku}\n      written by order_taker, stock_keeper, with place_order, reserve_stock, restock" in shown
+    assert (
+        "    inventory/{sku}\n      written by order_taker, stock_keeper, with place_order, reserve_stock, restock"
+        in shown
+    )
 
 
 def test_a_graph_is_audited_with_what_it_imports(shop: Path) -> None:

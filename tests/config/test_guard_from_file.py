@@ -117,11 +117,35 @@ def test_a_tool_of_which_two_patterns_are_equally_specific_is_refused_when_the_n
         guard.tool_node([stock([], "x_y")])
 
 
+def test_a_pattern_does_not_mean_the_tools_of_langgraph_itself() -> None:
+    with Coordinator.from_url("memory://") as coordinator:
+        guard = Guard(coordinator, tools={"*": ToolPolicy(locks=["inventory/{item}"]), "task": ToolPolicy(ttl=7)})
+        assert guard.wrap_tool(stock([], "transfer_to_pricing")).invoke({"sku": "1"}) == "transfer_to_pricing 1"
+        assert coordinator.events() == []
+        assert guard._policies.of("task") == ToolPolicy(ttl=7)
+
+
 def test_a_name_of_an_mcp_tool_may_look_like_a_pattern() -> None:
     with Coordinator.from_url("memory://") as coordinator:
         guard = Guard(coordinator, tools={"srv.get[1]{x}": ToolPolicy(ttl=7), "*": ToolPolicy(effect="read")})
         policy = guard._policies.of("srv.get[1]{x}")
         assert policy is not None and policy.ttl == 7.0
+
+
+def test_the_terms_of_resources_count_for_the_calls_that_hold_them(write: Write) -> None:
+    write(f'url = "memory://"\n{FILE}\n[resources]\n"{{inventory,order}}/{{id}}" = {{ ttl = "7s", expected = "2s" }}\n')
+    seen = []
+    with Guard.from_file().coordinator as coordinator:
+
+        def look(sku: str) -> str:
+            """Look at the leases."""
+            seen.extend(coordinator.snapshot().leases)
+            return sku
+
+        tool = StructuredTool.from_function(look, name="reserve_stock")
+        Guard.from_file(agent="orders").wrap_tool(tool).invoke({"sku": "1"})
+    [lease] = seen
+    assert 0 < lease.remaining <= 7.0
 
 
 # --- what only Python has ---------------------------------------------------------------------------------------
@@ -225,6 +249,17 @@ def test_a_call_of_an_agent_that_is_held_to_it_is_refused_before_its_tool_runs(
     assert 'agent "strict" may change pricing/*, and not inventory/42' in refused.content
     assert undeclared(coordinator) == [("strict", ("inventory/42",), {"tool": "reserve_stock", "refused": True})]
     assert coordinator.snapshot().leases == ()
+
+
+def test_an_agent_that_langgraph_names_is_held_to_what_it_says(coordinator: Coordinator, mode: str) -> None:
+    ran: list[str] = []
+    guard = Guard(coordinator, tools=POLICIES, agents=AGENTS)
+    graph = ready_made(guard, turn(call("reserve_stock", sku="42")), [stock(ran)], name="strict")
+
+    [refused] = results(play(graph, human(), thread(), mode=mode))
+
+    assert (refused.status, ran) == ("error", [])
+    assert [agent for agent, _, _ in undeclared(coordinator)] == ["strict"]
 
 
 def test_where_there_is_no_tool_call_to_answer_it_is_raised(coordinator: Coordinator) -> None:

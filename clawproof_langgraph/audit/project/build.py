@@ -64,7 +64,11 @@ def project_of(target: Target) -> Project:
         waivers=file.waivers(),
         unseen=(*tree.unseen, *guards.unseen, *file.unseen, *unread, *lost),
         hidden=(
-            *(each for each in (*tree.unseen, *file.unseen) if not _is_test(target, each.place.file if each.place else "")),
+            *(
+                each
+                for each in (*tree.unseen, *file.unseen)
+                if not _is_test(target, each.place.file if each.place else "")
+            ),
             *lost,
         ),
         whole=not target.follows,

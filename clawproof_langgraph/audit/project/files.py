@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from clawproof_langgraph.audit.findings import Place, Unseen
@@ -81,6 +82,7 @@ class ProjectFile:
         ]
         policies = tuple(self._policy(said, pattern, pattern) for pattern in said.tools)
 
+        @cache
         def lookup(tool: str) -> Policy | None:
             try:
                 pattern = said.pattern_of(tool)

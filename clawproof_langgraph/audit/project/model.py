@@ -237,6 +237,8 @@ class Measured:
         p95: seconds that 95 % of them did not exceed; None where only the longest is known.
         longest: the longest wait in seconds.
         source: what was measured, such as `the log of the last 24 h` or the file of a stress report.
+        paused: seconds for which a stress run stopped a process that held leases, at the longest.
+        killed: whether it killed some.
     """
 
     resource: str
@@ -244,6 +246,8 @@ class Measured:
     p95: float | None
     longest: float
     source: str
+    paused: float = 0.0
+    killed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,14 +65,13 @@ def mapped(project: Project) -> tuple[MappedResource, ...]:
                     note(template, "write", guard.agent, policy.tool)
                 for template in read(policy):
                     note(template, "read", guard.agent, policy.tool)
-    return tuple(
-        MappedResource(
-            shown[resource],
-            *(tuple(sorted(found[resource][part])) for part in _PARTS),
-            unguarded=_around_guards(project, {*found[resource]["writing"], *found[resource]["reading"]}),
-        )
-        for resource in sorted(found)
-    )
+    return tuple(_mapped(shown[resource], found[resource], project) for resource in sorted(found))
+
+
+def _mapped(pattern: str, parts: dict[str, dict[str, None]], project: Project) -> MappedResource:
+    writers, readers, writing, reading = (tuple(sorted(parts[part])) for part in _PARTS)
+    unguarded = _around_guards(project, {*writing, *reading})
+    return MappedResource(pattern, writers, readers, writing, reading, unguarded)
 
 
 def _around_guards(project: Project, tools: set[str]) -> tuple[str, ...]:

@@ -22,9 +22,19 @@ _RUNNERS: Final = frozenset({"run_agents", "arun_agents", "stress"})
 _COMMAND: Final = re.compile(r"clawproof\s+stress\b(?P<rest>[^\n|;&]*)")
 _COUNT: Final = re.compile(r"--agents[ =](\d+)")
 _CI: Final = (
-    ".github/workflows/*.yml", ".github/workflows/*.yaml", ".gitlab-ci.yml", ".circleci/config.yml", "Makefile",
-    "azure-pipelines.yml", "Jenkinsfile", "tox.ini", "noxfile.py", "justfile", "pyproject.toml", ".ci/*",
-)  # fmt: skip
+    ".github/workflows/*.yml",
+    ".github/workflows/*.yaml",
+    ".gitlab-ci.yml",
+    ".circleci/config.yml",
+    "Makefile",
+    "azure-pipelines.yml",
+    "Jenkinsfile",
+    "tox.ini",
+    "noxfile.py",
+    "justfile",
+    "pyproject.toml",
+    ".ci/*",
+)
 _SCHEMA: Final = "clawproof.stress/1"
 _LARGE: Final = 64 * 1024 * 1024
 """Bytes over which a report is not read."""
@@ -72,25 +82,29 @@ def last_run(project: Path) -> tuple[StressRun, tuple[Measured, ...]] | Unseen |
     file = path.relative_to(project).as_posix()
     findings = tuple(str(each.get("text", "")) for each in _list(said.get("findings")))
     run = StressRun(
-        file, said.get("ok") is True and not findings, int(_number(said.get("agents"))), _number(said.get("seconds")),
-        _number(said.get("started")), findings, str(said.get("target", "")),
-    )  # fmt: skip
+        file,
+        ok=said.get("ok") is True and not findings,
+        agents=int(_number(said.get("agents"))),
+        seconds=_number(said.get("seconds")),
+        started=_number(said.get("started")),
+        findings=findings,
+        target=str(said.get("target", "")),
+    )
     return run, tuple(_measured(said, file))
 
 
 def _measured(said: dict[str, Any], file: str) -> Iterator[Measured]:
+    paused = max((_number(pause.get("seconds")) for pause in _list(said.get("pauses"))), default=0.0)
+    killed = bool(_list(said.get("kills")))
     found = []
     for each in _list(said.get("contention")):
-        p95 = each.get("p95")
-        found.append(
-            Measured(
-                str(each.get("resource", "")),
-                int(_number(each.get("calls"))),
-                _number(p95) if p95 is not None else None,
-                _number(each.get("longest")),
-                file,
-            )  # fmt: skip
+        resource, calls, longest = (
+            str(each.get("resource", "")),
+            int(_number(each.get("calls"))),
+            _number(each.get("longest")),
         )
+        p95 = _number(each.get("p95")) if each.get("p95") is not None else None
+        found.append(Measured(resource, calls, p95, longest, file, paused, killed))
     yield from sorted(found, key=lambda each: (-(each.longest if each.p95 is None else each.p95), each.resource))
 
 

@@ -278,4 +278,8 @@ def _names_tool_class(call: ast.Call) -> bool:
 
 def _handoff_name(call: ast.Call) -> str:
     target = argument(call, "agent_name")
-    return f"transfer_to_{target.value}" if isinstance(target, ast.Constant) and isinstance(target.value, str) else "transfer_to_agent"
+    return (
+        f"transfer_to_{target.value}"
+        if isinstance(target, ast.Constant) and isinstance(target.value, str)
+        else "transfer_to_agent"
+    )

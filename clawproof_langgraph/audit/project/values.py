@@ -112,7 +112,7 @@ def _turns(expr: Expr, generator: ast.comprehension, names: Names) -> Iterator[S
     values = literal(expr.at(generator.iter), names)
     if not isinstance(generator.target, ast.Name) or not isinstance(values, list | tuple):
         return
-    # The name of the loop is no name of a function: a function around the comprehension, made up, has it as a parameter.
+    # The loop's name is a name of no function: a function around the comprehension, made up, has it as a parameter.
     name = generator.target.id
     turn = ast.FunctionDef(
         "turn", ast.arguments([], [ast.arg(name)], None, [], [], None, []), [], [], lineno=0, col_offset=0

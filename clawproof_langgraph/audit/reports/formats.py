@@ -12,9 +12,14 @@ from clawproof_langgraph.audit.source import SourceTree
 
 Render = Callable[[Report, SourceTree | None], str]
 
+
+def _text(report: Report, tree: SourceTree | None = None) -> str:
+    return text.render(report)
+
+
 FORMATS: Final[Mapping[str, Render]] = MappingProxyType(
     {
-        "text": lambda report, tree=None: text.render(report),
+        "text": _text,
         "json": json.render,
         "sarif": sarif.render,
         "github": github.render,

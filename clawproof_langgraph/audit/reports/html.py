@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib import resources
 from string import Template
@@ -124,7 +124,7 @@ def _duties(said: Assessment) -> Markup:
     return _table("The result of each rule", ("Rule", "State", "What was found"), rows)
 
 
-def _table(caption: str, titles: tuple[str, ...], rows: list[tuple[Child, ...]]) -> Markup:
+def _table(caption: str, titles: tuple[str, ...], rows: Sequence[tuple[Child, ...]]) -> Markup:
     head = element("tr", [element("th", title, scope="col") for title in titles])
     body = [
         element("tr", element("th", first, scope="row"), [_cell(cell) for cell in others]) for first, *others in rows

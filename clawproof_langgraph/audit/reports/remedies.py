@@ -78,7 +78,7 @@ def _naming(tool: str, report: Report) -> list[tuple[str, str]]:
 
 def _alerting(findings: Sequence[Finding], report: Report) -> Snippets:
     made = _of_tools(lambda tool, report: [*_naming(tool, report), ("expected", '"2s"')])(findings, report)
-    return Snippets(f'{made.toml}\n\n[alerts]\nsink = "log"', made.python)
+    return Snippets(f'{made.toml}\n\n[alerts]\nevents = ["deadlock.suspected"]\nsinks = ["log"]', made.python)
 
 
 def _following(findings: Sequence[Finding], report: Report) -> Snippets:

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote
 
-from clawproof_langgraph.audit.baseline import fingerprints
+from clawproof_langgraph.audit.baseline import KNOWN, fingerprints
 from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Place, Report, Severity, Status, Unseen
 from clawproof_langgraph.audit.reports.markdown import escaped, fenced, language
 from clawproof_langgraph.audit.reports.plain import plain, plain_lines
@@ -122,7 +122,7 @@ def _result(finding: Finding, fingerprint: str) -> dict[str, Any]:
 
 
 def _suppression(finding: Finding) -> dict[str, Any]:
-    kind = "external" if finding.waived.startswith("baseline") else "inSource"
+    kind = "external" if finding.waived == KNOWN else "inSource"
     return {"kind": kind, "status": "accepted", "justification": plain(finding.waived)}
 
 

@@ -100,13 +100,14 @@ RULES: Final = (
         "CP005",
         "Agents follow the events of what they read, instead of polling it.",
         "event-driven sync",
-        "An agent that polls sees a change late, or not at all, and costs calls while nothing happens. One that neither "
-        "follows events nor has its writes checked works with what was true a while ago.",
-        "@tool\ndef wait_for_stock(sku: str) -> int:\n    while not (units := read_stock(sku)):\n        time.sleep(5)\n"
-        "    return units",
+        "An agent that polls sees a change late, or not at all, and costs calls while nothing happens. One that "
+        "neither follows events nor has its writes checked works with what was true a while ago.",
+        "@tool\ndef wait_for_stock(sku: str) -> int:\n    while not (units := read_stock(sku)):\n"
+        "        time.sleep(5)\n    return units",
         '"reserve_stock": ToolPolicy(locks=["inventory/{sku}"], emits="InventoryUpdated")\n...\n'
         'coordinator.subscribe("pricing", types=["InventoryUpdated"])',
-        "Let the writing policies say `emits`, and let those who read subscribe; or say `requires_read` for their writes.",
+        "Let the writing policies say `emits`, and let those who read subscribe; or say `requires_read` for what they "
+        "write.",
         Severity.LOW,
         "follow events instead of polling",
         "agents act on what is out of date",
@@ -116,7 +117,8 @@ RULES: Final = (
         "Alerts for suspected deadlocks are configured, and can fire.",
         "deadlock alerts",
         "A tool that hangs keeps its lease renewed, and all others wait. `deadlock.suspected` tells of a call that "
-        "takes more than twice its usual time, but only where the policy says what is usual, and only to those who listen.",
+        "takes more than twice its usual time, but only where the policy says what is usual, and only to those who "
+        "listen.",
         '"reserve_stock": ToolPolicy(locks=["inventory/{sku}"])  # `expected` is missing, and nobody listens',
         '[tools.reserve_stock]\nlocks = ["inventory/{sku}"]\nexpected = "2s"\n\n[alerts]\nsinks = ["log"]',
         "Say `expected` in the policies of tools that write, and give `[alerts]` sinks.",
@@ -140,9 +142,10 @@ RULES: Final = (
         "CP008",
         "Writes are idempotent, or made at most once.",
         "idempotent writes",
-        "Calls are repeated: by a retry, a resume after a crash, a model that asks again. A write that adds each time it "
-        "runs leaves two rows, two payments, two mails.",
-        '@tool\ndef enrich(id: str, city: str) -> str:\n    db.execute("INSERT INTO customers VALUES (?, ?)", (id, city))',
+        "Calls are repeated: by a retry, a resume after a crash, a model that asks again. A write that adds each time "
+        "it runs leaves two rows, two payments, two mails.",
+        "@tool\ndef enrich(id: str, city: str) -> str:\n"
+        '    db.execute("INSERT INTO customers VALUES (?, ?)", (id, city))',
         '@tool\ndef enrich(id: str, city: str) -> str:\n    db.execute(\n        "INSERT INTO customers VALUES (?, ?)'
         ' ON CONFLICT (id) DO UPDATE SET city = excluded.city",\n        (id, city),\n    )',
         "Make the write an upsert or an absolute one, pass a key on, or declare the tool as `once` or `transactional`.",

@@ -33,7 +33,8 @@ def check(project: Project) -> Outcome:
     missing = [each.tool for each in found if each.tool]
     resources = mapped(project)
     writers = {agent for resource in resources for agent in resource.writers}
-    line = f"Shared resources mapped: {counted(len(resources), 'resource')}, {counted(len(writers), 'agent')} with write access"
+    agents = f"{counted(len(writers), 'agent')} with write access"
+    line = f"Shared resources mapped: {counted(len(resources), 'resource')}, {agents}"
     failed = ""
     if len(set(missing)) > 1:
         failed = f"{counted(len(set(missing)), 'tool')} not mapped to the resources that they touch: {quoted(missing)}"
@@ -54,7 +55,7 @@ def _findings(project: Project) -> Iterator[Finding]:
 def _of_use(agent: Agent, use: Use, project: Project) -> Iterator[Finding]:
     tool, policy = use.tool, use.policy
     write = write_of(tool, project)
-    places = (use.place or tool.place, write.place if write else None)
+    places = (use.place or tool.place, write.place if write else None, agent.place)
     if policy is not None:
         if write and write.touch and not policy.policy.locks and "locks" not in policy.unread:
             if policy.policy.effect in _NO_LOCKS or write.touch.kind not in SHARED:
@@ -92,5 +93,5 @@ def _unseen(project: Project) -> Iterator[str]:
     for agent, use in uses(project):
         if unread_policy(use):
             yield f'the policies of agent "{agent.name}" are made when the program runs'
-        elif use.guard is None and (what := obscure(use)):
-            yield f'what {what} of agent "{agent.name}" does cannot be seen'
+        elif use.guard is None and (what := obscure(use, project, agent.name)):
+            yield what

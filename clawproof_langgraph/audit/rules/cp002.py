@@ -62,10 +62,16 @@ def _unguarded(project: Project) -> Iterator[Finding]:
         what = "Node" if tool.kind is Kind.NODE else "Tool"
         whose = "" if tool.kind is Kind.NODE else f' of agent "{agent.name}"'
         yield finding(
-            _ID, f'{what} "{tool.name}"{whose} {write.what}, and has {through} around it', use.place or tool.place,
-            write.place, tool=tool.name, agent=agent.name, confidence=write.confidence, fix=_fix(agent, use),
-            severity=Severity.HIGH if write.confidence is not Confidence.POSSIBLE else Severity.MEDIUM,
-        )  # fmt: skip
+            _ID,
+            f'{what} "{tool.name}"{whose} {write.what}, and has {through} around it',
+            use.place or tool.place,
+            write.place,
+            agent.place,
+            tool=tool.name,
+            agent=agent.name,
+            confidence=write.confidence,
+            fix=_fix(agent, use),
+        )
 
 
 def _fix(agent: Agent, use: Use) -> str:
@@ -89,10 +95,13 @@ def _half_hooked(project: Project) -> Iterator[Finding]:
             else "invoke() goes around the guard without a word"
         )
         yield finding(
-            _ID, f'The ToolNode of agent "{agent.name}" has the {half.hooks} hook of its guard only: {then}', agent.place,
-            agent=agent.name, fix=f"Give it {other}=guard.{other} as well, or make it with guard.tool_node(tools).",
+            _ID,
+            f'The ToolNode of agent "{agent.name}" has the {half.hooks} hook of its guard only: {then}',
+            agent.place,
+            agent=agent.name,
+            fix=f"Give it {other}=guard.{other} as well, or make it with guard.tool_node(tools).",
             severity=Severity.HIGH if half.hooks == "async" else Severity.MEDIUM,
-        )  # fmt: skip
+        )
 
 
 def _several_stores(project: Project) -> Iterator[Finding]:
@@ -103,10 +112,11 @@ def _several_stores(project: Project) -> Iterator[Finding]:
             for store in stores
         ]
         yield finding(
-            _ID, f"Agents are coordinated in {counted(len(stores), 'store')} that know nothing of each other: {quoted(shown)}",
+            _ID,
+            f"Agents are coordinated in {len(stores)} stores that know nothing of each other: {quoted(shown)}",
             *(store.place for store in stores),
             fix="Make one Coordinator, and give it to all guards; or give all of them one url and namespace.",
-        )  # fmt: skip
+        )
 
 
 def _distinct(stores: list[Store]) -> list[Store]:
@@ -131,10 +141,14 @@ def _prompts(project: Project) -> Iterator[Finding]:
         if passage := coordination_in(prompt.text):
             who = f'The prompt of agent "{prompt.agent}"' if prompt.agent else "A prompt"
             yield finding(
-                _ID, f'{who} asks the model to coordinate: "{passage}"', prompt.place, agent=prompt.agent,
-                severity=Severity.MEDIUM, confidence=Confidence.LIKELY,
+                _ID,
+                f'{who} asks the model to coordinate: "{passage}"',
+                prompt.place,
+                agent=prompt.agent,
+                severity=Severity.MEDIUM,
+                confidence=Confidence.LIKELY,
                 fix="Leave that to the guard: the lock is taken around the call, whatever the model thinks.",
-            )  # fmt: skip
+            )
 
 
 def _messaging(project: Project) -> Iterator[Finding]:
@@ -142,14 +156,20 @@ def _messaging(project: Project) -> Iterator[Finding]:
         tool = use.tool
         if tool.kind is Kind.CODE and _MESSAGING.match(tool.name) and not touches(tool, project):
             yield finding(
-                _ID, f'Agent "{agent.name}" talks to other agents directly, with "{tool.name}"', use.place or tool.place,
-                tool.place, tool=tool.name, agent=agent.name, severity=Severity.LOW, confidence=Confidence.LIKELY,
-                fix="What agents share is told by events (`emits`, `subscribe`), and who may write is decided by locks.",
-            )  # fmt: skip
+                _ID,
+                f'Agent "{agent.name}" talks to other agents directly, with "{tool.name}"',
+                use.place or tool.place,
+                tool.place,
+                tool=tool.name,
+                agent=agent.name,
+                severity=Severity.LOW,
+                confidence=Confidence.LIKELY,
+                fix="Tell what agents share by events (`emits`, `subscribe`), and let locks decide who may write.",
+            )
 
 
 def _unseen(project: Project) -> Iterator[str]:
     yield from hidden(project)
     for agent, use in uses(project):
-        if use.guard is None and (what := obscure(use)):
-            yield f'what {what} of agent "{agent.name}" does cannot be seen, and no guard is around it'
+        if use.guard is None and (what := obscure(use, project, agent.name)):
+            yield f"{what}, and no guard is around it"

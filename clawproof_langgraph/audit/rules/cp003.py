@@ -30,7 +30,7 @@ def check(project: Project) -> Outcome:
         if writing and not unseen and not project.guards:
             message = f"No lock with a TTL: {counted(len(writing), 'writing tool')} without any guard"
             places = [use.place or use.tool.place for _, use in writing]
-            return verdict(_ID, "", [finding(_ID, message, *places)])
+            return verdict(_ID, "No lock with a TTL", [finding(_ID, message, *places)])
         return not_checked(_ID, unseen[0] if unseen else "no policy was found that locks a resource for a write")
     return verdict(
         _ID, f"Distributed locks with TTL: {_usual(locking)} default, per-resource configurable", found, unseen
@@ -68,26 +68,40 @@ def _of_policy(guard: GuardSeen, policy: Policy) -> Iterator[Finding]:
     where = policy.place("wait") or policy.place()
     if said.wait and wait < ttl:
         yield finding(
-            _ID, f'The wait of "{policy.tool}" is {worded(wait)}, less than its ttl of {worded(ttl)}: after a crash all who '
-            f"wait give up before the lease ends", where, tool=policy.tool, severity=Severity.LOW,
+            _ID,
+            f'The wait of "{policy.tool}" is {worded(wait)}, less than its ttl of {worded(ttl)}: after a crash all who '
+            f"wait give up before the lease ends",
+            where,
+            tool=policy.tool,
+            severity=Severity.LOW,
             fix=f"Say a wait of more than {worded(ttl)}, or leave it out: it is one and a half times the ttl.",
-        )  # fmt: skip
+        )
     if said.wait and expected > wait:
         yield finding(
-            _ID, f'The wait of "{policy.tool}" is {worded(wait)}, less than the {worded(expected)} that it usually takes',
-            where, tool=policy.tool, severity=Severity.LOW, fix="Let others wait for longer than a call takes.",
-        )  # fmt: skip
+            _ID,
+            f'The wait of "{policy.tool}" is {worded(wait)}, less than the {worded(expected)} that it usually takes',
+            where,
+            tool=policy.tool,
+            severity=Severity.LOW,
+            fix="Let others wait for longer than a call takes.",
+        )
     if ttl > _LONG:
         yield finding(
-            _ID, f'The ttl of "{policy.tool}" is {worded(ttl)}: after a crash all others wait for that long',
-            policy.place("ttl"), tool=policy.tool,
+            _ID,
+            f'The ttl of "{policy.tool}" is {worded(ttl)}: after a crash all others wait for that long',
+            policy.place("ttl"),
+            tool=policy.tool,
             fix="A lease is renewed while its process lives: the ttl need not be as long as the call.",
-        )  # fmt: skip
+        )
     if ttl < _SHORT:
         yield finding(
-            _ID, f'The ttl of "{policy.tool}" is {worded(ttl)}: a busy machine may renew it too late', policy.place("ttl"),
-            tool=policy.tool, severity=Severity.LOW, fix="Say a ttl of some seconds; 30s is the default.",
-        )  # fmt: skip
+            _ID,
+            f'The ttl of "{policy.tool}" is {worded(ttl)}: a busy machine may renew it too late',
+            policy.place("ttl"),
+            tool=policy.tool,
+            severity=Severity.LOW,
+            fix="Say a ttl of some seconds; 30s is the default.",
+        )
 
 
 def _terms(guard: GuardSeen, policy: Policy, name: str) -> list[float]:
@@ -115,5 +129,5 @@ def _unseen(project: Project) -> Iterator[str]:
         policy = use.policy
         if unread_policy(use):
             yield f'the policies of agent "{agent.name}" are made when the program runs'
-        elif policy is not None and policy.unread & {"ttl", "wait", "locks"}:
-            yield f'the {sorted(policy.unread & {"ttl", "wait", "locks"})[0]} of "{policy.tool}" is made when the program runs'
+        elif policy is not None and (unread := sorted(policy.unread & {"ttl", "wait", "locks"})):
+            yield f'the {unread[0]} of "{policy.tool}" is made when the program runs'

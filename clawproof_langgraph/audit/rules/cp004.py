@@ -53,9 +53,15 @@ def _of_tool(tool: Tool, use: Use | None, agent: str, project: Project) -> Itera
             "a further lock of the coordinator" if lock.library == "coordinator" else "a lock outside the global order"
         )
         yield finding(
-            _ID, f'Tool "{tool.name}" takes {kind}: {lock.what}{beside}', lock.place, *lock.via[:1], tool=tool.name,
-            agent=agent, severity=Severity.MEDIUM if nested else Severity.LOW, confidence=lock.confidence,
-        )  # fmt: skip
+            _ID,
+            f'Tool "{tool.name}" takes {kind}: {lock.what}{beside}',
+            lock.place,
+            *lock.via[:1],
+            tool=tool.name,
+            agent=agent,
+            severity=Severity.MEDIUM if nested else Severity.LOW,
+            confidence=lock.confidence,
+        )
 
 
 def _matters(lock: ForeignLock, rows: list[ForeignLock], use: Use | None) -> bool:
@@ -77,5 +83,5 @@ def _unseen(project: Project) -> Iterator[str]:
     for agent, use in uses(project):
         if unread_policy(use):
             yield f'the policies of agent "{agent.name}" are made when the program runs'
-        elif use.guard is None and (what := obscure(use)):
-            yield f'what {what} of agent "{agent.name}" does cannot be seen'
+        elif use.guard is None and (what := obscure(use, project, agent.name)):
+            yield what

@@ -73,10 +73,16 @@ def _polling(project: Project) -> Iterator[Finding]:
                 if loop.confidence is Confidence.POSSIBLE:
                     continue
                 yield finding(
-                    _ID, f'Tool "{tool.name}" polls: it repeats {loop.what} with a pause between', loop.place, tool=tool.name,
-                    agent=had.get(key, ""), resource=loop.resource, severity=Severity.MEDIUM, confidence=loop.confidence,
-                    fix="Let the writer's policy say `emits`, and wait with coordinator.subscribe(...), or in an event inbox.",
-                )  # fmt: skip
+                    _ID,
+                    f'Tool "{tool.name}" polls: it repeats {loop.what} with a pause between',
+                    loop.place,
+                    tool=tool.name,
+                    agent=had.get(key, ""),
+                    resource=loop.resource,
+                    severity=Severity.MEDIUM,
+                    confidence=loop.confidence,
+                    fix="Let the writer's policy say `emits`, and wait for the event: coordinator.subscribe(...).",
+                )
 
 
 # --- subscriptions ------------------------------------------------------------------------------------------------
@@ -90,9 +96,12 @@ def _misspelt(project: Project, emitted: frozenset[str]) -> Iterator[Finding]:
             if kind not in emitted and kind not in BUILT_IN:
                 hint = f"; {meant(kind, sorted(emitted))}" if emitted else ""
                 yield finding(
-                    _ID, f'"{kind}" is followed, and nothing emits it{hint}', subscription.place, agent=subscription.agent,
+                    _ID,
+                    f'"{kind}" is followed, and nothing emits it{hint}',
+                    subscription.place,
+                    agent=subscription.agent,
                     fix="Write the type as the policy's `emits` has it.",
-                )  # fmt: skip
+                )
 
 
 # --- what is read and written by different agents -----------------------------------------------------------------
@@ -131,12 +140,18 @@ def _unchecked(project: Project, resource: MappedResource, reader: str, others: 
         ):
             continue
         yield finding(
-            _ID, f'Agent "{reader}" reads "{resource.pattern}" and writes it with "{use.tool.name}", and does not hear of what '
-            f'"{others[0]}" writes meanwhile', use.place, policy.place(), tool=use.tool.name, agent=reader,
-            resource=resource.pattern, confidence=Confidence.LIKELY,
-            fix=f'Say requires_read=True for "{use.tool.name}", or let "{reader}" follow an event that the writers emit.',
+            _ID,
+            f'Agent "{reader}" reads "{resource.pattern}" and writes it with "{use.tool.name}", and does not hear of '
+            f'what "{others[0]}" writes meanwhile',
+            use.place,
+            policy.place(),
+            tool=use.tool.name,
+            agent=reader,
+            resource=resource.pattern,
+            confidence=Confidence.LIKELY,
+            fix=f'Say requires_read=True for "{use.tool.name}", or let "{reader}" follow what the writers emit.',
             snippet=f'"{use.tool.name}": ToolPolicy(..., requires_read=True, emits="{_event(resource)}"),',
-        )  # fmt: skip
+        )
 
 
 def _event(resource: MappedResource) -> str:
@@ -149,5 +164,5 @@ def _unseen(project: Project) -> Iterator[str]:
     for agent, use in uses(project):
         if unread_policy(use):
             yield f'the policies of agent "{agent.name}" are made when the program runs'
-        elif use.guard is None and (what := obscure(use)):
-            yield f'what {what} of agent "{agent.name}" does cannot be seen'
+        elif use.guard is None and (what := obscure(use, project, agent.name)):
+            yield what

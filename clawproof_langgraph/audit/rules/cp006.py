@@ -33,7 +33,7 @@ def check(project: Project) -> Outcome:
                 fix="Give [alerts] of clawproof.toml sinks, or follow deadlock.suspected: "
                 'coordinator.subscribe("alerts", types=["deadlock.suspected"]).',
                 snippet='[alerts]\nsinks = ["log"]',
-            )  # fmt: skip
+            )
         )
     for guard, policy in silent:
         found.append(_cannot_fire(guard, policy))
@@ -41,7 +41,7 @@ def check(project: Project) -> Outcome:
     if not project.sinks:
         failed = found[0].message
     elif len(silent) > 1:
-        failed = f"Deadlock alerts cannot fire for {counted(len(silent), 'tool')}: no `expected` for {quoted(_tools(silent))}"
+        failed = f"Deadlock alerts cannot fire for {len(silent)} tools: no `expected` for {quoted(_tools(silent))}"
     policies = counted(len(writing), "write policy", "write policies")
     told = "" if project.sinks_told else " (told by the command `clawproof alerts`: no guard reads the file)"
     line = f"Deadlock detection alerting configured: {policies}, {counted(len(project.sinks), 'sink')}{told}"
@@ -54,10 +54,14 @@ def _tools(silent: list[tuple[GuardSeen, Policy]]) -> list[str]:
 
 def _cannot_fire(guard: GuardSeen, policy: Policy) -> Finding:
     return finding(
-        _ID, f'Deadlock alerts cannot fire for "{policy.tool}": its policy does not say what is `expected`', policy.place(),
-        tool=policy.tool, agent=guard.agent, fix="Say the usual duration of a call: an alert is raised at twice it.",
+        _ID,
+        f'Deadlock alerts cannot fire for "{policy.tool}": its policy does not say what is `expected`',
+        policy.place(),
+        tool=policy.tool,
+        agent=guard.agent,
+        fix="Say the usual duration of a call: an alert is raised at twice it.",
         snippet=f'"{policy.tool}": ToolPolicy(..., expected="2s"),',
-    )  # fmt: skip
+    )
 
 
 def _writing(project: Project) -> Iterator[tuple[GuardSeen, Policy]]:

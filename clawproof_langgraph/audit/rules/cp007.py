@@ -10,6 +10,7 @@ from clawproof_langgraph.audit.rules.verdicts import finding, not_checked, verdi
 from clawproof_langgraph.audit.words import counted
 
 _ID: Final = "CP007"
+_LINE: Final = "Concurrent access is not tested"
 ENOUGH: Final = 10
 """Agents that a concurrency test must have."""
 
@@ -41,6 +42,6 @@ def _without_report(project: Project) -> Outcome:
     if project.stress_tests:
         few = project.stress_tests[0]
         message = f"The concurrency test plays {counted(few.agents or 0, 'agent')} only, not {ENOUGH} or more"
-        return verdict(_ID, "", [finding(_ID, message, few.place, fix=f"Play {ENOUGH} agents or more.")])
+        return verdict(_ID, _LINE, [finding(_ID, message, few.place, fix=f"Play {ENOUGH} agents or more.")])
     snippet = "clawproof stress shop.stress:scenario --agents 12 --seconds 20"
-    return verdict(_ID, "", [finding(_ID, "No concurrency test with ten or more agents was found", snippet=snippet)])
+    return verdict(_ID, _LINE, [finding(_ID, "No concurrency test with ten or more agents was found", snippet=snippet)])

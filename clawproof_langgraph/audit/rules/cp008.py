@@ -105,7 +105,7 @@ def _judged(held: _Held, touch: Touch, project: Project) -> Iterator[Finding]:
 
 _LETS_RUN_AGAIN: Final = {
     Effect.IDEMPOTENT: 'Its policy says effect="idempotent", so a call in doubt runs again.',
-    Effect.KEYED: 'Its policy says effect="keyed", and the key of the call is not passed on: current_call().idempotency_key.',
+    Effect.KEYED: 'Its policy says effect="keyed", and current_call().idempotency_key is not passed on.',
     Effect.TRANSACTIONAL: 'Its policy says effect="transactional", and the write is not inside effects.sql.once.',
     Effect.DELEGATE: 'Its policy says effect="delegate", which promises nothing for writes of its own.',
 }
@@ -116,11 +116,19 @@ def _broken(held: _Held, touch: Touch, why: str, severity: Severity | None = Non
     who = f'Agent "{held.agent}"' if held.agent else f'Tool "{held.tool.name}"'
     fix = " ".join(filter(None, (why, touch.fix))) or ""
     return finding(
-        _ID, f"{who} writes are not idempotent — {touch.short or f'does {touch.what} each time it runs'}", touch.place,
-        held.policy.place("effect") if held.policy is not None else held.place, *touch.via[:1], tool=held.tool.name,
-        agent=held.agent, resource=touch.resource, severity=severity, confidence=touch.confidence, fix=fix,
+        _ID,
+        f"{who} writes are not idempotent — {touch.short or f'does {touch.what} each time it runs'}",
+        touch.place,
+        held.policy.place("effect") if held.policy is not None else held.place,
+        *touch.via[:1],
+        tool=held.tool.name,
+        agent=held.agent,
+        resource=touch.resource,
+        severity=severity,
+        confidence=touch.confidence,
+        fix=fix,
         snippet=_declared_once(held),
-    )  # fmt: skip
+    )
 
 
 def _declared_once(held: _Held) -> str:
@@ -134,11 +142,16 @@ def _declared_once(held: _Held) -> str:
 
 def _declared_read(held: _Held, touch: Touch) -> Finding:
     return finding(
-        _ID, f'Tool "{held.tool.name}" is declared effect="read", but does {touch.what}', touch.place,
-        held.policy.place("effect") if held.policy is not None else None, tool=held.tool.name, agent=held.agent,
-        resource=touch.resource, confidence=touch.confidence,
+        _ID,
+        f'Tool "{held.tool.name}" is declared effect="read", but does {touch.what}',
+        touch.place,
+        held.policy.place("effect") if held.policy is not None else None,
+        tool=held.tool.name,
+        agent=held.agent,
+        resource=touch.resource,
+        confidence=touch.confidence,
         fix="A read is never kept from running twice, and shares its locks: declare what the tool does.",
-    )  # fmt: skip
+    )
 
 
 def _runs_again(held: _Held, project: Project) -> tuple[str, Place] | None:
@@ -153,10 +166,16 @@ def _runs_again(held: _Held, project: Project) -> tuple[str, Place] | None:
 def _repeated(held: _Held, touch: Touch, by: str, place: Place) -> Finding:
     who = f'Agent "{held.agent}"' if held.agent else f'Tool "{held.tool.name}"'
     return finding(
-        _ID, f"{who} writes are not idempotent — {touch.short or touch.what}, and {by} inside the tool repeats it", touch.place,
-        place, tool=held.tool.name, agent=held.agent, resource=touch.resource, confidence=touch.confidence,
+        _ID,
+        f"{who} writes are not idempotent — {touch.short or touch.what}, and {by} inside the tool repeats it",
+        touch.place,
+        place,
+        tool=held.tool.name,
+        agent=held.agent,
+        resource=touch.resource,
+        confidence=touch.confidence,
         fix="Take the retry out of the tool: the guard retries what is safe to repeat, with one key.",
-    )  # fmt: skip
+    )
 
 
 # --- retries around a tool ----------------------------------------------------------------------------------------
@@ -173,16 +192,27 @@ def _around(agent: Agent, use: Use, project: Project) -> Iterator[Finding]:
     policy = use.policy
     if policy is not None and policy.policy.effect is Effect.ONCE and "effect" not in policy.unread:
         yield finding(
-            _ID, f'A retry is around "{use.tool.name}" of agent "{agent.name}", which is made at most once: it is refused '
-            f"the second time", agent.retried[0], policy.place("effect"), tool=use.tool.name, agent=agent.name,
-            severity=Severity.LOW, fix="Take the tool out of the retry; the guard's own `retry` knows what is safe to repeat.",
-        )  # fmt: skip
+            _ID,
+            f'A retry is around "{use.tool.name}" of agent "{agent.name}", which is made at most once: it is refused '
+            f"the second time",
+            agent.retried[0],
+            policy.place("effect"),
+            tool=use.tool.name,
+            agent=agent.name,
+            severity=Severity.LOW,
+            fix="Take the tool out of the retry; the guard's own `retry` knows what is safe to repeat.",
+        )
     elif use.guard is None and writes:
         yield finding(
-            _ID, f'A retry is around "{use.tool.name}" of agent "{agent.name}", which adds each time it runs',
-            agent.retried[0], use.tool.place, tool=use.tool.name, agent=agent.name, severity=Severity.HIGH,
+            _ID,
+            f'A retry is around "{use.tool.name}" of agent "{agent.name}", which adds each time it runs',
+            agent.retried[0],
+            use.tool.place,
+            tool=use.tool.name,
+            agent=agent.name,
+            severity=Severity.HIGH,
             fix="Put the tool behind a guard, and leave the retrying to its policy.",
-        )  # fmt: skip
+        )
 
 
 # --- keys ---------------------------------------------------------------------------------------------------------
@@ -202,19 +232,22 @@ def _unstable_keys(project: Project) -> Iterator[Finding]:
             expression = ast.Name(getattr(definition, "name", ""), ast.Load())
         for part in unstable_parts(expression, module, project.tree)[:1]:
             yield finding(
-                _ID, f'The key of "{policy.tool}" is another one each time: it holds {part.what}', place, tool=policy.tool,
+                _ID,
+                f'The key of "{policy.tool}" is another one each time: it holds {part.what}',
+                place,
+                tool=policy.tool,
                 fix="Make the key of what the business says is the same: the number of an order, not the time.",
-            )  # fmt: skip
+            )
 
 
 def _unseen(project: Project) -> Iterator[str]:
     yield from hidden(project)
     for agent, use in uses(project):
-        what, policy = obscure(use), use.policy
+        what, policy = obscure(use, project, agent.name), use.policy
         if unread_policy(use):
             yield f'the policies of agent "{agent.name}" are made when the program runs'
         elif what and (use.tool.kind is Kind.MCP or policy is None or policy.policy.effect not in _SAFE):
-            yield f'what {what} of agent "{agent.name}" does cannot be seen'
+            yield what
         elif policy is None or policy.policy.effect not in _SAFE:
             for touch in touches(use.tool, project):
                 if touch.writes and touch.repeatable is None and touch.confidence is not Confidence.POSSIBLE:

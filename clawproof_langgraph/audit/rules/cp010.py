@@ -37,22 +37,24 @@ def _out_of_reach(project: Project) -> Iterator[Finding]:
         writing = [use for use in agent.uses if use.tool.kind is not Kind.OWN and write_of(use.tool, project)]
         writing = [use for use in writing if not locks_itself(use.tool, project)]
         if writing:
-            sure = any(
-                write.confidence is not Confidence.POSSIBLE for use in writing if (write := write_of(use.tool, project))
-            )
             yield finding(
-                _ID, f'Agent "{agent.name}" cannot be killed: it writes with "{writing[0].tool.name}", and no guard asks',
-                agent.place, agent=agent.name, confidence=Confidence.CERTAIN if sure else Confidence.POSSIBLE,
-            )  # fmt: skip
+                _ID,
+                f'Agent "{agent.name}" cannot be killed: it writes with "{writing[0].tool.name}", and no guard asks',
+                agent.place,
+                agent=agent.name,
+            )
 
 
 def _nameless(project: Project) -> Iterator[Finding]:
     for agent in project.agents:
         if not agent.named and any(use.guard is not None for use in agent.uses):
             yield finding(
-                _ID, f'Agent "{agent.name}" has no name, and so cannot be killed by itself', agent.place, agent=agent.name,
+                _ID,
+                f'Agent "{agent.name}" has no name, and so cannot be killed by itself',
+                agent.place,
+                agent=agent.name,
                 fix='Give it one: create_agent(..., name="orders") or Guard(..., agent="orders").',
-            )  # fmt: skip
+            )
 
 
 def _alike(project: Project) -> Iterator[Finding]:
@@ -66,14 +68,19 @@ def _alike(project: Project) -> Iterator[Finding]:
         files = {agent.place.file for agent in agents}
         if len(agents) > 1 and len(tools) > 1 and len(files) > 1:
             yield finding(
-                _ID, f'{len(agents)} agents have the name "{name}": killing one kills all of them', *(agent.place for agent in agents),
-                agent=name, severity=Severity.LOW, confidence=Confidence.LIKELY, fix="Give each a name of its own.",
-            )  # fmt: skip
+                _ID,
+                f'{len(agents)} agents have the name "{name}": killing one kills all of them',
+                *(agent.place for agent in agents),
+                agent=name,
+                severity=Severity.LOW,
+                confidence=Confidence.LIKELY,
+                fix="Give each a name of its own.",
+            )
 
 
 def _unseen(project: Project) -> Iterator[str]:
     yield from hidden(project)
     for agent in project.agents:
         for use in agent.uses:
-            if use.guard is None and (what := obscure(use)):
-                yield f'what {what} of agent "{agent.name}" does cannot be seen, and no guard is around it'
+            if use.guard is None and (what := obscure(use, project, agent.name)):
+                yield f"{what}, and no guard is around it"

@@ -10,6 +10,7 @@ from typing import Final
 from clawproof_langgraph.audit.effects import Touch, locks_in, touches_of
 from clawproof_langgraph.audit.findings import Confidence, Place
 from clawproof_langgraph.audit.project.model import Kind, Project, Tool, Use, policy_for
+from clawproof_langgraph.audit.rules.bodies import changes_outer_state, opaque_call
 from clawproof_langgraph.policy import Effect
 
 _WRITING: Final = re.compile(
@@ -48,16 +49,27 @@ def touches(tool: Tool, project: Project) -> tuple[Touch, ...]:
 
 
 def write_of(tool: Tool, project: Project) -> Write | None:
-    """Tell whether a tool writes: by its body, else by its name where no other is known; None for no."""
+    """Tell whether a tool writes, by its body: to the world, or to state that it shares, where its name says so."""
     found = [touch for touch in touches(tool, project) if touch.writes and touch.confidence is not Confidence.POSSIBLE]
     if found:
         shared = [touch for touch in found if touch.kind in SHARED] or found
         return Write(f"does {shared[0].what}", shared[0].place, shared[0].confidence, shared[0])
-    if tool.kind is Kind.CODE and _WRITING.match(tool.name) and not touches(tool, project):
-        return Write("by its name changes something", tool.place, Confidence.POSSIBLE)
-    if tool.kind in (Kind.LIBRARY, Kind.MCP) and _WRITING.match(tool.name):
-        return Write("by its name changes something", tool.place, Confidence.POSSIBLE)
+    for function in tool.functions if _WRITING.match(tool.name) else ():
+        if changed := changes_outer_state(function):
+            return Write(f"changes {changed}", function.place, Confidence.LIKELY)
     return None
+
+
+def maybe_writes(tool: Tool, project: Project) -> str:
+    """Say why it cannot be told whether a tool writes; empty where it can be."""
+    if not tool.is_seen or write_of(tool, project):
+        return ""
+    if possible := [touch for touch in touches(tool, project) if touch.writes]:
+        return f'whether "{tool.name}" does {possible[0].what} cannot be told'
+    if not _WRITING.match(tool.name) or touches(tool, project):
+        return ""
+    called = next(filter(None, (opaque_call(function, project.tree) for function in tool.functions)), "")
+    return f'whether {called}(...) in "{tool.name}" changes anything cannot be told' if called else ""
 
 
 def is_declared_read(use: Use) -> bool:
@@ -71,12 +83,15 @@ def locks_itself(tool: Tool, project: Project) -> bool:
     return any(lock.library == "coordinator" for lock in locks)
 
 
-def obscure(use: Use) -> str:
-    """Say why nothing is known of what a tool does; empty where its body can be seen."""
+def obscure(use: Use, project: Project, agent: str) -> str:
+    """Say what cannot be told of a tool, and of which agent; empty where its body can be seen."""
     tool = use.tool
-    if tool.is_seen or tool.kind is Kind.OWN:
+    if tool.kind is Kind.OWN:
         return ""
-    return f'"{tool.name}"' if tool.name else tool.detail or "a tool"
+    if tool.is_seen:
+        return maybe_writes(tool, project)
+    what = f'"{tool.name}"' if tool.name else tool.detail or "a tool"
+    return f'what {what} of agent "{agent}" does cannot be seen'
 
 
 def unread_policy(use: Use) -> bool:

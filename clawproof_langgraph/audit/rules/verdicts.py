@@ -16,9 +16,13 @@ def finding(
     """Make a finding; its severity and fix are those of its rule where nothing else is said."""
     entry = rule_of(rule)
     return Finding(
-        rule, message, fix or entry.fix, tuple(place for place in places if place is not None),
-        severity=severity or entry.severity, **about,
-    )  # fmt: skip
+        rule,
+        message,
+        fix or entry.fix,
+        tuple(place for place in places if place is not None),
+        severity=severity or entry.severity,
+        **about,
+    )
 
 
 def verdict(
@@ -34,11 +38,11 @@ def verdict(
         failed: its line where it failed; else it is the message of the gravest finding.
     """
     found = sorted(dict.fromkeys(findings), key=_weight)
-    if found:
-        return Outcome(rule, Status.FAILED, failed or failing(found), tuple(found))
     if unseen:
-        return not_checked(rule, unseen[0] + (f" (and {len(unseen) - 1} more)" if len(unseen) > 1 else ""))
-    return Outcome(rule, Status.PASSED, passed)
+        rest = not_checked(rule, unseen[0] + (f" (and {len(unseen) - 1} more)" if len(unseen) > 1 else ""))
+    else:
+        rest = Outcome(rule, Status.PASSED, passed)
+    return Outcome(rule, Status.FAILED, failed or failing(found), tuple(found), rest) if found else rest
 
 
 def added(outcomes: Iterable[Outcome], findings: Sequence[Finding]) -> tuple[Outcome, ...]:
@@ -53,7 +57,8 @@ def _with(outcome: Outcome, more: Sequence[Finding]) -> Outcome:
         return outcome
     found = sorted([*outcome.findings, *new], key=_weight)
     line = outcome.line if outcome.status is Status.FAILED else failing(found)
-    return Outcome(outcome.rule, Status.FAILED, line, tuple(found))
+    otherwise = outcome.otherwise if outcome.status is Status.FAILED else outcome
+    return Outcome(outcome.rule, Status.FAILED, line, tuple(found), otherwise)
 
 
 def failing(found: Sequence[Finding]) -> str:

@@ -62,8 +62,14 @@ class Module:
 
     def place(self, node: ast.AST) -> Place:
         """Give the place of a node."""
-        line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1
-        return Place(self.file, line, column, getattr(node, "end_lineno", None) or 0)
+        line, offset = getattr(node, "lineno", 0), getattr(node, "col_offset", -1)
+        if offset > 0 and not (before := self._lines[line - 1].encode()[:offset]).isascii():
+            offset = len(before.decode(errors="ignore"))  # the parser counts bytes, and readers letters
+        return Place(self.file, line, offset + 1, getattr(node, "end_lineno", None) or 0)
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self.text.split("\n")
 
     @cached_property
     def _statements(self) -> tuple[tuple[ast.stmt, str], ...]:

@@ -218,3 +218,17 @@ def test_the_same_is_told_in_markdown(tmp_path: Path) -> None:
     said = paper.render(samples.shop(tmp_path), made=_MADE)
     for fact in ("3 duties are not kept", "HIGH: CP002", "## The plan", "```toml", "2026-03-01", "hottest resource"):
         assert fact in said
+
+
+def test_the_plan_is_what_the_configuration_file_takes(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from clawproof_langgraph import config
+    from clawproof_langgraph.audit.rules.catalog import RULES
+
+    broken = [replace(samples.INSERTS, rule=rule.id) for rule in RULES]
+    for risk in assess(replace(samples.shop(tmp_path), outcomes=samples.outcomes(*broken))).risks:
+        file = tmp_path / "clawproof.toml"
+        file.write_text(risk.snippets.toml)
+        said, problems = config.read(file)
+        assert said is not None and not problems, (risk.rule.id, problems)

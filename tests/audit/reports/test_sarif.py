@@ -11,6 +11,8 @@ import pytest
 
 from clawproof_langgraph.audit.findings import Report
 from clawproof_langgraph.audit.reports import sarif
+from clawproof_langgraph.audit.run import audit
+from tests.audit.projects import sample
 from tests.audit.reports import samples
 
 _SCHEMA = json.loads(Path(__file__).with_name("sarif-schema-2.1.0.json").read_text("utf-8"))
@@ -81,3 +83,8 @@ def test_a_message_keeps_its_braces_and_makes_no_placeholder_and_no_link(tmp_pat
     assert "{sku}" in result["message"]["text"]
     assert "{{0}}" in result["message"]["text"]
     assert "[a](b)" not in result["message"]["text"]
+
+
+def test_the_report_of_a_whole_project_is_valid(tmp_path: Path) -> None:
+    run = run_of(audit(sample(tmp_path)))
+    assert {result["ruleId"] for result in run["results"]} == {"CP006", "CP008"}

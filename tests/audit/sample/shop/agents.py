@@ -15,9 +15,7 @@ MODEL = "anthropic:claude-sonnet-4-5"
 def agent(name: str, tools: list, task: str):
     """Make an agent of the shop: named, and behind the guard."""
     prompt = f"You work for a shop. {task} Where a tool says that something has changed, read it again."
-    return create_agent(
-        init_chat_model(MODEL), tools, system_prompt=prompt, middleware=[coordination], name=name
-    )
+    return create_agent(init_chat_model(MODEL), tools, system_prompt=prompt, middleware=[coordination], name=name)
 
 
 order_taker = agent("order_taker", [get_stock, get_price, reserve_stock, place_order], "You take orders.")
