@@ -104,7 +104,9 @@ def test_a_write_that_a_repetition_does_not_make_is_repeatable(body: str) -> Non
 
 @pytest.mark.parametrize("body", UNGUARDED.values(), ids=UNGUARDED)
 def test_what_does_not_refuse_a_repetition_is_no_guard(body: str) -> None:
-    assert any(touch.repeatable is False for touch in writes_in(f"{HEAD}\ndef tool(a):{body}"))
+    touches = writes_in(f"{HEAD}\ndef tool(a):{body}")
+
+    assert any(touch.repeatable is False for touch in touches if touch.kind == "sql")
 
 
 def test_what_is_around_a_call_guards_the_helper() -> None:
@@ -118,6 +120,40 @@ def tool(a):
 """)
 
     assert touch.repeatable is True
+
+
+def test_what_is_added_to_a_file_only_where_it_is_missing_is_repeatable() -> None:
+    text = """
+        import json
+        from pathlib import Path
+        def tool(task):
+            path = Path("tasks.json")
+            tasks = json.loads(path.read_text())
+            {condition}
+                tasks.append(task)
+            path.write_text(json.dumps(tasks))
+    """
+
+    [guarded] = writes_in(text.format(condition="if task not in tasks:"))
+    [unguarded] = writes_in(text.format(condition="if task:"))
+
+    assert (guarded.repeatable, unguarded.repeatable) == (True, False)
+
+
+@pytest.mark.parametrize(("argument", "repeatable"), [("", False), (", key=order", True)])
+def test_a_key_counts_only_in_calls_that_pass_it(argument: str, repeatable: bool) -> None:
+    [touch] = writes_in(f"""
+        import httpx
+        def send(body, key=None):
+            headers = {{"Accept": "application/json"}}
+            if key is not None:
+                headers["Idempotency-Key"] = f"order-{{key}}"
+            httpx.post("https://shop.example/orders", json=body, headers=headers)
+        def tool(order):
+            send({{"order": order}}{argument})
+    """)
+
+    assert touch.repeatable is repeatable
 
 
 def test_once_covers_the_database_and_nothing_else() -> None:

@@ -20,6 +20,7 @@ REPEATABLE = [
     "UPDATE t SET n = COALESCE(n, ?) WHERE id = ?",
     "UPDATE t SET n = GREATEST(n, %s) WHERE id = %s",
     "UPDATE t SET a = b + 1 WHERE id = ?",
+    "UPDATE t SET n = (SELECT sum(n) + 1 FROM s WHERE s.id = ?) WHERE id = ?",
     "UPDATE t SET paid = 1, n = n - 1 WHERE id = ? AND paid = 0",
     "UPDATE t SET n = n - 1, done_at = now() WHERE id = %s AND done_at IS NULL",
     "UPDATE t SET state = 'new', version = version + 1 WHERE id = ?",
@@ -104,6 +105,18 @@ def test_a_statement_that_no_dialect_reads_is_judged_by_its_words() -> None:
 
     assert touch.repeatable is True
     assert touch.confidence is Confidence.LIKELY
+
+
+def test_a_connection_is_known_through_what_passes_it_on() -> None:
+    [touch] = writes_in("""
+        import sqlite3
+        from contextlib import closing
+        def tool():
+            with closing(sqlite3.connect("x")) as conn, conn:
+                conn.execute("INSERT INTO t VALUES (1)")
+    """)
+
+    assert touch.confidence is Confidence.CERTAIN
 
 
 def test_an_unresolved_connection_is_told_with_less_confidence() -> None:
