@@ -93,6 +93,7 @@ class Coordinator(EventLog):
             max_events=max_events,
         )
         self._closed = False
+        self._at_close: list[Callable[[], None]] = []
         self._budgets: dict[str, RetryBudget] = {}
         self.start_anew()
         start_anew_in_children(self)
@@ -107,8 +108,9 @@ class Coordinator(EventLog):
             url: `sqlite:///clawproof.db` (add `?synchronous=normal` for speed at the price of the last moments before
                 a power failure), `memory://`, or `memory://name` to share it by name in this process; `redis://host`,
                 `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://` for many machines. The default is
-                `CLAWPROOF_URL`, else `.clawproof/state.db` in the project's folder.
-            namespace: nothing is shared between namespaces; the default is `CLAWPROOF_NAMESPACE`, else `default`.
+                `CLAWPROOF_URL`, else what `clawproof.toml` says, else `.clawproof/state.db` in the project's folder.
+            namespace: nothing is shared between namespaces; the default is `CLAWPROOF_NAMESPACE`, else, where no `url`
+                is given, what `clawproof.toml` says, else `default`.
             replicas: how many replicas of a Redis or Valkey server must have a grant or an outcome before it counts,
                 so that a failover does not lose it; also `?replicas=1` in the URL. The default is none.
             options: as for the class.
@@ -323,6 +325,15 @@ class Coordinator(EventLog):
 
     # --- life ---------------------------------------------------------------------------------------------------
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+    def at_close(self, end: Callable[[], None]) -> None:
+        """Have something ended that uses this coordinator when it is closed, before it lets go of the store."""
+        self._at_close.append(end)
+
     def close(self) -> None:
         """Stop the heartbeat and let go of the store; leases that are still held expire.
 
@@ -330,6 +341,8 @@ class Coordinator(EventLog):
         one else can wait for them. What ends later is not recorded, and a warning tells of it.
         """
         self._closed = True
+        for end in self._at_close:
+            end()
         # Inside a call, this would wait for the call itself.
         self._threads.close(patience=0.0 if current_frame() else _LAST_CALLS)
         self.close_subscriptions()

@@ -72,6 +72,28 @@ class UnfitArgument(ConfigurationError):
         super().__init__(f'{noun.capitalize()} "{tool}" was not run. {why}')
 
 
+class UndeclaredWrite(ConfigurationError):
+    """Says that a call would change what its agent does not say that it changes; the tool was not run.
+
+    Args:
+        tool: the tool that was called.
+        agent: whose call it is.
+        resources: what it would have alone.
+        writes: patterns of what the agent says that it changes.
+        noun: what the tool is, where it is a node that reads its state.
+    """
+
+    def __init__(
+        self, tool: str, agent: str, resources: tuple[str, ...], writes: tuple[str, ...], noun: str = "tool"
+    ) -> None:
+        self.tool, self.agent, self.resources = tool, agent, resources
+        super().__init__(
+            f'{noun.capitalize()} "{tool}" was not run: agent "{agent}" may change {", ".join(writes) or "nothing"}, '
+            f"and not {', '.join(resources)}. Do not try this again; leave it to an agent that may, or report it. "
+            f"Whoever runs the agents can add it to `writes` of the agent."
+        )
+
+
 class WaitTimeout(ClawproofError, TimeoutError):
     """Says that a turn did not come within the wait limit; nothing was run.
 

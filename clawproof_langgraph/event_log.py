@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import weakref
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,9 @@ from typing import Any, TypeVar
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.durations import seconds
 from clawproof_langgraph.errors import ConfigurationError
-from clawproof_langgraph.events import BUILT_IN, EventFilter
+from clawproof_langgraph.events import BUILT_IN, Event, EventFilter
+from clawproof_langgraph.inspection.calls import calls_of
+from clawproof_langgraph.inspection.contention import Contention, contention_of
 from clawproof_langgraph.model import Note, Start, Subscribe, Unsubscribe
 from clawproof_langgraph.reading import Beginning, Reading
 from clawproof_langgraph.runtime.heartbeat import Heartbeat
@@ -18,6 +21,9 @@ from clawproof_langgraph.subscription import Subscription
 from clawproof_langgraph.templates import agent_name, canonical
 
 T = TypeVar("T")
+
+_PAGE = 5000
+"""Events that are read at once."""
 
 
 class EventLog:
@@ -119,6 +125,29 @@ class EventLog:
         """Close the subscriptions that are still open."""
         for each in list(self._subscriptions):
             each.close()
+
+    def contention(self, limit: int = 10) -> tuple[Contention, ...]:
+        """Tell which resources were waited for longest, the worst first, by what the log still has.
+
+        A call counts once it has had its turn, or has given up; for who waits now there is `snapshot()`.
+
+        Args:
+            limit: the most to give.
+
+        Raises:
+            BackendUnavailable: the store cannot be used.
+        """
+        log: list[Event] = []
+        while page := self._backend.events(EventFilter(log[-1].cursor if log else 0, limit=_PAGE)):
+            log += page
+        return contention_of(calls_of(log), limit=limit)
+
+    async def acontention(self, limit: int = 10) -> tuple[Contention, ...]:
+        """Do what `contention` does, from an event loop."""
+        log: list[Event] = []
+        while page := await self._backend.aevents(EventFilter(log[-1].cursor if log else 0, limit=_PAGE)):
+            log += page
+        return await asyncio.to_thread(contention_of, await asyncio.to_thread(calls_of, log), limit=limit)
 
     def unsubscribe(self, name: str) -> None:
         """Forget a subscription, and how far it was read; one that is not known is no error."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Self, TypeVar
 
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
@@ -14,38 +15,40 @@ from langgraph.prebuilt import ToolNode
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.pregel import Pregel
 
+from clawproof_langgraph.config.configuration import is_langgraphs_own
+from clawproof_langgraph.config.models import UNMAPPED, AgentTerms, ResourceTerms, Unmapped
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.errors import ConfigurationError, UnmappedTool, meant
 from clawproof_langgraph.events import Event
-from clawproof_langgraph.graph.advice import Finding, of_place, unguarded, unmapped
+from clawproof_langgraph.graph.advice import Finding
 from clawproof_langgraph.graph.body import ToolTraits
-from clawproof_langgraph.graph.calls import GuardedCalls, sees_no_history
-from clawproof_langgraph.graph.given import check_fields, checked_policies, listed, terms_of
+from clawproof_langgraph.graph.calls import GuardedCalls
+from clawproof_langgraph.graph.checking import Check
+from clawproof_langgraph.graph.filed import filed
+from clawproof_langgraph.graph.given import agents_of, check_fields, checked_policies, listed, terms_of
 from clawproof_langgraph.graph.identity import site_of_request
 from clawproof_langgraph.graph.inbox import SkipOwn, make_inbox
 from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.node_calls import NodeCalls, check_node_policy
-from clawproof_langgraph.graph.nodes import calls_of_node, guarded_node, name_of, runnable_of
+from clawproof_langgraph.graph.nodes import guarded_node, name_of, runnable_of
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.outcomes import is_mcp, names_effect_mark, uses_effect_mark
+from clawproof_langgraph.graph.policies import Asking, Policies
+from clawproof_langgraph.graph.requests import GuardingRequest
 from clawproof_langgraph.graph.runs import holding
 from clawproof_langgraph.graph.scopes import Scope
-from clawproof_langgraph.graph.structure import Room, nodes_of, rooms_of
-from clawproof_langgraph.graph.surroundings import Place
-from clawproof_langgraph.graph.tools import calls_of, guarded_copy, is_guarded, site_from_hook
+from clawproof_langgraph.graph.seen import sees_no_history
+from clawproof_langgraph.graph.tools import guarded_copy, is_guarded, site_from_hook
 from clawproof_langgraph.graph.turns import OnConflict, Turns
 from clawproof_langgraph.graph.unguarded import LetThrough, itself, let_through
 from clawproof_langgraph.policy import ToolPolicy
 from clawproof_langgraph.reading import Beginning
 from clawproof_langgraph.templates import agent_name
 
-Unmapped = Literal["error", "allow", "serialize"]
 _Graph = TypeVar("_Graph", bound=Pregel[Any, Any, Any, Any])
 
 _COPIES = 256
 """The most guarded copies that are kept of tools that were not given in advance."""
-_LANGGRAPHS_OWN = ("write_todos", "task")
-_HANDOFF = "transfer_to_"
 
 
 class Guard:
@@ -53,9 +56,12 @@ class Guard:
 
     Args:
         coordinator: where the calls are coordinated.
-        tools: a policy for each tool name; none for a guard of nodes and runs alone.
+        tools: a policy for each tool name, or for a pattern such as `get_*` or `{sell,buy}_*`, of which the most
+            specific counts; none for a guard of nodes and runs alone.
         agent: the agent's name; None finds it per call.
         resources: terms by resource pattern, such as `{"inventory/*": {"ttl": "10s"}}`; `ttl` and `expected`.
+        agents: what agents are there for, such as `{"orders": {"writes": ["inventory/*"], "enforce": True}}`: a call
+            that changes what is not in `writes` is told of by an event, or refused where `enforce` says so.
         unmapped: what becomes of a tool without a policy: `error` refuses it, `serialize` gives it one exclusive lock
             named after it, `allow` lets it through without coordination, with a warning and an event.
 
@@ -67,24 +73,54 @@ class Guard:
         self,
         coordinator: Coordinator,
         *,
-        tools: Mapping[str, ToolPolicy] | Sequence[tuple[str, ToolPolicy]] = (),
+        tools: Policies | Mapping[str, ToolPolicy] | Sequence[tuple[str, ToolPolicy]] = (),
         agent: str | None = None,
-        resources: Mapping[str, Mapping[str, Any]] | None = None,
+        resources: Mapping[str, ResourceTerms | Mapping[str, Any]] | None = None,
+        agents: Mapping[str, AgentTerms | Mapping[str, Any]] | None = None,
         unmapped: Unmapped = "error",
     ) -> None:
-        if unmapped not in get_args(Unmapped):
-            raise ConfigurationError(f'unmapped="{unmapped}" is not known; {meant(unmapped, get_args(Unmapped))}')
+        if unmapped not in UNMAPPED:
+            raise ConfigurationError(f'unmapped="{unmapped}" is not known; {meant(unmapped, UNMAPPED)}')
         if not isinstance(coordinator, Coordinator):
             raise ConfigurationError(
                 f"Guard() takes a Coordinator, not {coordinator!r}; see Coordinator.from_url(...)."
             )
         self.coordinator, self.agent, self._unmapped = coordinator, agent_name(agent or ""), unmapped
-        self._policies = checked_policies(tools)
-        self._resources = tuple(terms_of(pattern, terms) for pattern, terms in (resources or {}).items())
+        self._policies = tools if isinstance(tools, Policies) else Policies(checked_policies(tools))
+        self._resources, self._agents = terms_of(resources), agents_of(agents)
         self._notices = Notices()
         self._lookout = Lookout(coordinator, self._notices)
         self._copies: OrderedDict[int, tuple[BaseTool, BaseTool]] = OrderedDict()
         self._lookout.at_construction()
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        coordinator: Coordinator | None = None,
+        agent: str | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Make a guard of what a configuration file says.
+
+        Args:
+            path: the file; None for the one that `CLAWPROOF_CONFIG` names, else the nearest clawproof.toml, or
+                pyproject.toml with a table [tool.clawproof], from the present folder upwards.
+            coordinator: None opens the store that the file names, once for all guards of this process.
+            agent: the agent's name; None finds it per call.
+            overrides: what counts more than the file: `url`, `namespace`, `tools`, `resources`, `agents`, `unmapped`;
+                `alerts=False` leaves the alerts to others.
+
+        Raises:
+            ConfigurationError: there is no file, or something in it is wrong; the message tells all that is.
+            BackendUnavailable: the store cannot be reached.
+        """
+        file = filed(path, overrides)
+        options = file.options()
+        guard = cls(coordinator or file.coordinator(), agent=agent, **options)
+        file.alert(guard.coordinator)
+        return guard
 
     # --- tools --------------------------------------------------------------------------------------------------
 
@@ -148,13 +184,13 @@ class Guard:
             tools = list(tools)
             unguarded = [tool for tool in tools if not is_guarded(tool)]
             missing = [tool.name for tool in unguarded if self._policy_of(tool) is None]
-            if missing := [name for name in missing if not _is_langgraphs_own(name)]:
+            if missing := [name for name in missing if not is_langgraphs_own(name)]:
                 raise UnmappedTool(missing, self._unused(tools))
 
     def _unused(self, tools: Iterable[BaseTool]) -> list[str]:
         """List the policies that none of these tools has."""
         names = {tool.name for tool in tools}
-        return [name for name in self._policies if name not in names]
+        return self._policies.unused(names)
 
     # --- nodes and runs -----------------------------------------------------------------------------------------
 
@@ -177,8 +213,9 @@ class Guard:
         check_node_policy(shown, policy)
         traits = ToolTraits(shown, policy, False, names_effect_mark(function), False)
         calls = NodeCalls(
-            self.coordinator, shown, policy, self.agent, traits, self._notices, self._lookout, self._resources
-        )
+            self.coordinator, shown, policy, self.agent, traits, self._notices, self._lookout, self._resources,
+            agents=self._agents,
+        )  # fmt: skip
         calls.identity = identity
         return guarded_node(function, bare, calls, shown)
 
@@ -280,32 +317,8 @@ class Guard:
         """
         if not isinstance(graph, Pregel):
             raise ConfigurationError(f"check() looks at a compiled graph, not at {graph!r}; call compile() first.")
-        findings = [
-            *self._lookout.of_process(),
-            *(found for room in rooms_of(graph) for found in self._check_room(room)),
-            *(found for place, node in nodes_of(graph) for found in self._check_node(place, node)),
-        ]
-        return list(dict.fromkeys(findings))  # a graph may be reached in two ways
-
-    def _check_node(self, place: Place, node: Any) -> Iterable[Finding]:
-        calls = calls_of_node(node)
-        return calls.findings(place) if calls is not None and calls.lookout is self._lookout else ()
-
-    def _check_room(self, room: Room) -> Iterator[Finding]:
-        hooks = room.place.around_tools()
-        for tool in room.tools:
-            policy = self._policy_of(tool)
-            if self._guards(tool, hooks):
-                if policy is not None:
-                    yield from of_place(room.place, tool.name, policy)
-                elif self._unmapped == "error" and not _is_langgraphs_own(tool.name):
-                    yield unmapped(room.place.name, tool.name)
-            elif tool.name in self._policies and not _is_guarded_by_any(tool, hooks):
-                yield unguarded(room.place.name, tool.name)
-
-    def _guards(self, tool: BaseTool, hooks: Iterable[Any]) -> bool:
-        calls = calls_of(tool)
-        return calls.lookout is self._lookout if calls else any(item is self for item in hooks)
+        strict = self._unmapped == "error"
+        return Check(self, Guard, self._lookout, self._policies, self._policy_of, strict).findings(graph)
 
     def look_ahead(self, tools: Iterable[BaseTool]) -> None:
         """Warn of what is around the running agent, before its model is offered these tools."""
@@ -332,7 +345,7 @@ class Guard:
             site_from_hook.reset(token)
 
     def _with_guarded_tool(self, request: ToolCallRequest) -> ToolCallRequest:
-        guarding = _GuardingRequest.of(request, self)
+        guarding = GuardingRequest.of(request, self)
         return guarding if request.tool is None else guarding.override(tool=request.tool)
 
     def supplied(self, request: ToolCallRequest, tool: BaseTool) -> BaseTool:
@@ -365,12 +378,12 @@ class Guard:
         traits = ToolTraits(tool.name, policy, is_mcp(tool), uses_effect_mark(tool), pair)
         calls = GuardedCalls(
             self.coordinator, tool.name, policy, self.agent, traits, self._notices, self._lookout, self._resources,
-            [name for name, other in self._policies.items() if other.on_in_doubt == "interrupt"],
+            Asking(self._policies), self._agents,
         )  # fmt: skip
         return guarded_copy(tool, calls)
 
     def _without_policy(self, tool: BaseTool) -> BaseTool:
-        if _is_langgraphs_own(tool.name):
+        if is_langgraphs_own(tool.name):
             return tool
         if self._unmapped != "allow":
             raise UnmappedTool([tool.name], self._unused([tool]))
@@ -379,38 +392,12 @@ class Guard:
         return let_through(terms)
 
     def _policy_of(self, tool: BaseTool) -> ToolPolicy | None:
-        policy = self._policies.get(tool.name)
-        if policy is None and self._unmapped == "serialize" and not _is_langgraphs_own(tool.name):
+        policy = self._policies.of(tool.name)
+        if policy is None and self._unmapped == "serialize" and not is_langgraphs_own(tool.name):
             return _serialising(tool.name)
         return policy
-
-
-class _GuardingRequest(ToolCallRequest):
-    """A request that guards whatever tool a wrapper puts into it, also one further in."""
-
-    @classmethod
-    def of(cls, request: ToolCallRequest, guard: Guard) -> _GuardingRequest:
-        guarding = cls(request.tool_call, request.tool, request.state, request.runtime)
-        guarding.__dict__["guard"] = guard
-        return guarding
-
-    def override(self, **overrides: Any) -> ToolCallRequest:
-        guard: Guard = self.__dict__["guard"]
-        made = super().override(**overrides)
-        made.__dict__["guard"] = guard
-        if made.tool is not None and overrides.get("tool") is not None:
-            made.__dict__["tool"] = guard.supplied(made, made.tool)
-        return made
 
 
 @lru_cache(maxsize=_COPIES)
 def _serialising(name: str) -> ToolPolicy:
     return ToolPolicy(locks=[f"tool/{name}"])
-
-
-def _is_guarded_by_any(tool: BaseTool, hooks: Iterable[Any]) -> bool:
-    return is_guarded(tool) or any(isinstance(item, Guard) for item in hooks)
-
-
-def _is_langgraphs_own(name: str) -> bool:
-    return name in _LANGGRAPHS_OWN or name.startswith(_HANDOFF)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 try:
     from langchain.agents.middleware import AgentMiddleware
@@ -13,6 +14,7 @@ except ModuleNotFoundError as exc:
     ) from exc
 from langchain_core.tools import BaseTool
 
+from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.guard import Guard
 
@@ -34,6 +36,18 @@ class CoordinationMiddleware(AgentMiddleware[Any, Any, Any]):
         if not isinstance(guard, Guard):
             raise ConfigurationError(f"CoordinationMiddleware() takes a Guard, not {guard!r}.")
         self.guard = guard
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        coordinator: Coordinator | None = None,
+        agent: str | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Make the middleware of what a configuration file says; arguments and errors are as of `Guard.from_file`."""
+        return cls(Guard.from_file(path, coordinator=coordinator, agent=agent, **overrides))
 
     def wrap_model_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:
         """Check the tools that the model will be offered.

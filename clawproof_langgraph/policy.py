@@ -28,7 +28,7 @@ class Effect(StrEnum):
     ONCE = "once"
 
 
-class _Checked(BaseModel):
+class Checked(BaseModel):
     """A frozen model whose mistakes are ConfigurationErrors that name the field and the nearest known one."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -56,17 +56,33 @@ def _explain(kind: type[BaseModel], exc: ValidationError) -> str:
 
 # --- what users write, and what is kept -------------------------------------------------------------------------
 
+DurationText = Annotated[str, Field(pattern=r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$", examples=["30s"])]
+ErrorText = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?$", examples=["ValueError"])]
+TemplateText = Annotated[str, Field(min_length=1, examples=["inventory/{sku}"])]
+ImportText = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$", examples=["module:name"])]
+
 
 def _to_seconds(value: Any, field: ValidationInfo) -> float:
     return seconds(value, str(field.field_name))
+
+
+def _to_ttl(value: Any) -> float:
+    life = seconds(value, "ttl")
+    if life <= 0:
+        raise ValueError('ttl must be more than zero: a lease that ends at once protects nothing. Try "30s".')
+    return life
 
 
 def _to_seconds_or_none(value: Any, field: ValidationInfo) -> float | None:
     return None if value is None else _to_seconds(value, field)
 
 
-Seconds = Annotated[float, BeforeValidator(_to_seconds)]
-SecondsOrNone = Annotated[float | None, BeforeValidator(_to_seconds_or_none)]
+# What an editor is told that it may write is said beside each of these: the JSON Schema of the file comes from here.
+Seconds = Annotated[float, BeforeValidator(_to_seconds, json_schema_input_type=DurationText | float)]
+SecondsOrNone = Annotated[
+    float | None, BeforeValidator(_to_seconds_or_none, json_schema_input_type=DurationText | float)
+]
+Life = Annotated[float, BeforeValidator(_to_ttl, json_schema_input_type=DurationText | float)]
 
 
 def _one_of(*known: str) -> BeforeValidator:
@@ -75,7 +91,7 @@ def _one_of(*known: str) -> BeforeValidator:
             raise ValueError(f'"{value}" is not known; {meant(value, known)}')
         return value
 
-    return BeforeValidator(check)
+    return BeforeValidator(check, json_schema_input_type=Literal[known])
 
 
 def _listed(value: Any, field: ValidationInfo, *, of: str) -> tuple[Any, ...]:
@@ -164,6 +180,8 @@ def _to_event_type(value: Any) -> Any:
     named = isinstance(value, str) and value and value == value.strip() and value.isprintable()
     if value is not None and not named:
         raise ValueError(f'{value!r} does not name an event; write, for example, emits="InventoryUpdated".')
+    if value in BUILT_IN:
+        raise ValueError(f'emits="{value}" is an event type of the library; name the domain event differently.')
     return value
 
 
@@ -176,7 +194,7 @@ BusinessKey = str | Callable[[Mapping[str, Any]], str]
 Probe = Callable[[Any], Any]
 
 
-class Retry(_Checked):
+class Retry(Checked):
     """When a failed attempt is run again, inside the same lease; names and meanings of LangChain's ToolRetryMiddleware.
 
     Args:
@@ -199,7 +217,8 @@ class Retry(_Checked):
 
     max_retries: int = Field(default=2, ge=0)
     retry_on: Annotated[
-        tuple[type[BaseException], ...] | Callable[[BaseException], bool], BeforeValidator(_to_retry_on)
+        tuple[type[BaseException], ...] | Callable[[BaseException], bool],
+        BeforeValidator(_to_retry_on, json_schema_input_type=ImportText | ErrorText | list[ErrorText]),
     ] = may_pass
     initial_delay: Seconds = 0.5
     backoff_factor: float = Field(default=2.0, ge=0)
@@ -228,7 +247,7 @@ class Retry(_Checked):
         return bool(self.retry_on(error))
 
 
-class Lock(_Checked):
+class Lock(Checked):
     """One resource template of a policy, with its mode.
 
     Args:
@@ -250,7 +269,7 @@ class Lock(_Checked):
         return self
 
 
-class ToolPolicy(_Checked):
+class ToolPolicy(Checked):
     """How the calls of one tool are coordinated.
 
     Args:
@@ -282,22 +301,33 @@ class ToolPolicy(_Checked):
         ConfigurationError: a field is unknown or has a value that does not fit.
     """
 
-    locks: Annotated[tuple[str | Lock, ...], BeforeValidator(_to_locks)] = ()
+    locks: Annotated[
+        tuple[str | Lock, ...], BeforeValidator(_to_locks, json_schema_input_type=list[TemplateText | Lock])
+    ] = ()
     effect: Annotated[Effect, _one_of(*Effect)] = Effect.ONCE
-    ttl: Seconds = 30.0
+    ttl: Life = 30.0
     wait: SecondsOrNone = None
     expected: SecondsOrNone = None
-    key: Annotated[BusinessKey | None, BeforeValidator(_to_key)] = None
-    key_fields: Annotated[tuple[str, ...] | None, BeforeValidator(_to_names_or_none)] = None
-    retry: Annotated[Retry | Literal[False], BeforeValidator(_to_retry)] = Retry()
+    key: Annotated[BusinessKey | None, BeforeValidator(_to_key, json_schema_input_type=TemplateText | ImportText)] = (
+        None
+    )
+    key_fields: Annotated[
+        tuple[str, ...] | None, BeforeValidator(_to_names_or_none, json_schema_input_type=list[str])
+    ] = None
+    retry: Annotated[
+        Retry | Literal[False], BeforeValidator(_to_retry, json_schema_input_type=Retry | Literal[False])
+    ] = Retry()
     on_in_doubt: Annotated[InDoubt | None, _one_of(*get_args(InDoubt))] = None
-    probe: Annotated[Probe | None, BeforeValidator(_to_probe)] = None
-    not_applied_on: Annotated[tuple[type[BaseException], ...], BeforeValidator(_to_exception_types)] = ()
+    probe: Annotated[Probe | None, BeforeValidator(_to_probe, json_schema_input_type=ImportText)] = None
+    not_applied_on: Annotated[
+        tuple[type[BaseException], ...],
+        BeforeValidator(_to_exception_types, json_schema_input_type=ErrorText | list[ErrorText]),
+    ] = ()
     requires_read: bool = False
-    emits: Annotated[str | None, BeforeValidator(_to_event_type)] = None
+    emits: Annotated[str | None, BeforeValidator(_to_event_type, json_schema_input_type=str)] = None
     on_refusal: Annotated[OnRefusal, _one_of("tell_model", "raise")] = "tell_model"
     key_window: Seconds = 86400.0
-    log_fields: Annotated[tuple[str, ...], BeforeValidator(_to_names)] = ()
+    log_fields: Annotated[tuple[str, ...], BeforeValidator(_to_names, json_schema_input_type=list[str])] = ()
 
     if TYPE_CHECKING:
 
@@ -324,12 +354,6 @@ class ToolPolicy(_Checked):
 
     @model_validator(mode="after")
     def _check(self) -> ToolPolicy:
-        if self.ttl <= 0:
-            raise ValueError('ttl must be more than zero: a lease that ends at once protects nothing. Try "30s".')
-        if self.emits in BUILT_IN:
-            raise ValueError(
-                f'emits="{self.emits}" is an event type of the library; name the domain event differently.'
-            )
         if self.effect is Effect.READ and self.key is not None:
             raise ValueError('a tool with effect="read" changes nothing and needs no key; remove `key`.')
         if self.effect is Effect.READ and (self.on_in_doubt or self.probe):

@@ -163,9 +163,11 @@ class Subscription:
     def _save(self) -> _Program[None]:
         """Note how far was read, if that is new or a sign of life is due."""
         read, now = self._read, time.monotonic()
-        if read == self._saved and now - self._saved_at < _SHOW_LIFE_EVERY:
+        if self._closed or (read == self._saved and now - self._saved_at < _SHOW_LIFE_EVERY):
             return
         yield _Save(Advance(self.name, self._owner, read))
+        if self._closed:  # meanwhile: what was just noted may have taken up again the name that was left
+            yield _Save(Advance(self.name, self._owner, read, over=True))
         self._saved, self._saved_at, self._unsaved = read, now, 0
 
     def _acknowledge(self) -> _Program[None]:

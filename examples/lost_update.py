@@ -48,7 +48,7 @@ class Shop:
 
 POLICIES = {
     "get_stock": ToolPolicy(effect="read", locks=["inventory/{sku}"]),
-    "sell": ToolPolicy(locks=["inventory/{sku}"], requires_read=True),
+    "sell": ToolPolicy(locks=["inventory/{sku}"], requires_read=True, expected="1s"),
 }
 
 
@@ -114,7 +114,7 @@ def _thread(name: str) -> RunnableConfig:
 
 def _tools(shop: Shop, agent: str, coordinator: Coordinator | None) -> ToolNode:
     if coordinator is None:
-        return ToolNode(shop.tools(agent))
+        return ToolNode(shop.tools(agent))  # clawproof: ignore[CP001, CP002, CP010] so it goes without the guard
     return Guard(coordinator, agent=agent, tools=POLICIES).tool_node(shop.tools(agent))
 
 

@@ -19,6 +19,9 @@ from clawproof_langgraph.policy import Effect
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+OF_THE_AUDIT = ("--check", "rule")
+OF_THE_FILE = ("init", "explain", "schema", "alerts")
+"""Commands that are about the configuration file."""
 
 
 def blocks(language: str) -> list[str]:
@@ -46,8 +49,9 @@ def test_code_blocks_run_in_order(store: str) -> None:
 
 def test_the_commands_run_in_order_over_its_store(store: str) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("clawproof ")]
-    assert {line.split()[1] for line in lines} == set(main.commands) - {"demo"}
-    lines = [line for line in lines if not line.startswith("clawproof stress ")]  # its scenario is the reader's own
+    assert {line.split()[1] for line in lines} == {*main.commands, "--check"} - {"demo", "check"}
+    # The scenario of the one is the reader's own; the others are about a file.
+    lines = [line for line in lines if line.split()[1] not in ("stress", *OF_THE_AUDIT, *OF_THE_FILE)]
     for line in lines:
         arguments = shlex.split(line, comments=True)[1:]
         if "--follow" in arguments:
@@ -60,13 +64,32 @@ def test_the_commands_run_in_order_over_its_store(store: str) -> None:
                 assert result.exit_code == 0, result.output
 
 
+def test_the_commands_of_the_file_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    [file] = blocks("toml")
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("clawproof ")]
+    for line in lines:
+        if line.split()[1] in OF_THE_FILE:
+            result = CliRunner().invoke(main, shlex.split(line, comments=True)[1:])
+            assert result.exit_code == 0, result.output
+            Path("clawproof.toml").write_text(file)
+
+
+def test_the_commands_of_the_audit_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT / "examples")
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("clawproof ")]
+    for line in [line for line in lines if line.split()[1] in OF_THE_AUDIT]:
+        result = CliRunner().invoke(main, shlex.split(line, comments=True)[1:])
+        assert result.exit_code == 0, result.output
+
+
 @pytest.mark.parametrize("command", ["pip install . && clawproof demo", 'pip install -e ".[test]" && pytest'])
 def test_the_two_commands_stand_on_lines_of_their_own(command: str) -> None:
     assert command in README.read_text().splitlines()
 
 
 def test_the_demo_prints_what_is_shown() -> None:
-    [shown] = blocks("")
+    shown, _ = blocks("")
     rows = [line.split("│")[1].strip() for line in shown.splitlines() if line.startswith("│")]
     assert rows == [*[name for name, _, _ in ROWS], "seconds of work"]
     assert BLOCKS.legend in shown.splitlines()

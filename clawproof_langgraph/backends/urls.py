@@ -17,7 +17,7 @@ _SCHEMES: Final = (
     "sqlite:///file.db, memory://, memory://name, redis://host:6379/0, rediss://, unix://, redis+sentinel:// and "
     "redis+cluster://"
 )
-_REDIS: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 
 _FILES: Final = ("sqlite", "memory", "unix")
 """Schemes without a host, and so without credentials."""
@@ -32,8 +32,8 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
     """Open the backend that a URL names.
 
     Args:
-        url: the URL; None for `CLAWPROOF_URL`, else the project's own file.
-        namespace: None for `CLAWPROOF_NAMESPACE`, else `default`.
+        url: the URL; None for `CLAWPROOF_URL`, else what the configuration file says, else the project's own file.
+        namespace: None for `CLAWPROOF_NAMESPACE`, else, without a URL, what the file says, else `default`.
         replicas: how many replicas of a Redis server must have a grant or an outcome before it counts; None for what
             the URL says.
 
@@ -44,7 +44,11 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
         raise ConfigurationError(f"A store URL is a text, not {url!r}; there are {_SCHEMES}.")
     if url == "":
         raise ConfigurationError(f"The store URL is empty; there are {_SCHEMES}. Leave it out for the default.")
-    url = url or os.environ.get("CLAWPROOF_URL") or _project_url()
+    if url is None:
+        from clawproof_langgraph.config.store import store_terms  # who names a store need not look for a file
+
+        terms = store_terms(namespace=namespace)
+        url, namespace = terms.url or project_url(terms.start), terms.namespace
     namespace = namespace or os.environ.get("CLAWPROOF_NAMESPACE") or "default"
     try:
         parts = urlsplit(url)
@@ -65,7 +69,7 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
             return _open_memory(parts.netloc + parts.path, namespace)
         case "sqlite":
             return _open_sqlite(url, unquote(parts.path), parts.netloc, namespace, options)
-        case scheme if scheme in _REDIS:
+        case scheme if scheme in REDIS_SCHEMES:
             return _open_redis(url, namespace, replicas)
         case _:
             raise ConfigurationError(f'The store URL "{shown(parts)}" is not known; there are {_SCHEMES}.')
@@ -118,14 +122,14 @@ def _open_redis(url: str, namespace: str, replicas: int | None) -> Backend:
         raise ConfigurationError(
             'A store on Redis or Valkey takes redis-py: pip install "clawproof-langgraph[redis]".'
         ) from exc
-    url, options = _without_own_options(url)
+    url, options = without_own_options(url)
     eviction = options.get("eviction", "refuse")
     if wanted := _number_of(options.get("replicas", 0) if replicas is None else replicas):
         return ReplicatedRedisBackend(url, namespace, eviction=eviction, replicas=wanted)
     return RedisBackend(url, namespace, eviction=eviction)
 
 
-def _without_own_options(url: str) -> tuple[str, dict[str, str]]:
+def without_own_options(url: str) -> tuple[str, dict[str, str]]:
     """Take our own options out of a URL; what is left is for redis-py."""
     base, _, query = url.partition("?")
     given = parse_qsl(query, keep_blank_values=True)
@@ -134,20 +138,20 @@ def _without_own_options(url: str) -> tuple[str, dict[str, str]]:
     return f"{base}?{left}" if left else base, own
 
 
-def default_file() -> Path:
-    """Find where the store of the project is, or would be, which the present folder belongs to."""
-    here = Path.cwd()
+def default_file(start: Path | None = None) -> Path:
+    """Find where the store of the project is, or would be, which a folder belongs to; the present one, if not said."""
+    here = start or Path.cwd()
     root = next((folder for folder in (here, *here.parents) if any((folder / mark).exists() for mark in _MARKS)), here)
     return root / ".clawproof" / "state.db"
 
 
-def make_project_folder() -> Path:
+def make_project_folder(start: Path | None = None) -> Path:
     """Make the folder of the project in which the library keeps its files, and which no repository takes in.
 
     Raises:
         OSError: it cannot be made.
     """
-    folder = default_file().parent
+    folder = default_file(start).parent
     folder.mkdir(mode=0o700, exist_ok=True)  # results of tools are in it
     ignore = folder / ".gitignore"
     if not ignore.exists():
@@ -155,10 +159,15 @@ def make_project_folder() -> Path:
     return folder
 
 
-def _project_url() -> str:
-    file = default_file()
+def project_url(start: Path | None = None) -> str:
+    """Give the URL of the project's own file, making a folder for it.
+
+    Raises:
+        ConfigurationError: the folder cannot be made.
+    """
+    file = default_file(start)
     try:
-        make_project_folder()
+        make_project_folder(start)
     except OSError as exc:
         raise ConfigurationError(
             f"Cannot make {file.parent} for the coordination file: {exc}. Set CLAWPROOF_URL."

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 import click
 
-from clawproof_langgraph.cli.wording import plain, quoted
+from clawproof_langgraph.cli.wording import counted, plain, quoted
+from clawproof_langgraph.config.store import StoreTerms, store_terms
 from clawproof_langgraph.errors import ClawproofError
 
 _HELP_URL: Final = (
     "The coordination store: sqlite:///FILE, redis://HOST:6379/0 or another of its kind. Default: CLAWPROOF_URL, else "
-    ".clawproof/state.db in the project's folder."
+    "what the configuration file says, else .clawproof/state.db in the project's folder."
 )
-_HELP_NAMESPACE: Final = "The namespace in it. Default: CLAWPROOF_NAMESPACE, else 'default'."
-_HELP_URL_OF_A_RUN = "The coordination store, such as redis://localhost:6379/0. Default: a new file for each run."
-_HELP_NAMESPACE_OF_A_RUN = "The namespace in it. Default: a new one for each run."
+_HELP_NAMESPACE: Final = "The namespace in it. Default: CLAWPROOF_NAMESPACE, else what the file says, else 'default'."
+_HELP_URL_OF_A_RUN: Final = "The coordination store, such as redis://localhost:6379/0. Default: a new file for each run."
+_HELP_NAMESPACE_OF_A_RUN: Final = "The namespace in it. Default: a new one for each run."
+_HELP_CONFIG: Final = "The configuration file. Default: CLAWPROOF_CONFIG, else the nearest clawproof.toml from here up."
 _HELP_FORMAT: Final = "Text for people (the default), or JSON for programs."
 
 
@@ -33,11 +34,13 @@ class Settings:
         url: of the store, None if it was not given.
         namespace: in the store, None if it was not given.
         format: `text` or `json`, None if it was not given.
+        config: the configuration file, None if it was not given.
     """
 
     url: str | None = None
     namespace: str | None = None
     format: str | None = None
+    config: str | None = None
 
     @property
     def json(self) -> bool:
@@ -47,7 +50,11 @@ class Settings:
     @property
     def namespace_name(self) -> str:
         """The namespace that is used."""
-        return self.namespace or os.environ.get("CLAWPROOF_NAMESPACE") or "default"
+        return self.store_terms().namespace
+
+    def store_terms(self) -> StoreTerms:
+        """Find which store is meant; raises ConfigurationError where the file that says so cannot be read."""
+        return store_terms(self.url, self.namespace, self.config)
 
     def place(self, store: str) -> str:
         """Word where it was looked.
@@ -76,21 +83,42 @@ class Settings:
         return re.sub(r"(`clawproof [^`]*)`", lambda hint: f"{hint[1]}{options}`", message)
 
     def _options(self) -> list[str]:
-        given = (("--url", _without_password(self.url)), ("--namespace", self.namespace))
+        given = (
+            ("--url", without_password(self.url)), ("--namespace", self.namespace), ("--config", self.config),
+        )  # fmt: skip
         return [part for option, value in given if value for part in (option, quoted(value))]
 
     def or_else(self, other: Settings) -> Settings:
         """Fill in from `other` what is not given here."""
-        return Settings(self.url or other.url, self.namespace or other.namespace, self.format or other.format)
+        return Settings(
+            self.url or other.url, self.namespace or other.namespace, self.format or other.format,
+            self.config or other.config,
+        )  # fmt: skip
 
 
-def _without_password(url: str | None) -> str | None:
+def without_password(url: str | None) -> str | None:
     """Give a URL that may be printed: a hint ends in logs and screenshots."""
     try:
         secret = urlsplit(url or "").password
     except ValueError:  # the message that says so is the one to read
         return url
     return url.replace(f":{secret}@", ":PASSWORD@", 1) if url and secret else url
+
+
+class _Diagnostics(click.ClickException):
+    """What is wrong in a file, as compilers and editors write and read it: nothing stands before the place."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it."""
+        click.echo(self.message, file=file, err=file is None)
+
+
+def _ended(settings: Settings, error: ClawproofError) -> click.ClickException:
+    problems = getattr(error, "problems", ())
+    if not problems:
+        return click.ClickException(settings.completed(plain(str(error))))
+    lines = [plain(line) for line in str(error).split("\n")]
+    return _Diagnostics("\n".join([*lines, f"{counted(len(problems), 'problem')}."]))
 
 
 def not_empty(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -100,30 +128,43 @@ def not_empty(context: click.Context, param: click.Parameter, value: str | None)
     return value
 
 
-def common_options(command: Callable[..., None]) -> Callable[..., None]:
+def common_options(
+    command: Callable[..., None] | None = None, *, formats: tuple[str, ...] = ("text", "json")
+) -> Callable[..., Any]:
     """Give a command the common options; it gets them as its first argument, a `Settings`.
 
     What the library refuses ends in one sentence, and exit code 1.
+
+    Args:
+        command: the command.
+        formats: what its output can be.
     """
-    return _with_options(command, _HELP_URL, _HELP_NAMESPACE)
+    if command is None:
+        return functools.partial(common_options, formats=formats)
+    return _with_options(command, formats, _HELP_URL, _HELP_NAMESPACE)
 
 
 def options_of_a_run(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the common options, of which it takes no store unless it is named."""
-    return _with_options(command, _HELP_URL_OF_A_RUN, _HELP_NAMESPACE_OF_A_RUN)
+    return _with_options(command, ("text", "json"), _HELP_URL_OF_A_RUN, _HELP_NAMESPACE_OF_A_RUN)
 
 
-def _with_options(command: Callable[..., None], url_help: str, namespace_help: str) -> Callable[..., None]:
+def _with_options(
+    command: Callable[..., None], formats: tuple[str, ...], url_help: str, namespace_help: str
+) -> Callable[..., None]:
     @click.option("--url", metavar="URL", callback=not_empty, help=url_help)
     @click.option("--namespace", metavar="NAME", callback=not_empty, help=namespace_help)
-    @click.option("--format", "format_", type=click.Choice(["text", "json"]), help=_HELP_FORMAT)
+    @click.option("--config", metavar="FILE", callback=not_empty, help=_HELP_CONFIG)
+    @click.option("--format", "format_", type=click.Choice(formats), help=_HELP_FORMAT)
     @functools.wraps(command)
-    def with_settings(url: str | None, namespace: str | None, format_: str | None, **rest: Any) -> None:
+    def with_settings(
+        url: str | None, namespace: str | None, format_: str | None, config: str | None, **rest: Any
+    ) -> None:
         outer = click.get_current_context().find_object(Settings) or Settings()
-        settings = Settings(url, namespace, format_).or_else(outer)
+        settings = Settings(url, namespace, format_, config).or_else(outer)
         try:
             command(settings, **rest)
         except ClawproofError as exc:
-            raise click.ClickException(settings.completed(plain(str(exc)))) from exc
+            raise _ended(settings, exc) from exc
 
     return with_settings

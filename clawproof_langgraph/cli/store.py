@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from clawproof_langgraph.backends.urls import default_file
+from clawproof_langgraph.backends.urls import default_file, project_url
 from clawproof_langgraph.cli.settings import Settings
+from clawproof_langgraph.config.store import StoreTerms
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.events import Event
 
@@ -29,10 +29,10 @@ def opened(settings: Settings) -> Iterator[Coordinator]:
         click.ClickException: there is none, or it lives in another process.
         click.UsageError: the URL is wrong.
     """
-    url = settings.url or os.environ.get("CLAWPROOF_URL")
+    terms = settings.store_terms()
     with wrong_url_is_usage():
-        _check_presence(url)
-        coordinator = Coordinator.from_url(url, namespace=settings.namespace)
+        _check_presence(terms)
+        coordinator = Coordinator.from_url(terms.url or project_url(terms.start), namespace=terms.namespace)
     with coordinator:
         yield coordinator
 
@@ -64,7 +64,8 @@ def read_log(
         after = page[-1].cursor
 
 
-def _check_presence(url: str | None) -> None:
+def _check_presence(terms: StoreTerms) -> None:
+    url = terms.url
     parts = urlsplit(url or "sqlite:")
     if parts.scheme == "memory":
         raise click.ClickException(
@@ -72,7 +73,7 @@ def _check_presence(url: str | None) -> None:
             f"coordinator there, or give the agents a file, for example sqlite:///clawproof.db."
         )
     if parts.scheme == "sqlite" and not parts.netloc:
-        path = Path(unquote(parts.path).removeprefix("/")) if url else default_file()
+        path = Path(unquote(parts.path).removeprefix("/")) if url else default_file(terms.start)
         if not path.exists() or not path.stat().st_size:
             raise click.ClickException(
                 f"There is no coordination store {path.absolute()} yet, and none was made: the first guarded call does "

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from collections.abc import Awaitable, Callable, Container, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from langchain_core.messages import ToolMessage
 
 from clawproof_langgraph import codec, events, keys
+from clawproof_langgraph.config.globs import fits
+from clawproof_langgraph.config.models import ResourceTerms
 from clawproof_langgraph.coordinator import Coordinator
 from clawproof_langgraph.core.call import Ended, Terms, guarded_call
 from clawproof_langgraph.core.outcome import state_after
@@ -20,17 +22,19 @@ from clawproof_langgraph.errors import (
     ConfigurationError,
     LockOrderError,
     Rejected,
+    UndeclaredWrite,
     UnfitArgument,
     WaitTimeout,
 )
 from clawproof_langgraph.graph import results
 from clawproof_langgraph.graph.arguments import shown
 from clawproof_langgraph.graph.body import ToolBody, ToolTraits
+from clawproof_langgraph.graph.declared import Agents, beyond, check_declared, note_of
 from clawproof_langgraph.graph.identity import CallSite, derive_key, lineage_of, named_by_outer, number_of
 from clawproof_langgraph.graph.lookout import Lookout
 from clawproof_langgraph.graph.notices import Notices
 from clawproof_langgraph.graph.refusals import error_of, message_of
-from clawproof_langgraph.graph.seen import seen_in, space_of
+from clawproof_langgraph.graph.seen import seen_in, sees_no_history, space_of
 from clawproof_langgraph.model import Begin, Held, Mode, Note, Replay, State, Versions, Want
 from clawproof_langgraph.policy import Effect, Retry, ToolPolicy
 from clawproof_langgraph.runtime.context import current_call
@@ -39,19 +43,12 @@ from clawproof_langgraph.templates import Template, agent_name, canonical, parse
 
 Values = Mapping[str, Any]
 Tell = Callable[[Versions], None]
+Resources = tuple[tuple[str, ResourceTerms], ...]
+"""Patterns of resources, with what is said of them."""
 
 
 def _untold(versions: Versions) -> None:
     """Tell nobody: what is no tool call has no message."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceTerms:
-    """What is said of the resources that match a pattern: their ttl and expected duration in seconds, if any."""
-
-    pattern: str
-    ttl: float | None = None
-    expected: float | None = None
 
 
 class CallNames(NamedTuple):
@@ -76,6 +73,7 @@ class GuardedCalls:
         lookout: of the guard, for what is around the calls.
         resources: terms by resource pattern.
         asking: the guard's tools of whose calls in doubt a human is asked.
+        agents: what agents say that they change.
     """
 
     noun = "tool"
@@ -92,8 +90,9 @@ class GuardedCalls:
         traits: ToolTraits,
         notices: Notices,
         lookout: Lookout,
-        resources: tuple[ResourceTerms, ...] = (),
-        asking: Collection[str] = (),
+        resources: Resources = (),
+        asking: Container[str] = (),
+        agents: Agents = MappingProxyType({}),
     ) -> None:
         self._coordinator, self._tool, self._policy, self._agent = coordinator, tool, policy, agent
         self._traits, self._notices, self.lookout, self._resources = traits, notices, lookout, resources
@@ -103,7 +102,7 @@ class GuardedCalls:
         self._key = parse(policy.key) if isinstance(policy.key, str) else policy.key
         self._retry: Retry | None = policy.retry or None
         self._budget = coordinator.retry_budget(tool)
-        self._asking = asking
+        self._asking, self._agents = asking, agents
         self._rerun_within = policy.rerun_within()
         probed, emits = policy.probe is not None, policy.emits or ""
         self._terms = Terms(policy.effect, policy.wait_limit(), self._retry, probed, emits, {})
@@ -125,10 +124,15 @@ class GuardedCalls:
         driver = self._coordinator.driver(self._body(code, None, values, site), site.pulse)
         try:
             ask = self._ask(values, site, driver.take_bell)
+            if self._agents and (undeclared := self._undeclared(ask)):
+                self._coordinator.tell(undeclared)
             ended = driver.drive(guarded_call(ask, self._terms_of(ask, values)))
         except LockOrderError as exc:
             self._coordinator.tell(self._prevented(exc, site))
             raise
+        except UndeclaredWrite as exc:
+            self._coordinator.tell(note_of(exc.agent, site.thread, self._tool, exc.resources))
+            return self._refuse(exc, tool_call_id)
         except (WaitTimeout, AgentKilled, UnfitArgument) as exc:
             return self._refuse(exc, tool_call_id)
         note(self._versions_after(ended, ask, driver.lease))
@@ -147,10 +151,15 @@ class GuardedCalls:
         driver = self._coordinator.driver(self._body(code, acode, values, site), site.pulse)
         try:
             ask = self._ask(values, site, driver.use_loop_bell)
+            if self._agents and (undeclared := self._undeclared(ask)):
+                await self._coordinator.atell(undeclared)
             ended = await driver.adrive(guarded_call(ask, self._terms_of(ask, values)))
         except LockOrderError as exc:
             await self._coordinator.atell(self._prevented(exc, site))
             raise
+        except UndeclaredWrite as exc:
+            await self._coordinator.atell(note_of(exc.agent, site.thread, self._tool, exc.resources))
+            return self._refuse(exc, tool_call_id)
         except (WaitTimeout, AgentKilled, UnfitArgument) as exc:
             return self._refuse(exc, tool_call_id)
         note(self._versions_after(ended, ask, driver.lease))
@@ -167,6 +176,8 @@ class GuardedCalls:
         self._look_around(site)
         agent = self._agent or agent_name(site.agent)
         wants = self._wants(values)
+        if self._agents:
+            check_declared(self._agents, agent, wants, self._tool, self.noun)
         outer = self._coordinator.nesting(wants)
         owner = self._coordinator.new_owner()
         ttl, expected = self._times(wants)
@@ -225,11 +236,15 @@ class GuardedCalls:
 
     def _times(self, wants: tuple[Want, ...]) -> tuple[float, float]:
         ttl, expected = self._policy.ttl, self._policy.expected or 0.0
-        for terms in self._resources:
-            if any(fnmatchcase(want.resource, terms.pattern) for want in wants):
+        for pattern, terms in self._resources:
+            if any(fits(want.resource, (pattern,)) for want in wants):
                 ttl = min(ttl, terms.ttl or ttl)
                 expected = min(expected or terms.expected or 0.0, terms.expected or expected)
         return ttl, expected
+
+    def _undeclared(self, ask: Begin) -> Note | None:
+        found = beyond(self._agents, ask.agent, ask.wants)
+        return note_of(ask.agent, ask.thread, self._tool, found, call=ask.owner) if found else None
 
     def _fingerprinted(self, values: Values) -> Values:
         fields = self._policy.key_fields
@@ -375,12 +390,3 @@ class GuardedCalls:
 
 def _made(ask: Begin, fence: int) -> Versions:
     return tuple([(resource, fence) for resource, mode in ask.wants if mode is Mode.EXCLUSIVE])
-
-
-def sees_no_history(tool: str) -> ConfigurationError:
-    """Make the error of a tool that must know what its model has read, where no messages are seen."""
-    return ConfigurationError(
-        f'The policy of tool "{tool}" says requires_read, which compares what its model has read: that takes the '
-        f"history of messages, and here there is none. Let the guard see it: guard.tool_node(tools), a ToolNode with "
-        f"both hooks, or CoordinationMiddleware(guard); or remove requires_read."
-    )

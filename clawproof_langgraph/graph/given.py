@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from langchain_core.tools import BaseTool
 
-from clawproof_langgraph.durations import seconds
-from clawproof_langgraph.errors import ConfigurationError, meant
-from clawproof_langgraph.graph.calls import ResourceTerms
+from clawproof_langgraph.config.globs import glob
+from clawproof_langgraph.config.models import AgentTerms, ResourceTerms
+from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.graph.tools import model_arguments
 from clawproof_langgraph.policy import ToolPolicy
-from clawproof_langgraph.templates import parse
-
-_TERMS: Final = ("ttl", "expected")
+from clawproof_langgraph.templates import agent_name, parse
 
 
 def listed(tools: Iterable[BaseTool | Callable[..., Any]]) -> list[BaseTool | Callable[..., Any]]:
@@ -46,15 +44,31 @@ def checked_policies(tools: Mapping[str, ToolPolicy] | Sequence[tuple[str, ToolP
     return policies
 
 
-def terms_of(pattern: str, terms: Mapping[str, Any]) -> ResourceTerms:
-    """Make what is said of the resources that match a pattern."""
-    for name in terms:
-        if name not in _TERMS:
-            raise ConfigurationError(f'Resource "{pattern}" has no term "{name}"; {meant(name, _TERMS)}')
-    given = {name: seconds(value, f"{pattern}: {name}") for name, value in terms.items()}
-    if given.get("ttl") == 0:
-        raise ConfigurationError(f'Resource "{pattern}": ttl must be more than zero. Try "10s".')
-    return ResourceTerms(pattern, given.get("ttl"), given.get("expected"))
+def terms_of(
+    resources: Mapping[str, ResourceTerms | Mapping[str, Any]] | None,
+) -> tuple[tuple[str, ResourceTerms], ...]:
+    """Make what is said of the resources that patterns name."""
+    return tuple((pattern, _resource(pattern, terms)) for pattern, terms in (resources or {}).items())
+
+
+def _resource(pattern: str, terms: ResourceTerms | Mapping[str, Any]) -> ResourceTerms:
+    glob(pattern, fields=True)
+    try:
+        return terms if isinstance(terms, ResourceTerms) else ResourceTerms(**terms)
+    except (ConfigurationError, TypeError) as exc:
+        raise ConfigurationError(f'Resource "{pattern}": {exc}') from exc
+
+
+def agents_of(agents: Mapping[str, AgentTerms | Mapping[str, Any]] | None) -> dict[str, AgentTerms]:
+    """Make what each agent is there for."""
+    return {agent_name(name): _agent(name, terms) for name, terms in (agents or {}).items()}
+
+
+def _agent(name: str, terms: AgentTerms | Mapping[str, Any]) -> AgentTerms:
+    try:
+        return terms if isinstance(terms, AgentTerms) else AgentTerms(**terms)
+    except (ConfigurationError, TypeError) as exc:
+        raise ConfigurationError(f'Agent "{name}": {exc}') from exc
 
 
 def check_fields(tool: BaseTool, policy: ToolPolicy) -> None:

@@ -10,12 +10,21 @@ from clawproof_langgraph.errors import (
     FingerprintMismatch,
     OutcomeUnknown,
     StaleRead,
+    UndeclaredWrite,
     UnfitArgument,
     WaitTimeout,
 )
 from clawproof_langgraph.model import Change, Held, Killed, Mismatch, Stale
 
-_FOR_THE_MODEL = (StaleRead, OutcomeUnknown, WaitTimeout, AgentKilled, FingerprintMismatch, UnfitArgument)
+_FOR_THE_MODEL = (
+    StaleRead,
+    OutcomeUnknown,
+    WaitTimeout,
+    AgentKilled,
+    FingerprintMismatch,
+    UnfitArgument,
+    UndeclaredWrite,
+)
 
 
 def error_of(verdict: Held | Killed | Mismatch | Stale) -> ClawproofError:

@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.types import Command
 
 from clawproof_langgraph import keys
+from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.graph.identity import CallSite
 from clawproof_langgraph.graph.results import answers, mapped
 from clawproof_langgraph.model import Versions
@@ -93,3 +94,12 @@ def with_versions(output: Any, tool_call_id: str | None, versions: Versions, spa
                 return part
 
     return tell_in(output)
+
+
+def sees_no_history(tool: str) -> ConfigurationError:
+    """Make the error of a tool that must know what its model has read, where no messages are seen."""
+    return ConfigurationError(
+        f'The policy of tool "{tool}" says requires_read, which compares what its model has read: that takes the '
+        f"history of messages, and here there is none. Let the guard see it: guard.tool_node(tools), a ToolNode with "
+        f"both hooks, or CoordinationMiddleware(guard); or remove requires_read."
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from clawproof_langgraph.inspection.calls import Call
@@ -19,6 +20,7 @@ class Contention:
         waited: seconds that they waited in all. A call that wanted several resources counts for each of them.
         longest: the longest wait in seconds.
         held: seconds that it was held in all.
+        p50, p95: seconds that half of the waits, and 95 % of them, did not exceed.
     """
 
     resource: str
@@ -26,6 +28,8 @@ class Contention:
     waited: float
     longest: float
     held: float
+    p50: float = 0.0
+    p95: float = 0.0
 
 
 def contention_of(calls: Iterable[Call], *, limit: int = 10) -> tuple[Contention, ...]:
@@ -44,5 +48,11 @@ def contention_of(calls: Iterable[Call], *, limit: int = 10) -> tuple[Contention
 
 
 def _of(resource: str, calls: list[Call]) -> Contention:
-    waits = [call.waited for call in calls]
-    return Contention(resource, len(calls), sum(waits), max(waits), sum(call.held or 0.0 for call in calls))
+    waits = sorted(call.waited for call in calls)
+    held = sum(call.held or 0.0 for call in calls)
+    return Contention(resource, len(calls), sum(waits), waits[-1], held, _rank(waits, 0.5), _rank(waits, 0.95))
+
+
+def _rank(waits: Sequence[float], share: float) -> float:
+    """Give the smallest wait that a share of all does not exceed (the nearest rank: a wait that there was)."""
+    return waits[math.ceil(share * len(waits)) - 1]

@@ -21,7 +21,10 @@ from clawproof_langgraph.cli.store import default_file
 from clawproof_langgraph.model import Note
 from tests.cli.conftest import PAID, Store, pasted
 
-COMMANDS = ("demo", "trace", "locks", "events", "kill", "revive", "resolve", "stress")
+COMMANDS = (
+    "demo", "trace", "locks", "events", "kill", "revive", "resolve", "alerts", "stress", "check", "rule", "init",
+    "explain", "schema",
+)  # fmt: skip
 WITH_A_STORE = [("trace",), ("locks",), ("events",), ("kill", "a"), ("revive", "a"), ("resolve", "k", "applied")]
 MODULE = [sys.executable, "-m", "clawproof_langgraph.cli"]
 

@@ -231,7 +231,10 @@ def test_a_policy_that_is_wrong_says_what_and_how_to_mend_it(make: Any, named: s
         ({"tools": {}, "unmapped": "serialise"}, 'did you mean "serialize"?'),
         ({"tools": {}, "agent": "a\nb"}, r"The agent's name 'a\nb' has control characters"),
         ({"tools": {}, "agent": 5}, 'such as agent="orders"; got 5'),
-        ({"tools": {}, "resources": {"a/*": {"tll": "1s"}}}, 'Resource "a/*" has no term "tll"; did you mean "ttl"?'),
+        (
+            {"tools": {}, "resources": {"a/*": {"tll": "1s"}}},
+            'Resource "a/*": ResourceTerms has no field "tll"; did you mean "ttl"?',
+        ),
         ({"tools": {}, "resources": {"a/*": {"ttl": 0}}}, "ttl must be more than zero"),
     ],
 )

@@ -25,6 +25,11 @@ from clawproof_langgraph.errors import (
 )
 
 CASES: list[tuple[ClawproofError, list[str], dict[str, Any]]] = [
+    (
+        errors.UndeclaredWrite("pay", "clerk", ("order/7",), ("inventory/*",)),
+        ['Tool "pay" was not run', 'agent "clerk" may change inventory/*', "not order/7", "`writes`"],
+        {"tool": "pay", "agent": "clerk", "resources": ("order/7",)},
+    ),
     (errors.UnfitArgument("pay", 'Field "id" is empty.'), ['Tool "pay" was not run. Field "id"'], {"tool": "pay"}),
     (
         UnmappedTool(["pay", "ship"]),

@@ -237,6 +237,29 @@ def test_closing_ends_an_iteration_that_waits(coordinator: Coordinator) -> None:
     assert ended.wait(5)
 
 
+def test_a_reader_that_waits_leaves_its_name_when_it_is_closed_elsewhere(
+    open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, waits, go_on = open_store(), threading.Event(), threading.Event()
+    events = store.subscribe("view", types=["Wanted"])
+    store.publish("Unwanted")  # which it has passed, and not yet noted
+
+    def follow(after: int, timeout: float) -> bool:
+        waits.set()
+        go_on.wait(10)
+        return False
+
+    monkeypatch.setattr(store._backend, "follow", follow)
+    reading = threading.Thread(target=list, args=(events,))
+    reading.start()
+    assert waits.wait(10)
+    events.close()
+    go_on.set()
+    reading.join(10)
+
+    open_store().subscribe("view").close()
+
+
 def test_one_that_was_closed_says_so(coordinator: Coordinator) -> None:
     events = coordinator.subscribe("view")
     events.close()

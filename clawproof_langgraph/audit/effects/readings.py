@@ -1,0 +1,164 @@
+"""Values that were read, and values that were computed from them: a write of the latter is another one each time."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from clawproof_langgraph.audit.effects.origins import results_of
+from clawproof_langgraph.audit.effects.scopes import Scope, Valued
+from clawproof_langgraph.audit.effects.sites import called, callee
+from clawproof_langgraph.audit.effects.text import text_of
+
+_DEEPEST: Final = 25
+_ARITHMETIC: Final = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
+_FETCHES: Final = frozenset(
+    {"fetchone", "fetchall", "fetchmany", "fetchval", "fetch_one", "first", "one", "scalar", "scalar_one"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A call behind a value.
+
+    Args:
+        call: the call, which may be one that reads.
+        computed: whether there is arithmetic between it and the value.
+        keys: the names by which parts of its result were taken.
+    """
+
+    call: Valued
+    computed: bool
+    keys: frozenset[str]
+
+
+def readings(value: Valued) -> Iterator[Reading]:
+    """Give the calls behind a value, with what was done with their results."""
+    yield from _Search().behind(value.node, value.scope, False, frozenset(), 0)
+
+
+Step = tuple[ast.expr, Scope, bool, frozenset[str]]
+"""From a value to one behind it: it, its scope, whether arithmetic is between them, and the name it was taken by."""
+
+
+class _Search:
+    """A walk from a value to the calls behind it, each expression once."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[ast.AST, Scope, bool]] = set()
+
+    def behind(
+        self, node: ast.expr, scope: Scope, computed: bool, keys: frozenset[str], depth: int
+    ) -> Iterator[Reading]:
+        mark = (node, scope, computed)
+        if depth > _DEEPEST or mark in self._seen or len(self._seen) > 500:
+            return
+        self._seen.add(mark)
+        for part, here, arithmetic, more in self._steps(node, scope):
+            yield from self.behind(part, here, computed or arithmetic, keys | more, depth + 1)
+        if isinstance(node, ast.Call):
+            yield Reading(Valued(node, scope), computed, keys)
+
+    def _steps(self, node: ast.expr, scope: Scope) -> Iterator[Step]:
+        """Give what is directly behind an expression."""
+        none: frozenset[str] = frozenset()
+        match node:
+            case ast.Name():
+                yield from self._of_name(node, scope)
+            case ast.BinOp(left=left, op=op, right=right):
+                yield left, scope, isinstance(op, _ARITHMETIC), none
+                yield right, scope, isinstance(op, _ARITHMETIC), none
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                yield operand, scope, True, none
+            case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
+                yield value, scope, False, frozenset({key})
+            case ast.Attribute(value=value, attr=attr):
+                yield value, scope, False, frozenset({attr})
+            case ast.Call(func=func, args=args, keywords=keywords):
+                if isinstance(func, ast.Attribute):
+                    taken = (
+                        frozenset({str(args[0].value)})
+                        if func.attr == "get" and args and isinstance(args[0], ast.Constant)
+                        else none
+                    )
+                    yield func.value, scope, False, taken
+                for each in [*args, *(keyword.value for keyword in keywords)]:
+                    yield each, scope, False, none
+                function = callee(func, scope)
+                if function is not None:
+                    inside = called(function, args, keywords, scope)
+                    for value in results_of(inside):
+                        yield value, inside, False, none
+            case _:
+                for child in ast.iter_child_nodes(node):
+                    if isinstance(child, ast.expr):
+                        yield child, scope, False, none
+
+    def _of_name(self, node: ast.Name, scope: Scope) -> Iterator[Step]:
+        none: frozenset[str] = frozenset()
+        added = any(each.how == "add" and each.line <= node.lineno for each in scope.bindings(node.id))
+        step = scope.look_up(node)
+        if step is not None and step.node is not node:
+            yield step.node, step.scope, added, none
+
+
+def is_computed_from(value: Valued, table: str, column: str) -> bool:
+    """Tell whether a value was computed from a column that was read from the same table."""
+    for reading in readings(value):
+        if not reading.computed:
+            continue
+        query = query_of(reading.call)
+        if query is not None and query_names(query, table) and _gives(query, column, reading.keys):
+            return True
+    return False
+
+
+def is_read_from(value: Valued, table: str) -> bool:
+    """Tell whether a value was read from a table."""
+    return any(
+        (query := query_of(reading.call)) is not None and query_names(query, table) for reading in readings(value)
+    )
+
+
+def query_of(call: Valued) -> str | None:
+    """Find the SELECT whose result a call gives: its own, or that of the last `execute` on its cursor."""
+    node = call.node
+    assert isinstance(node, ast.Call)
+    for argument in node.args[:1]:
+        text = text_of(argument, call.scope).filled("hole_")
+        if text.lstrip(" \n\t(").lower().startswith(("select", "with")):
+            return text
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=cursor), attr=attr)) if attr in _FETCHES:
+            query = last_query(call.scope, cursor, node.lineno)
+            return query if query is not None and query.lstrip().lower().startswith(("select", "with")) else None
+    return None
+
+
+def last_query(scope: Scope, cursor: str, line: int) -> str | None:
+    """Find the last SQL that was given to a cursor before a line."""
+    body, found = scope.body, None
+    for node in body.nodes if body is not None else ():
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="execute"), args=[first, *_]) if (
+                name == cursor
+            ):
+                if node.lineno <= line:
+                    found = text_of(first, scope).filled("hole_")
+    return found
+
+
+def query_names(query: str, table: str) -> bool:
+    """Tell whether a query names a table."""
+    words = query.lower().replace(",", " ").replace('"', " ").replace("`", " ").split()
+    return not table or table.lower().strip('"') in words
+
+
+def _gives(query: str, column: str, keys: frozenset[str]) -> bool:
+    selected = query.lower().partition(" from ")[0]
+    if "*" not in selected and column.lower() not in selected:
+        return False
+    named = {key.lower() for key in keys} - _FETCHES
+    return column.lower() in named or "*" not in selected or not (named - {"execute", "cursor"})

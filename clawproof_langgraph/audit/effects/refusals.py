@@ -1,0 +1,209 @@
+"""Writes that a repetition does not make: it looks first, marks what it did, or is refused and takes that for done."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from clawproof_langgraph.audit.effects.keys import is_unstable
+from clawproof_langgraph.audit.effects.readings import Reading, last_query, query_names, query_of, readings
+from clawproof_langgraph.audit.effects.scopes import Scope, Valued
+from clawproof_langgraph.audit.effects.sites import Site
+from clawproof_langgraph.audit.effects.text import text_of
+from clawproof_langgraph.audit.effects.touches import Touch
+
+_DUPLICATES: Final = frozenset(
+    {"IntegrityError", "UniqueViolation", "UniqueViolationError", "DuplicateKeyError", "DuplicateKeyException",
+     "FileExistsError", "ConditionalCheckFailedException", "AlreadyExists", "ResourceExistsError", "ConflictError"}
+)  # fmt: skip
+_NUMBER_OF_ROWS: Final = re.compile(r"^(n|c|cnt|count|total|exists|found|\d+)$", re.IGNORECASE)
+_LEAVES: Final = (ast.Return, ast.Raise, ast.Continue)
+
+
+def refused_twice(site: Site, touch: Touch) -> str | None:
+    """Say why a repetition is not made, where what is around the site refuses it; None where nothing does."""
+    at: Site | None = site
+    while at is not None:  # what is around the call refuses what the helper does
+        if _duplicate_is_caught(at):
+            return "A repetition is refused by a unique key, and that is taken for done."
+        if _left_by_duplicate(at):
+            return "A repetition is refused by a unique key before it gets here."
+        for test, is_there in _tests(at):
+            if _is_marked(test, at.scope, is_there):
+                return "It is made only by the one that sets its mark."
+            if _is_looked_up(test, at.scope, is_there, touch):
+                return "It is made only when a look-up finds that it is not there."
+        at = at.caller
+    return None
+
+
+def _duplicate_is_caught(site: Site) -> bool:
+    inner: ast.AST = site.node
+    for around in site.around():
+        if isinstance(around, ast.Try) and any(inner is each for each in around.body):
+            for handler in around.handlers:
+                if handler.type is not None and _names_duplicate(handler.type, site.scope) and not _raises(handler):
+                    return True
+        inner = around
+    return False
+
+
+def _names_duplicate(node: ast.expr, scope: Scope) -> bool:
+    """Tell whether an `except` names an error of a unique key, also under another name that it was imported by."""
+    names = node.elts if isinstance(node, ast.Tuple) else [node]
+    if any(scope.dotted(part).rpartition(".")[2] in _DUPLICATES for part in names):
+        return True
+    return any(
+        (part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")) in _DUPLICATES for part in names
+    )
+
+
+def _raises(handler: ast.ExceptHandler) -> bool:
+    return any(isinstance(node, ast.Raise) for statement in handler.body for node in ast.walk(statement))
+
+
+def _left_by_duplicate(site: Site) -> bool:
+    """Tell whether a `try` before the site leaves when a unique key refuses what it inserts."""
+    inner: ast.AST = site.node
+    for around in site.around():
+        for statement in _before(inner, getattr(around, "body", None)):
+            if isinstance(statement, ast.Try):
+                for handler in statement.handlers:
+                    leaves = isinstance(handler.body[-1], ast.Return | ast.Continue)
+                    if leaves and handler.type is not None and _names_duplicate(handler.type, site.scope):
+                        return True
+        inner = around
+    return False
+
+
+def _tests(site: Site) -> Iterator[tuple[ast.expr, bool]]:
+    """Give the conditions that decide whether a site is reached, each with whether it holds when it is not reached."""
+    inner: ast.AST = site.node
+    for around in site.around():
+        if isinstance(around, ast.If):
+            if any(inner is each for each in around.body):
+                yield around.test, False
+            elif any(inner is each for each in around.orelse):
+                yield around.test, True
+        for block in ("body", "orelse", "finalbody"):
+            for statement in _before(inner, getattr(around, block, None)):
+                if isinstance(statement, ast.If) and isinstance(statement.body[-1], _LEAVES):
+                    yield statement.test, True
+        inner = around
+
+
+def _before(inner: ast.AST, block: object) -> list[ast.stmt]:
+    """Give the statements of a block that precede one in it; none where it is not in it."""
+    if isinstance(block, list):
+        for number, statement in enumerate(block):
+            if statement is inner:
+                return block[:number]
+    return []
+
+
+def _says_there(test: ast.expr) -> tuple[ast.expr, bool] | None:
+    """Tell what a condition asks for, and whether it holds when that is there."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            inside = _says_there(operand)
+            return (inside[0], not inside[1]) if inside is not None else None
+        case ast.Compare(left=left, ops=[op], comparators=[ast.Constant(value=value)]):
+            return _compared(left, op, value)
+        case ast.Compare(ops=[ast.In() | ast.NotIn() as op], comparators=[container]):
+            return container, isinstance(op, ast.In)
+        case ast.NamedExpr(value=value):
+            return value, True
+        case ast.Name() | ast.Call() | ast.Await() | ast.Subscript() | ast.Attribute():
+            return test, True
+        case _:
+            return None
+
+
+def _compared(left: ast.expr, op: ast.cmpop, value: object) -> tuple[ast.expr, bool] | None:
+    if isinstance(left, ast.NamedExpr):
+        left = left.value
+    match op, value:
+        case ((ast.Is() | ast.Eq()), (None | 0)):
+            return left, False
+        case ((ast.IsNot() | ast.NotEq()), (None | 0)):
+            return left, True
+        case (ast.Gt(), 0) | (ast.GtE(), 1):
+            return left, True
+        case _:
+            return None
+
+
+def _is_looked_up(test: ast.expr, scope: Scope, holds: bool, touch: Touch) -> bool:
+    asked = _says_there(test)
+    if asked is None or asked[1] is not holds:
+        return False
+    if touch.kind == "memory":
+        names = {node.id for node in ast.walk(asked[0]) if isinstance(node, ast.Name)}
+        return touch.resource in names and not isinstance(asked[0], ast.Subscript)
+    return any(_finds(reading, touch) for reading in readings(Valued(asked[0], scope)))
+
+
+def _finds(reading: Reading, touch: Touch) -> bool:
+    if reading.computed or any(not _NUMBER_OF_ROWS.match(key) for key in reading.keys):
+        return False
+    if not touch.resource:
+        return False
+    query = query_of(reading.call)
+    if query is not None:
+        return query_names(query, touch.resource)
+    if touch.kind == "orm":
+        return any(isinstance(node, ast.Name) and node.id == touch.resource for node in ast.walk(reading.call.node))
+    return _reads_same(reading.call, touch)
+
+
+def _reads_same(call: Valued, touch: Touch) -> bool:
+    """Tell whether a call reads the file, or gets the address, that a touch writes."""
+    match call.node:
+        case ast.Call(func=ast.Attribute(attr="get"), args=[first, *_]) if touch.kind == "http":
+            return text_of(first, call.scope).filled().split("?")[0].rstrip("/") == touch.resource.rstrip("/")
+        case ast.Call(func=ast.Attribute(value=value, attr="exists" | "is_file" | "read_text"), args=[]) if (
+            touch.kind == "file"
+        ):
+            return text_of(value, call.scope).filled() == touch.resource
+        case ast.Call(func=ast.Attribute(attr="exists" | "isfile") | ast.Name(id="open"), args=[first, *_]) if (
+            touch.kind == "file"
+        ):
+            return text_of(first, call.scope).filled() == touch.resource
+        case _:
+            return False
+
+
+def _adds_once(cursor: ast.expr, scope: Scope) -> bool:
+    """Tell whether what a cursor did last is an INSERT that leaves alone what is there."""
+    texts = [
+        text_of(reading.call.node.args[0], reading.call.scope).filled().upper()
+        for reading in readings(Valued(cursor, scope))
+        if isinstance(reading.call.node, ast.Call) and reading.call.node.args
+    ]
+    if isinstance(cursor, ast.Name) and (query := last_query(scope, cursor.id, cursor.lineno)) is not None:
+        texts.append(query.upper())
+    return any("INSERT" in text and ("DO NOTHING" in text or "IGNORE" in text) for text in texts)
+
+
+def _is_marked(test: ast.expr, scope: Scope, holds: bool) -> bool:
+    """Tell whether a condition sets a mark that only one can set, under a stable key.
+
+    Such as Redis' `SET key NX`, or the number of rows that an INSERT ... DO NOTHING added.
+    """
+    asked = _says_there(test)
+    if asked is None:
+        return False
+    if isinstance(asked[0], ast.Attribute) and asked[0].attr == "rowcount" and asked[1] is not holds:
+        return _adds_once(asked[0].value, scope)
+    for reading in readings(Valued(asked[0], scope)):
+        node = reading.call.node
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+            continue
+        sets = node.func.attr in ("setnx", "sadd") or (
+            node.func.attr == "set" and any(each.arg == "nx" for each in node.keywords)
+        )
+        if sets and asked[1] is not holds and not is_unstable(node.args[0], reading.call.scope):
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""The ten rules, one file each, and their catalogue."""

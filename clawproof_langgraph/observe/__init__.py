@@ -1,0 +1,1 @@
+"""What tells others of what happens: hooks that observe, and never decide."""
