@@ -20,7 +20,7 @@ _HELP_URL: Final = (
     "what the configuration file says, else .clawproof/state.db in the project's folder."
 )
 _HELP_NAMESPACE: Final = "The namespace in it. Default: CLAWPROOF_NAMESPACE, else what the file says, else 'default'."
-_HELP_URL_OF_A_RUN: Final = "The coordination store, such as redis://localhost:6379/0. Default: a new file for each run."
+_HELP_URL_OF_A_RUN: Final = "The store, such as redis://localhost:6379/0. Default: a new file for each run."
 _HELP_NAMESPACE_OF_A_RUN: Final = "The namespace in it. Default: a new one for each run."
 _HELP_CONFIG: Final = "The configuration file. Default: CLAWPROOF_CONFIG, else the nearest clawproof.toml from here up."
 _HELP_FORMAT: Final = "Text for people (the default), or JSON for programs."
