@@ -213,7 +213,9 @@ class RedisBackend(Backend):
         return answer
 
     def _asked(self, ask: Begin) -> list[Argument]:
-        return encoding.of_begin(ask, unheard=True) if self._ahead.is_unheard(ask.owner) else asked(ask)
+        if self._ahead.is_unheard(ask.owner):
+            return encoding.of_begin(ask, unheard=True)
+        return encoding.of_fast_begin(ask)
 
     def _command_ahead(self, ask: Begin) -> Sequence[Argument]:
         begin, keys = script("begin"), self._keys.scripts
@@ -276,11 +278,6 @@ class RedisBackend(Backend):
             self._listeners.pop().close()
         self._bells.close()
         self._connections.close()
-
-
-def asked(ask: Begin) -> list[Argument]:
-    """Write a request."""
-    return encoding.of_fast_begin(ask)
 
 
 def left(ask: Begin) -> float:

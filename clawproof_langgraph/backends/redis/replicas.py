@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from redis.exceptions import AskError, NoScriptError, TryAgainError
 
-from clawproof_langgraph.backends.redis.backend import RedisBackend, asked, carried_through, left
+from clawproof_langgraph.backends.redis import encoding
+from clawproof_langgraph.backends.redis.backend import RedisBackend, carried_through, left
 from clawproof_langgraph.backends.redis.connections import FAULTS, LEAST, Connections
 from clawproof_langgraph.backends.redis.encoding import Argument
 from clawproof_langgraph.backends.redis.faults import TooFewReplicas
@@ -50,7 +51,7 @@ class ReplicatedRedisBackend(RedisBackend):
         within = self._within(ask.ttl)
         reply = self._connections.patiently(
             lambda arguments: self._waiting.run(script("begin"), arguments, within, _is_granted),
-            [*self._times(), *asked(ask)],
+            [*self._times(), *encoding.of_fast_begin(ask)],
             lambda: self._again(ask),
             within=min(max(left(ask), LEAST), ask.ttl / 2),
         )
@@ -60,7 +61,7 @@ class ReplicatedRedisBackend(RedisBackend):
         within = self._within(ask.ttl)
         reply = self._connections.apatiently(
             lambda arguments: self._waiting.arun(script("begin"), arguments, within, _is_granted),
-            [*self._times(), *asked(ask)],
+            [*self._times(), *encoding.of_fast_begin(ask)],
             lambda: self._again(ask),
             within=min(max(left(ask), LEAST), ask.ttl / 2),
         )

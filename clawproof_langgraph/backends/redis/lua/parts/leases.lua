@@ -1,7 +1,7 @@
 -- Leases, and who holds what.
 --
--- l<owner>     fence, expires, since (until it is claimed, when its owner got in line), seen, claimed (1 or 0), attempt, suspected (1 or 0), separated by spaces; in a second
---              line what is kept of the request
+-- l<owner>     fence, expires, since (until it is claimed, when its owner got in line), seen, claimed (1 or 0), attempt,
+--              suspected (1 or 0), separated by spaces; in a second line what is kept of the request
 -- r<resource>  how many wait for it, how many share it, the owners that hold it alone (more than one where calls are
 --              nested), and where somebody has asked for its version, = and that, separated by spaces
 
