@@ -85,7 +85,7 @@ class Guard:
             raise ConfigurationError(
                 f"Guard() takes a Coordinator, not {coordinator!r}; see Coordinator.from_url(...)."
             )
-        self.coordinator, self.agent, self._unmapped = coordinator, agent_name(agent or ""), unmapped
+        self.coordinator, self.agent, self.unmapped = coordinator, agent_name(agent or ""), unmapped
         self._policies = tools if isinstance(tools, Policies) else Policies(checked_policies(tools))
         self._resources, self._agents = terms_of(resources), agents_of(agents)
         self._notices = Notices()
@@ -142,7 +142,7 @@ class Guard:
         made = [tool if isinstance(tool, BaseTool) else create_tool(tool) for tool in listed(tools)]
         self.check_mapped(made)
         for tool in made:
-            if (policy := self._policy_of(tool)) and policy.requires_read and not is_guarded(tool):
+            if (policy := self.policy_of(tool)) and policy.requires_read and not is_guarded(tool):
                 raise sees_no_history(tool.name)
         return [self._guarded(tool) for tool in made]
 
@@ -180,12 +180,19 @@ class Guard:
         Raises:
             UnmappedTool: some have none, and `unmapped` is `error`.
         """
-        if self._unmapped == "error":
+        if self.unmapped == "error":
             tools = list(tools)
             unguarded = [tool for tool in tools if not is_guarded(tool)]
-            missing = [tool.name for tool in unguarded if self._policy_of(tool) is None]
+            missing = [tool.name for tool in unguarded if self.policy_of(tool) is None]
             if missing := [name for name in missing if not is_langgraphs_own(name)]:
                 raise UnmappedTool(missing, self._unused(tools))
+
+    def policy_of(self, tool: BaseTool) -> ToolPolicy | None:
+        """Give the policy by which a tool is guarded; None if it has none."""
+        policy = self._policies.of(tool.name)
+        if policy is None and self.unmapped == "serialize" and not is_langgraphs_own(tool.name):
+            return _serialising(tool.name)
+        return policy
 
     def _unused(self, tools: Iterable[BaseTool]) -> list[str]:
         """List the policies that none of these tools has."""
@@ -317,12 +324,12 @@ class Guard:
         """
         if not isinstance(graph, Pregel):
             raise ConfigurationError(f"check() looks at a compiled graph, not at {graph!r}; call compile() first.")
-        strict = self._unmapped == "error"
-        return Check(self, Guard, self._lookout, self._policies, self._policy_of, strict).findings(graph)
+        strict = self.unmapped == "error"
+        return Check(self, Guard, self._lookout, self._policies, self.policy_of, strict).findings(graph)
 
     def look_ahead(self, tools: Iterable[BaseTool]) -> None:
         """Warn of what is around the running agent, before its model is offered these tools."""
-        self._lookout.before_model([(tool.name, policy) for tool in tools if (policy := self._policy_of(tool))])
+        self._lookout.before_model([(tool.name, policy) for tool in tools if (policy := self.policy_of(tool))])
 
     # --- hooks --------------------------------------------------------------------------------------------------
 
@@ -370,7 +377,7 @@ class Guard:
 
     def _make_copy(self, tool: BaseTool) -> BaseTool:
         tool = itself(tool)  # another guard may have let it through
-        policy = self._policy_of(tool)
+        policy = self.policy_of(tool)
         if policy is None:
             return self._without_policy(tool)
         check_fields(tool, policy)
@@ -385,17 +392,11 @@ class Guard:
     def _without_policy(self, tool: BaseTool) -> BaseTool:
         if is_langgraphs_own(tool.name):
             return tool
-        if self._unmapped != "allow":
+        if self.unmapped != "allow":
             raise UnmappedTool([tool.name], self._unused([tool]))
         terms = LetThrough(tool, self.coordinator, self.agent, self._notices)
         terms.warn()
         return let_through(terms)
-
-    def _policy_of(self, tool: BaseTool) -> ToolPolicy | None:
-        policy = self._policies.of(tool.name)
-        if policy is None and self._unmapped == "serialize" and not is_langgraphs_own(tool.name):
-            return _serialising(tool.name)
-        return policy
 
 
 @lru_cache(maxsize=_COPIES)

@@ -94,7 +94,7 @@ class GuardedCalls:
         asking: Container[str] = (),
         agents: Agents = MappingProxyType({}),
     ) -> None:
-        self._coordinator, self._tool, self._policy, self._agent = coordinator, tool, policy, agent
+        self._coordinator, self._tool, self.policy, self._agent = coordinator, tool, policy, agent
         self._traits, self._notices, self.lookout, self._resources = traits, notices, lookout, resources
         locks = [(parse(lock.resource), lock.mode) for lock in policy.lock_list()]
         self._locks = tuple([(template, mode) for template, mode in locks if mode is not Mode.ADVISORY])
@@ -181,17 +181,17 @@ class GuardedCalls:
         outer = self._coordinator.nesting(wants)
         owner = self._coordinator.new_owner()
         ttl, expected = self._times(wants)
-        names = CallNames() if self._policy.effect is Effect.READ else self._name(owner, values, wants, site)
+        names = CallNames() if self.policy.effect is Effect.READ else self._name(owner, values, wants, site)
         return Begin(
             owner, self._coordinator.session, wants, ttl, agent, site.thread, self._tool, names.key, names.scope,
             names.fingerprint, self._rerun_within, outer.chain if outer else (), bell(), expected,
             data=self._logged(values), task="" if self._why_nobody_is_asked(site) else site.task,
             lineage=names.lineage, patience=self._terms.wait,
-            versions=self._policy.effect is Effect.READ and bool(wants), seen=self._seen(site),
+            versions=self.policy.effect is Effect.READ and bool(wants), seen=self._seen(site),
         )  # fmt: skip
 
     def _look_around(self, site: CallSite) -> None:
-        self.lookout.before_call(site, self._tool, self._policy)
+        self.lookout.before_call(site, self._tool, self.policy)
 
     def _name(self, owner: str, values: Values, wants: tuple[Want, ...], site: CallSite) -> CallNames:
         # The tool is part of it, so that a business key that two tools share is refused, not answered.
@@ -210,7 +210,7 @@ class GuardedCalls:
         return space_of(self._coordinator.secret)
 
     def _seen(self, site: CallSite) -> Versions | None:
-        if not self._policy.requires_read:
+        if not self.policy.requires_read:
             return None
         seen = seen_in(site, self.space)
         if seen is None:
@@ -235,7 +235,7 @@ class GuardedCalls:
         return UnfitArgument(self._tool, why)
 
     def _times(self, wants: tuple[Want, ...]) -> tuple[float, float]:
-        ttl, expected = self._policy.ttl, self._policy.expected or 0.0
+        ttl, expected = self.policy.ttl, self.policy.expected or 0.0
         for pattern, terms in self._resources:
             if any(fits(want.resource, (pattern,)) for want in wants):
                 ttl = min(ttl, terms.ttl or ttl)
@@ -247,7 +247,7 @@ class GuardedCalls:
         return note_of(ask.agent, ask.thread, self._tool, found, call=ask.owner) if found else None
 
     def _fingerprinted(self, values: Values) -> Values:
-        fields = self._policy.key_fields
+        fields = self.policy.key_fields
         return values if fields is None else {name: values[name] for name in fields if name in values}
 
     def _business_key(self, values: Values) -> str:
@@ -281,7 +281,7 @@ class GuardedCalls:
         return key or keys.digest("fresh", owner)
 
     def _logged(self, values: Values) -> dict[str, Any]:
-        return {name: shown(values[name]) for name in self._policy.log_fields if name in values}
+        return {name: shown(values[name]) for name in self.policy.log_fields if name in values}
 
     def _terms_of(self, ask: Begin, values: Values) -> Terms:
         if not (ask.data or self._advisory):
@@ -301,11 +301,11 @@ class GuardedCalls:
 
     def _versions_after(self, ended: Ended, ask: Begin, lease: Lease | None) -> Versions:
         """Tell what the answer lets the model know of the resources: what it has read, or has itself made of them."""
-        if isinstance(ended, Replay) and self._policy.requires_read and ended.fence:
+        if isinstance(ended, Replay) and self.policy.requires_read and ended.fence:
             return _made(ask, ended.fence)
         if lease is None or not isinstance(ended, Returned) or ended.ending is not Ending.RETURNED:
             return ()
-        return _made(ask, lease.fence) if self._policy.requires_read else lease.versions
+        return _made(ask, lease.fence) if self.policy.requires_read else lease.versions
 
     def _conclude(self, ended: Ended, site: CallSite, tool_call_id: str | None) -> Any:
         match ended:
@@ -315,14 +315,14 @@ class GuardedCalls:
                 raise self._told_to_outer(self._noted(ended))
             case Replay():
                 return self._replay(ended, tool_call_id)
-            case Held() if self._policy.on_in_doubt == "interrupt":
+            case Held() if self.policy.on_in_doubt == "interrupt":
                 why = "; ".join(filter(None, [ended.why, self._why_nobody_is_asked(site)]))
                 return self._refuse(error_of(replace(ended, why=why)), tool_call_id)
             case _:
                 return self._refuse(error_of(ended), tool_call_id)
 
     def _why_nobody_is_asked(self, site: CallSite) -> str:
-        if self._policy.on_in_doubt != "interrupt":
+        if self.policy.on_in_doubt != "interrupt":
             return "the policy does not say so"
         if not site.durable:  # nobody could go on with the answer
             return "nobody was asked: the graph has no checkpointer"
@@ -334,9 +334,9 @@ class GuardedCalls:
         return ""
 
     def _noted(self, outcome: Raised) -> BaseException:
-        if state_after(outcome, self._policy.effect) is State.IN_DOUBT:
+        if state_after(outcome, self.policy.effect) is State.IN_DOUBT:
             asked_again = {"rerun": "is run again", "probe": "is looked into", "interrupt": "is put to a human"}
-            then = asked_again.get(self._policy.when_in_doubt(), "is not repeated")
+            then = asked_again.get(self.policy.when_in_doubt(), "is not repeated")
             outcome.error.add_note(
                 f'clawproof: the effect of "{self._tool}" may have happened; the call is in doubt, and {then} when it '
                 f"is asked for again."
@@ -379,7 +379,7 @@ class GuardedCalls:
         return self._shaped(message or text)
 
     def _refuse(self, error: ClawproofError, tool_call_id: str | None) -> Any:
-        tell_model = self._policy.on_refusal == "tell_model"
+        tell_model = self.policy.on_refusal == "tell_model"
         return self._shaped(message_of(error, tool=self._tool, tool_call_id=tool_call_id, tell_model=tell_model))
 
     def _shaped(self, answer: Any) -> Any:

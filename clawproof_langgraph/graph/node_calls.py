@@ -66,10 +66,10 @@ class NodeCalls(GuardedCalls):
 
     def findings(self, place: Place) -> Iterator[Finding]:
         """Judge the place where the node runs."""
-        return of_node(place, self._tool, self._policy)
+        return of_node(place, self._tool, self.policy)
 
     def _look_around(self, site: CallSite) -> None:
-        self.lookout.before_node(site, self._tool, self._policy)
+        self.lookout.before_node(site, self._tool, self.policy)
 
     def _name(self, owner: str, values: Values, wants: tuple[Want, ...], site: CallSite) -> CallNames:
         number = number_of(site, self.identity)
@@ -86,7 +86,7 @@ class NodeCalls(GuardedCalls):
         return CallNames(key, fingerprint, scope, lineage_of(site, number, current_call()))
 
     def _picked(self, values: Values) -> Values:
-        return {name: values[name] for name in self._policy.key_fields or () if name in values}
+        return {name: values[name] for name in self.policy.key_fields or () if name in values}
 
     def _state(self, values: Values) -> str:
         """Hash the state by which an unsettled call is known again after a crash; empty where it has no hash."""

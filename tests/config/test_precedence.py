@@ -68,10 +68,10 @@ def test_a_guard_takes_what_python_says_before_the_environment_and_the_file(
     for _ in range(3):
         with Guard.from_file().coordinator as coordinator:
             assert coordinator.store == "memory://file"
-        unmapped.append(Guard.from_file()._unmapped)
+        unmapped.append(Guard.from_file().unmapped)
         monkeypatch.setenv("CLAWPROOF_UNMAPPED", "allow")
     assert unmapped == ["serialize", "allow", "allow"]
-    assert Guard.from_file(unmapped="error")._unmapped == "error"
+    assert Guard.from_file(unmapped="error").unmapped == "error"
     monkeypatch.setenv("CLAWPROOF_UNMAPPED", "alow")
     with pytest.raises(ConfigurationError, match=r'CLAWPROOF_UNMAPPED.* did you mean "allow"'):
         Guard.from_file()

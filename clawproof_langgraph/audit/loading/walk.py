@@ -205,7 +205,7 @@ class _Walk:
         hooks = "both" if (sync is None) == (async_ is None) else "sync" if sync else "async"
         name, named = self._name(room.place.path, guard)
         tools = tuple(self._tool(tool, guard) for tool in room.tools)
-        unmapped = guard._unmapped if guard is not None else "error"
+        unmapped = guard.unmapped if guard is not None else "error"
         store = guard.coordinator.store if guard is not None else ""
         return LoadedAgent(name, named, room.place.name, tools, hooks, unmapped, store)
 
@@ -238,7 +238,7 @@ class _Walk:
         from clawproof_langgraph.graph.tools import calls_of
 
         calls = calls_of(tool)
-        policy = calls._policy if calls is not None else guard._policy_of(tool) if guard is not None else None
+        policy = calls.policy if calls is not None else guard.policy_of(tool) if guard is not None else None
         terms, unread = _terms(policy) if policy is not None else (None, ())
         file, line = self._place(tool)
         guarded = calls is not None or guard is not None
