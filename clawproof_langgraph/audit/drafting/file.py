@@ -24,7 +24,7 @@ unmapped = "error"                       # a tool without a policy is refused
 
 [defaults]
 ttl = "30s"                              # how long others wait after a crash
-# expected = "5s"                        # how long a call usually takes: at twice it, an alert is raised
+expected = "10s"                         # a guess: how long a call usually takes; at twice it, an alert is raised
 
 [alerts]
 sinks = ["log"]                          # also "https://hooks.example/...", "env:ALERT_WEBHOOK", "module:function"
