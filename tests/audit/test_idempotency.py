@@ -19,6 +19,7 @@ INSERT = 'db.execute("INSERT INTO stock VALUES (?, ?)", (sku, units))'
 UPSERT = (
     'db.execute("INSERT INTO stock VALUES (?, ?) ON CONFLICT (sku) DO UPDATE SET units = excluded.units", (sku, units))'
 )
+CALL = 'boto3.client("lambda").invoke(FunctionName="set_stock", Payload=sku)'
 UNKNOWN = "db.execute(statements[sku], (units,))"
 IN_ONCE = 'sql.once(db, current_call(), lambda db: db.execute("INSERT INTO stock VALUES (?, ?)", (sku, units)))'
 POST = 'httpx.post("https://bank.example/pay", json={"sku": sku, "units": units})'
@@ -40,6 +41,9 @@ TABLE = [
     ("idempotent", INSERT, FAILED),
     ("idempotent", UPSERT, PASSED),
     ("idempotent", POST, FAILED),
+    ("idempotent", CALL, NOT_CHECKED),
+    ("once", CALL, PASSED),
+    ("none", CALL, NOT_CHECKED),
     ("keyed", POST, FAILED),
     ("keyed", POST_WITH_KEY, PASSED),
     ("keyed", INSERT, FAILED),
@@ -58,7 +62,7 @@ def project(effect: str, write: str) -> dict[str, str | bytes]:
     policy = f'"set_stock": ToolPolicy(effect="{effect}", locks=["inventory/{{sku}}"], expected="1s"{said}),'
     changes = [
         (SET, write),
-        ("import sqlite3", "import sqlite3\n\nimport httpx"),
+        ("import sqlite3", "import sqlite3\n\nimport boto3\nimport httpx"),
         (
             "from clawproof_langgraph import",
             "from clawproof_langgraph.effects import sql\nfrom clawproof_langgraph import current_call,",
