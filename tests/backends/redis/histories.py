@@ -65,8 +65,14 @@ class History:
         self._scopes = self.random.choice((("",), ("", "", "scope1", "scope2"), ("scope1",)))
         self._names = self.random.sample(NAMES, self.random.choice((1, 2, 3, 6)))
 
+        # One or two of three resources each, so that who is first in one line is not in another, and nothing else.
+        self._crossing = self.random.random() < 0.25
+
     def pass_time(self) -> None:
         """Let time pass, or somebody set the clocks."""
+        if self._crossing:
+            self.now, self.ticks = self.now + 0.002, self.ticks + 0.002
+            return
         chance = self.random.random()
         passed = self.random.choice(PASSED) if chance < 0.35 else self.random.choice((0.0, 0.0, 0.002))
         self.now, self.ticks = self.now + passed, self.ticks + passed
@@ -104,6 +110,9 @@ class History:
 
     def _request(self, owner: str) -> Begin:
         r = self.random
+        if self._crossing:
+            wants = tuple(Want(name, Mode.EXCLUSIVE) for name in sorted(r.sample(NAMES[:3], r.randint(1, 2))))
+            return Begin(owner, r.choice(SESSIONS), wants, bell="b1")
         names = set(r.sample(self._names, r.randint(0, min(3, len(self._names)))))
         if r.random() < 0.1:
             names |= {f"many/{i}" for i in range(r.randint(1, 20))}
