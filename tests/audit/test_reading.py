@@ -235,6 +235,26 @@ def test_the_tools_of_an_mcp_server_are_not_passed(tmp_path: Path) -> None:
     )
 
 
+def test_a_guard_that_refuses_what_it_does_not_know_coordinates_the_tools_of_an_mcp_server(tmp_path: Path) -> None:
+    agent = """
+        from langchain.agents import create_agent
+        from langchain_mcp_adapters.client import MultiServerMCPClient
+
+        from clawproof_langgraph.middleware import CoordinationMiddleware
+        from shop import guard
+
+        async def make():
+            tools = await MultiServerMCPClient({}).get_tools()
+            return create_agent("model", tools, name="clerk", middleware=[CoordinationMiddleware(guard)])
+        """
+
+    report = audited(tmp_path, {**GOOD, "clerk.py": agent})
+
+    assert failed(report) == {}
+    assert {"CP001", "CP002", "CP010"} <= passed(report)
+    assert outcome(report, "CP008").status is Status.NOT_CHECKED  # what they do is not known all the same
+
+
 def test_nothing_to_check_is_no_pass(tmp_path: Path) -> None:
     write(tmp_path, {"script.py": "print('hello')\n"})
 
