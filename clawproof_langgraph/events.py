@@ -119,6 +119,12 @@ class Page:
     end: int = 0
 
 
+_REMEDY: Final = (
+    "Events between these cursors were deleted before they were read: take what they were about from its source anew. "
+    "A reader that comes more often misses none, and a larger max_events keeps more."
+)
+
+
 def truncated(since: int, until: int, *subscribers: str) -> Event:
     """Make the event that tells a reader what it has missed.
 
@@ -127,7 +133,7 @@ def truncated(since: int, until: int, *subscribers: str) -> Event:
         until: the newest one that was deleted.
         subscribers: whose subscription it is.
     """
-    lost = {"subscribers": list(subscribers), "from": since, "to": until}
+    lost = {"subscribers": list(subscribers), "from": since, "to": until, "remedy": _REMEDY}
     return Event(until, until / 1_000_000, LOG_TRUNCATED, data=lost)
 
 

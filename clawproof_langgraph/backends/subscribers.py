@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from clawproof_langgraph.backends.store import LAST_PLACE, READER_LIFE, SubscriberRow, Transaction
 from clawproof_langgraph.errors import ConfigurationError
-from clawproof_langgraph.events import LOG_TRUNCATED, truncated
+from clawproof_langgraph.events import LOG_TRUNCATED
 from clawproof_langgraph.model import Advance, Begin, Start, Subscribe, Sweep, Swept
 
 
@@ -63,8 +63,8 @@ def retire(tx: Transaction, terms: Sweep) -> Swept:
     # Who has missed something before knows, or will be told when it reads on: to tell of more would fill the log.
     missed = [row for row in live if before <= row.cursor < tx.trimmed()]
     if missed:
-        told = truncated(min(row.cursor for row in missed), tx.trimmed(), *sorted(row.name for row in missed))
-        tx.append(LOG_TRUNCATED, Begin("", ""), data=told.data)
+        names, first = sorted(row.name for row in missed), min(row.cursor for row in missed)
+        tx.append(LOG_TRUNCATED, Begin("", ""), data={"subscribers": names, "from": first, "to": tx.trimmed()})
     return swept
 
 

@@ -252,6 +252,7 @@ def test_who_begins_behind_a_cursor_that_is_gone_is_told_so(coordinator: Coordin
     told, *others = play(with_inbox(inbox), mode, {"events": []})["events"]
 
     assert (told["type"], told["data"]["from"]) == ("log.truncated", gone)
+    assert "from its source anew" in told["data"]["remedy"]
     assert numbers({"events": others}) == [6, 7, 8, 9]
 
 

@@ -393,6 +393,7 @@ class Truncation(Suite):
         told, *others = store.events(EventFilter(after=cursor, types=("n9",)))
 
         assert (told.type, told.data["from"]) == (LOG_TRUNCATED, cursor)
+        assert "from its source anew" in told.data["remedy"]
         assert types(others) == ["n9"]
         assert [event.cursor for event in store.events(EventFilter(after=told.cursor))] == left
 
