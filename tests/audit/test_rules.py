@@ -250,6 +250,39 @@ def test_writes_without_a_guard_break_all_that_a_guard_gives(tmp_path: Path) -> 
     assert outcome(report, "CP010").line.startswith("2 agents cannot be killed by themselves")
 
 
+def test_a_project_without_any_guard_breaks_all_but_what_it_cannot_have(tmp_path: Path) -> None:
+    shop = """
+        import sqlite3
+
+        from langchain_core.tools import tool
+        from langgraph.prebuilt import create_react_agent
+        from langgraph_supervisor import create_supervisor
+
+
+        @tool
+        def sell(sku: str) -> str:
+            '''Sell.'''
+            sqlite3.connect("shop.db").execute("UPDATE stock SET units = units - 1 WHERE sku = ?", (sku,))
+            return "sold"
+
+
+        @tool
+        def create_summary(text: str) -> str:
+            '''Summarise.'''
+            return model.invoke(text).content
+
+
+        clerk = create_react_agent(model, [sell, create_summary], name="clerk")
+        team = create_supervisor([clerk], model=model)
+        """
+
+    report = audited(tmp_path, {"shop.py": shop})
+
+    assert set(failed(report)) == {"CP001", "CP002", "CP003", "CP004", "CP006", "CP007", "CP008", "CP010"}
+    assert [each.rule for each in report.outcomes if each.status is Status.PASSED] == []
+    assert outcome(report, "CP003").line == "No lock with a TTL: 1 writing tool without any guard"
+
+
 NEAR: dict[str, dict[str, Any]] = {
     "a prompt that speaks of other agents": changed(
         (

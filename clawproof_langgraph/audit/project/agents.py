@@ -43,6 +43,7 @@ class Agents:
     led: dict[ast.AST, str] = field(default_factory=dict)
     """The name that an orchestrator gives to an agent, by where the agent is made."""
     orchestrators: list[Place] = field(default_factory=list)
+    leaders: list[Place] = field(default_factory=list)
     _inside: set[ast.AST] = field(default_factory=set)
     """ToolNodes that belong to an agent that was found already."""
 
@@ -249,8 +250,9 @@ class Agents:
     def _leader(self, expr: Expr) -> None:
         call = expr.node
         assert isinstance(call, ast.Call)
-        if expr.place not in self.orchestrators:
-            self.orchestrators.append(expr.place)
+        places = self.orchestrators if called(call) == "build_orchestrator" else self.leaders
+        if expr.place not in places:
+            places.append(expr.place)
         given = argument(call, "agents", 0)
         if called(call) != "build_orchestrator" or given is None:
             return

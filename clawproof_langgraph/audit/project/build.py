@@ -54,6 +54,7 @@ def project_of(target: Target) -> Project:
         stores=stores,
         prompts=tuple(prompts.found.values()),
         orchestrators=tuple(agents.orchestrators),
+        leaders=tuple(agents.leaders),
         published=frozenset(following.published),
         subscriptions=(*following.subscriptions, *file.subscriptions()),
         sinks=(*file.sinks(), *(f"code at {place}" for place in following.alerted)),

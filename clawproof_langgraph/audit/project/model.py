@@ -284,7 +284,8 @@ class Project:
         guards: the guards, and what the configuration file says of tools.
         stores: the coordinators.
         prompts: texts for models.
-        orchestrators: where agents are led: by `build_orchestrator`, a supervisor, a swarm.
+        orchestrators: where tasks of agents are coordinated, by `build_orchestrator`.
+        leaders: where a model leads agents, as a supervisor or in a swarm, and coordinates nothing.
         published: types of events that code publishes itself.
         subscriptions: who follows events.
         sinks: where alerts of suspected deadlocks go, in words.
@@ -309,6 +310,7 @@ class Project:
     stores: tuple[Store, ...] = ()
     prompts: tuple[Prompt, ...] = ()
     orchestrators: tuple[Place, ...] = ()
+    leaders: tuple[Place, ...] = ()
     published: frozenset[str] = frozenset()
     subscriptions: tuple[Subscription, ...] = ()
     sinks: tuple[str, ...] = ()

@@ -224,7 +224,7 @@ class Tools:
             return returned
         said = argument(call, "name")
         shown = (text(found.at(said), self.names) if said is not None else None) or ""
-        return [Use(Tool(shown, given.place, Kind.LIBRARY, detail=f"what `{name}(...)` gives"), place=given.place)]
+        return [Use(Tool(shown, given.place, Kind.LIBRARY, detail=f"the tool of `{name}(...)`"), place=given.place)]
 
     def in_node(self, expr: Expr, depth: int = _DEEP) -> list[Use]:
         """Give the tools of a `ToolNode(...)` or `guard.tool_node(...)`, with its hooks."""

@@ -6,6 +6,7 @@ import ast
 import builtins
 import sys
 from collections.abc import Iterator
+from typing import Final
 
 from clawproof_langgraph.audit.source import Function, SourceTree
 
@@ -28,12 +29,22 @@ def opaque_call(function: Function, tree: SourceTree) -> str:
         if not isinstance(node, ast.Call):
             continue
         root = _root(node.func)
-        if root is None or root in own or hasattr(builtins, root):
+        if root is None or root in own or hasattr(builtins, root) or _asks_a_model(node):
             continue
         dotted = function.module.dotted(node.func)
         if dotted.partition(".")[0] not in sys.stdlib_module_names and tree.function(dotted) is None:
             return ast.unparse(node.func)
     return ""
+
+
+def _asks_a_model(call: ast.Call) -> bool:
+    """Tell a runnable that is run, which changes nothing by itself: the tools of an agent are looked at as its own."""
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _RUNNING
+
+
+_RUNNING: Final = frozenset(
+    {"invoke", "ainvoke", "stream", "astream", "batch", "abatch", "bind_tools", "with_structured_output", "with_config"}
+)
 
 
 def _own_names(function: Function) -> frozenset[str]:

@@ -34,7 +34,7 @@ def check(project: Project) -> Outcome:
     ]
     if not found and not _coordinates(project) and not any(write_of(tool, project) for tool in project.tools):
         return not_checked(_ID, next(iter(_unseen(project)), "no guard was found, and no tool that was seen to write"))
-    if project.orchestrators:
+    if project.orchestrators or project.leaders:
         line = "Orchestrator pattern detected: centralized task coordinator"
     else:
         line = "Central coordinator detected: all state-modifying calls go through one store"

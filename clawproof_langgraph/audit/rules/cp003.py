@@ -27,7 +27,7 @@ def check(project: Project) -> Outcome:
     unseen = list(_unseen(project))
     if not locking and not project.orchestrators:
         writing = [(agent, use) for agent, use in uses(project) if write_of(use.tool, project)]
-        if writing and not unseen and not project.guards:
+        if writing and not project.guards:
             message = f"No lock with a TTL: {counted(len(writing), 'writing tool')} without any guard"
             places = [use.place or use.tool.place for _, use in writing]
             return verdict(_ID, "No lock with a TTL", [finding(_ID, message, *places)])

@@ -24,7 +24,7 @@ def check(project: Project) -> Outcome:
     if found or project.guards or project.orchestrators:
         return verdict(_ID, _LINE, found, unseen)
     writing = [use for _, use in uses(project) if write_of(use.tool, project)]
-    if writing and not unseen:
+    if writing:
         message = f"No lock order: {counted(len(writing), 'writing tool')} without any guard"
         return verdict(_ID, _LINE, [finding(_ID, message, *(use.place or use.tool.place for use in writing))])
     return not_checked(_ID, unseen[0] if unseen else "no guard was found, and no tool that was seen to write")
