@@ -31,6 +31,9 @@ _BLOCK: Final = 5.0
 """The most seconds for which a connection waits at a time."""
 _LATE: Final = 0.5
 """Seconds after which the server's "nobody rang" is overdue."""
+_HUNG_UP: Final = 0.02
+"""Seconds in which a listener finds that its connection was closed."""
+_HANG_UPS: Final = 50
 _CONNECTED: Final = 1.0
 """Seconds for a connection to wait on."""
 
@@ -168,12 +171,17 @@ class ThreadsBell:
     def close(self) -> None:
         """Let go of the connection; those who sleep look by themselves."""
         self._closed = True
-        client = self._client
-        if client is not None:
-            client.close()
         with self._lock:
             for awake in self._sleepers.values():
                 awake.set()
+        for _ in range(_HANG_UPS):
+            client = self._client
+            if client is not None:
+                client.close()
+            # redis-py connects anew for a listener that was about to look whether there is something to read.
+            if self._listening.acquire(timeout=_HUNG_UP):
+                self._listening.release()
+                return
 
 
 @dataclass(frozen=True, slots=True)
