@@ -97,6 +97,17 @@ class Retention(Suite):
         assert sum(swept.expired for swept in sweeps) == 5
         assert len(store.snapshot().in_doubt) == 5
 
+    def test_a_sweep_goes_on_though_a_step_that_wrote_two_events_did_not_fit(self, store: Face) -> None:
+        store.record(Note("one"))
+        for n in range(3):
+            store.granted(call(f"c{n}", f"r/{n}", key=f"k{n}"))
+        store.record(Note("last"))
+
+        while store.sweep(Sweep(limit=2, max_events=0)).more:
+            pass
+
+        assert len([event for event in store.log() if event.type != LOG_TRUNCATED]) <= 1
+
     def test_nothing_to_sweep_is_nothing_done(self, store: Face) -> None:
         store.granted(call("a", "inventory/1", key="k"))
         swept = store.sweep()

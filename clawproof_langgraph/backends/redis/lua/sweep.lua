@@ -121,10 +121,12 @@ end
 local function sweep_events()
   local newest, kept = log.read_clock()
   local live, unread = live_subscribers()
-  local old, count, past = min(floor((now - keep_events) * 1000000), unread), 0, nil
+  local old, count, past, is_full = min(floor((now - keep_events) * 1000000), unread), 0, nil, false
   for _, entry in ipairs(call('XRANGE', LOG, '-', exactly(max(newest - 1, 0)), 'COUNT', limit)) do
     local id, events = tonumber(string.match(entry[1], '%d+')), #entry[2] / 2
-    if (id > old and kept - count <= max_events) or (count > 0 and count + events > limit) then break end
+    if id > old and kept - count <= max_events then break end
+    is_full = count > 0 and count + events > limit
+    if is_full then break end
     count, past = count + events, id
   end
   if past then
@@ -134,7 +136,7 @@ local function sweep_events()
     fields.write('t', exactly(past))
     tell_truncated(live, before, past)
   end
-  return count, count >= limit
+  return count, is_full or count >= limit
 end
 
 local expired, waiters = sweep_leases(), sweep_waiters()
