@@ -21,7 +21,7 @@ def set_price(sku: str, price: float) -> str:
     return "ok"
 
 
-# expect: unsafe sql
+# expect: unsafe orm
 @tool
 def add_line_items(order_id: int, items: list[dict]) -> str:
     """Add lines to an order. Each item has sku and qty."""
@@ -33,7 +33,7 @@ def add_line_items(order_id: int, items: list[dict]) -> str:
     return f"{len(items)} lines added to {order_id}"
 
 
-# expect: unsafe sql
+# expect: unsafe orm
 @tool
 def reserve(sku: str, qty: int) -> str:
     """Reserve pieces of an article."""
