@@ -198,3 +198,33 @@ def test_functions_that_call_each_other_in_a_circle_are_followed_once() -> None:
     """)
 
     assert len(touches) == 1
+
+
+@pytest.mark.parametrize(
+    ("condition", "repeatable"),
+    [
+        ("if tag not in contact.tags:", True),
+        ("if not any(each.name == name for each in contact.tags):", True),
+        ("if name not in [each.name for each in contact.tags]:", True),
+        ("if fresh not in contact.tags:", False),
+        ("if tag in contact.tags:", False),
+        ("if name not in contact.names:", False),
+        ("if name:", False),
+    ],
+)
+def test_an_object_is_appended_once_where_the_collection_is_asked_for_it(condition: str, repeatable: bool) -> None:
+    [touch] = writes_in(f"""
+        from sqlalchemy.orm import Session
+        class Tag:
+            __tablename__ = "tags"
+        class Contact:
+            __tablename__ = "contacts"
+        def tool(session: Session, name):
+            contact = session.get(Contact, 1)
+            tag = session.get(Tag, name)
+            fresh = Tag(name=name)
+            {condition}
+                contact.tags.append(tag)
+    """)
+
+    assert touch.repeatable is repeatable

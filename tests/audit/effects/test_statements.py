@@ -20,6 +20,9 @@ REPEATABLE = [
     "UPDATE t SET n = COALESCE(n, ?) WHERE id = ?",
     "UPDATE t SET n = GREATEST(n, %s) WHERE id = %s",
     "UPDATE t SET a = b + 1 WHERE id = ?",
+    "UPDATE t SET n = staging.n * 2 FROM staging WHERE staging.id = t.id",
+    "INSERT INTO t (id, n) VALUES (%s, %s) AS fresh ON DUPLICATE KEY UPDATE n = fresh.n * 2",
+    "MERGE INTO t USING u s ON (t.id = s.id) WHEN MATCHED THEN UPDATE SET t.n = s.n + 1",
     "UPDATE t SET n = (SELECT sum(n) + 1 FROM s WHERE s.id = ?) WHERE id = ?",
     "UPDATE t SET paid = 1, n = n - 1 WHERE id = ? AND paid = 0",
     "UPDATE t SET n = n - 1, done_at = now() WHERE id = %s AND done_at IS NULL",
@@ -34,6 +37,8 @@ AGAIN = [
     "insert into t select * from s",
     "INSERT INTO t (id, n) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET n = t.n + excluded.n",
     "INSERT INTO t (id, n) VALUES (%s, 1) ON DUPLICATE KEY UPDATE n = n + 1",
+    "INSERT INTO t AS s (id, n) VALUES (%s, 1) ON CONFLICT (id) DO UPDATE SET n = s.n + 1",
+    "UPDATE t AS source SET n = source.n - 1 WHERE source.id = ?",
     "INSERT INTO t (id) VALUES (gen_random_uuid()) ON CONFLICT (id) DO NOTHING",
     "UPDATE t SET n = n - 1 WHERE id = ?",
     "UPDATE t SET n = n - :n WHERE id = :id AND n >= :n",
@@ -125,3 +130,13 @@ def test_an_unresolved_connection_is_told_with_less_confidence() -> None:
     [unsure] = writes_in(tool("INSERT INTO t VALUES (1)"))
 
     assert (sure.confidence, unsure.confidence) == (Confidence.CERTAIN, Confidence.LIKELY)
+
+
+def test_a_table_whose_name_is_not_known_may_be_the_one_that_is_mentioned() -> None:
+    [touch] = writes_in("""
+        def tool(conn, table, a):
+            upsert = f"INSERT INTO {table} (id, n) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET n = {table}.n + 1"
+            conn.execute(upsert, (a,))
+    """)
+
+    assert touch.repeatable is False
