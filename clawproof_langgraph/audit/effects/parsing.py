@@ -219,6 +219,43 @@ def _change(column: str, value: exp.Expression, own: frozenset[str]) -> Change:
     return "absolute"
 
 
+def _takes_extreme(tree: exp.Expression, where: exp.Expression) -> bool:
+    """Tell whether a statement changes the first or the last of its rows, so that the next time it is another one.
+
+    Such as DELETE ... WHERE id = (SELECT MAX(id) FROM the same table). An UPDATE has to take its row out of those that
+    the query chooses from.
+    """
+    from sqlglot import exp
+
+    set_here = {
+        column.name.lower() for each in tree.expressions if isinstance(each, exp.EQ) for column in _columns(each)
+    }
+    for extreme in where.find_all(exp.Max, exp.Min):
+        query = extreme.find_ancestor(exp.Select)
+        around = query.find_ancestor(exp.EQ, exp.In) if query is not None else None
+        if query is None or around is None or isinstance(around.parent, exp.Not) or not _is_from(query, tree):
+            continue
+        asked = query.args.get("where")
+        asks_for = {each.name.lower() for each in asked.find_all(exp.Column)} if asked is not None else set()
+        if isinstance(tree, exp.Delete) or set_here & asks_for:
+            return True
+    return False
+
+
+def _columns(assigned: exp.Expression) -> Iterator[exp.Column]:
+    from sqlglot import exp
+
+    return assigned.this.find_all(exp.Column)  # type: ignore[no-any-return]
+
+
+def _is_from(query: exp.Select, tree: exp.Expression) -> bool:
+    """Tell whether a query chooses from the table that a statement changes."""
+    from sqlglot import exp
+
+    changed = _table(tree.this)
+    return any(_table(each) == changed for each in query.find_all(exp.Table))
+
+
 def _is_own(table: str, own: frozenset[str]) -> bool:
     """Tell whether a name may be one of the table that is changed: one that is not known may."""
     if table in own or table.startswith(HOLE):
@@ -264,6 +301,7 @@ def _condition(tree: exp.Expression) -> tuple[tuple[Compare, ...], bool]:
 
     where = tree.args.get("where")
     picks = tree.args.get("limit") is not None or (where is not None and where.find(exp.Limit, exp.Fetch) is not None)
+    picks = picks or (isinstance(where, exp.Expression) and _takes_extreme(tree, where))
     found: list[Compare] = []
     if isinstance(where, exp.Expression):
         for each in where.find_all(

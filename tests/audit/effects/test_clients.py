@@ -52,3 +52,35 @@ def test_a_resource_of_boto3_is_a_client_too() -> None:
     """)
 
     assert (touch.what, touch.repeatable) == ("ec2.create_instances", False)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'getattr(session, "post")("https://x.example/orders", json=a)',
+        'send = getattr(session, "POST".lower())\n            send("https://x.example/orders", json=a)',
+        'send = session.post\n            send("https://x.example/orders", json=a)',
+        'api("POST", json=a)',
+    ],
+)
+def test_a_method_that_is_taken_by_its_name_is_the_one_that_is_called(call: str) -> None:
+    [touch] = writes_in(f"""
+        import requests
+        session = requests.Session()
+        def api(method, **given):
+            return getattr(session, method.lower())("https://x.example/orders", **given)
+        def tool(a):
+            {call}
+    """)
+
+    assert (touch.what, touch.repeatable) == ("POST https://x.example/orders", False)
+
+
+def test_a_method_whose_name_is_not_known_is_not_guessed() -> None:
+    touches = writes_in("""
+        import requests
+        def tool(method):
+            getattr(requests, method)("https://x.example/orders")
+    """)
+
+    assert not touches

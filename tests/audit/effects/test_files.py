@@ -1,4 +1,4 @@
-"""A file that is written under another name and moved is judged by what becomes of the one it replaces."""
+"""Files and documents that are read, added to, and written back are told, whatever way the contents take."""
 
 import pytest
 
@@ -48,3 +48,21 @@ def tool(task):
 
     assert touches
     assert all(touch.repeatable for touch in touches) is repeatable
+
+
+@pytest.mark.parametrize(
+    ("body", "repeatable"),
+    [
+        ("book = openpyxl.load_workbook(path); book.active.append(a); book.save(path)", False),
+        ("book = openpyxl.load_workbook(path); rows = book['May']; rows.append(a); book.save(path)", False),
+        ("text = docx.Document(path); text.add_paragraph(a); text.save(path)", False),
+        ("book = openpyxl.load_workbook(path); book.active['A1'] = a; book.save(path)", True),
+        ("book = openpyxl.Workbook(); book.active.append(a); book.save(path)", True),
+        ("text = docx.Document('template.docx'); text.add_paragraph(a); text.save(path)", True),
+        ("book = openpyxl.Workbook(); book.save(f'{uuid.uuid4()}.xlsx')", False),
+    ],
+)
+def test_a_document_grows_where_it_is_loaded_added_to_and_saved_again(body: str, repeatable: bool) -> None:
+    [touch] = writes_in(f"import docx, openpyxl, uuid\ndef tool(path, a):\n    {body}\n")
+
+    assert (touch.kind, touch.repeatable) == ("file", repeatable)
