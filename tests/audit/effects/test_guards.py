@@ -228,3 +228,38 @@ def test_an_object_is_appended_once_where_the_collection_is_asked_for_it(conditi
     """)
 
     assert touch.repeatable is repeatable
+
+
+@pytest.mark.parametrize(
+    ("query", "write", "repeatable"),
+    [
+        ("SELECT id FROM t WHERE state = 'open' ORDER BY id LIMIT 1", "UPDATE t SET state = 'taken'", False),
+        ("SELECT id FROM t WHERE state = 'open' LIMIT 1", "UPDATE t SET state = 'taken'", False),
+        ("SELECT MIN(id) FROM t WHERE state = 'open'", "UPDATE t SET state = 'taken'", False),
+        ("SELECT id FROM t WHERE owner = ? ORDER BY id DESC", "DELETE FROM t", False),
+        ("SELECT id FROM t WHERE owner = ? ORDER BY id DESC", "UPDATE t SET state = 'seen'", True),
+        ("SELECT id FROM t WHERE email = ? AND state = 'open'", "UPDATE t SET state = 'taken'", True),
+        ("SELECT id FROM t WHERE email = ? LIMIT 1", "DELETE FROM t", True),
+        ("SELECT id FROM queue ORDER BY id LIMIT 1", "DELETE FROM t", True),
+    ],
+)
+def test_a_row_that_a_query_picked_is_another_one_the_next_time(query: str, write: str, repeatable: bool) -> None:
+    [touch] = writes_in(f"""{HEAD}
+def tool(a):
+    row = conn.execute("{query}", (a,)).fetchone()
+    if row is None:
+        return "nothing"
+    conn.execute("{write} WHERE id = ?", (row[0],))
+""")
+
+    assert touch.repeatable is repeatable
+
+
+def test_all_rows_that_a_query_gives_are_none_the_next_time() -> None:
+    [touch] = writes_in(f"""{HEAD}
+def tool(a):
+    for row in conn.execute("SELECT id FROM t WHERE owner = ? ORDER BY id", (a,)).fetchall():
+        conn.execute("DELETE FROM t WHERE id = ?", (row[0],))
+""")
+
+    assert touch.repeatable is True
