@@ -52,7 +52,7 @@ _RELATIVE: Final = re.compile(
 
 def touches(site: Site) -> Iterator[Touch]:
     """Tell what a call of a cloud's client does."""
-    if site.family == "aws" and site.detail:
+    if site.family in ("aws", "awsres"):
         yield from _of_aws(site)
     elif site.family in ("gcs", "pubsub", "firestore"):
         yield from _of_google(site)
@@ -61,7 +61,7 @@ def touches(site: Site) -> Iterator[Touch]:
 
 
 def _of_aws(site: Site) -> Iterator[Touch]:
-    service = site.detail.partition(".")[0]
+    service = site.detail.partition(".")[0] or "aws"
     what = f"{service}.{site.name}"
     if site.name in _MAILS:
         yield _adding(site, "mail", what, service)

@@ -31,6 +31,7 @@ _PATH_METHODS: Final = frozenset(
 )
 _TABLES: Final = frozenset({"to_csv", "to_json", "to_excel", "to_parquet", "to_pickle", "to_feather"})
 _WRITERS: Final = frozenset({"write", "writelines", "dump", "safe_dump", "writerow", "writerows", "dump_all"})
+_WHOLE: Final = frozenset({"write_text", "write_bytes"})
 _LOG: Final = re.compile(r"\.log(\.|$)|(^|/)(logs?|tmp|temp)/|debug|trace", re.IGNORECASE)
 _FIX_APPEND: Final = (
     "Write one file, or one row, for each call under a name made from it, or look for the entry before adding it."
@@ -42,9 +43,7 @@ def touches(site: Site) -> Iterator[Touch]:
     """Tell what a call does to files."""
     if site.dotted in _OPENS or (site.name == "open" and site.family == "path"):
         yield from _opened(site)
-    elif (
-        site.name in ("write_text", "write_bytes") and site.receiver is not None and not site.kind.startswith("class:")
-    ):
+    elif site.name in _WHOLE and site.receiver is not None and not site.kind.startswith("class:"):
         yield from _written_whole(site)
     elif site.dotted in _MOVES or (site.family == "path" and site.name in _PATH_METHODS):
         yield from _moved(site)
@@ -138,17 +137,21 @@ def _written(site: Site, node: ast.expr, path: str, contents: list[Valued]) -> T
             why="Each repetition writes another file.",
         )
     if any(grown_from(value, Valued(node, site.scope)) for value in contents):
-        return site.touch(
-            "file",
-            f"writes {path}",
-            repeatable=False,
-            resource=path,
-            confidence=Confidence.LIKELY,
-            short=f"reads {path}, changes what it read, and writes it back",
-            why="A repetition reads the new contents and changes them again.",
-            fix="Store the entry under a key made from the call, so that a repetition finds it.",
-        )
+        return _written_back(site, path)
     return site.touch("file", f"writes {path}", repeatable=True, resource=path, why="It replaces the contents.")
+
+
+def _written_back(site: Site, path: str) -> Touch:
+    return site.touch(
+        "file",
+        f"writes {path}",
+        repeatable=False,
+        resource=path,
+        confidence=Confidence.LIKELY,
+        short=f"reads {path}, changes what it read, and writes it back",
+        why="A repetition reads the new contents and changes them again.",
+        fix="Store the entry under a key made from the call, so that a repetition finds it.",
+    )
 
 
 def _is_scratch(node: ast.expr, scope: Scope) -> bool:
@@ -209,6 +212,9 @@ def _moved(site: Site) -> Iterator[Touch]:
     node = site.receiver if site.family == "path" else site.argument(0, "src", "path")
     target = site.argument(0 if site.family == "path" else 1, "dst", "target")
     path = _path(node, site.scope) if node is not None else ""
+    if target is not None and _replaces_what_it_read(site, target):
+        yield _written_back(site, _path(target, site.scope))
+        return
     if target is not None and is_unstable(target, site.scope):
         yield site.touch(
             "file",
@@ -229,6 +235,17 @@ def _moved(site: Site) -> Iterator[Touch]:
         confidence=Confidence.LIKELY,
         why="It leads to a state that a repetition finds.",
     )
+
+
+def _replaces_what_it_read(site: Site, target: ast.expr) -> bool:
+    """Tell whether a function writes another file first, with what it read from the target, and moves it there."""
+    body = site.scope.body
+    for node in body.nodes if body is not None else ():
+        match node:
+            case ast.Call(func=ast.Attribute(attr=attr), args=[value, *_]) if attr in _WRITERS | _WHOLE:
+                if grown_from(Valued(value, site.scope), Valued(target, site.scope)):
+                    return True
+    return False
 
 
 def _table_written(site: Site) -> Iterator[Touch]:

@@ -11,6 +11,7 @@ from clawproof_langgraph.audit.effects import (
     alchemy,
     cloud,
     django,
+    documents,
     files,
     http,
     mail,
@@ -31,6 +32,7 @@ Recogniser = Callable[[Site], Iterator[Touch]]
 _CALLS: Final[tuple[tuple[Recogniser, frozenset[str]], ...]] = (
     (sql.touches, frozenset()),
     (files.touches, frozenset()),
+    (documents.touches, documents.LIBRARIES),
     (memory.touches, frozenset()),
     (processes.touches, frozenset()),
     (alchemy.touches, frozenset({"sqlalchemy", "sqlmodel", "flask_sqlalchemy"})),

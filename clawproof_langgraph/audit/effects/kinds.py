@@ -189,6 +189,16 @@ MADE_BY: Final[dict[str, str]] = {
     **dict.fromkeys(["collections.defaultdict", "collections.Counter"], "plain:dict"),
     **dict.fromkeys(["list", "collections.deque"], "plain:list"),
     "str": "plain:str",
+    **dict.fromkeys(
+        [
+            "openpyxl.Workbook",
+            "openpyxl.load_workbook",
+            "openpyxl.reader.excel.load_workbook",
+            "docx.Document",
+            "pptx.Presentation",
+        ],
+        "document:",
+    ),
     # locks
     **dict.fromkeys(
         [
@@ -370,6 +380,9 @@ METHODS: Final[dict[tuple[str, str], str]] = {
         for name in ("joinpath", "with_suffix", "resolve", "with_name", "expanduser", "absolute")
     },
     ("path", "open"): "file:",
+    ("document", "[]"): "sheet:",
+    ("document", "create_sheet"): "sheet:",
+    ("document", "get_sheet_by_name"): "sheet:",
     ("coordinator", "lock"): "lock:coordinator",
     ("coordinator", "with"): "coordinator:",
 }
@@ -379,6 +392,7 @@ ATTRIBUTES: Final[dict[tuple[str, str], str]] = {
     ("flask", "session"): "alchemy:session",
     ("flask", "engine"): "engine:",
     ("path", "parent"): "path:",
+    ("document", "active"): "sheet:",
     ("awsres", "meta"): "",
 }
 """What an attribute of a kind is."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from clawproof_langgraph.audit.effects.origins import results_of
-from clawproof_langgraph.audit.effects.scopes import Scope, Valued
-from clawproof_langgraph.audit.effects.sites import called, callee
+from clawproof_langgraph.audit.effects.scopes import Scope, Valued, called
+from clawproof_langgraph.audit.effects.sites import callee
 from clawproof_langgraph.audit.effects.text import text_of
 
 _DEEPEST: Final = 12

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from clawproof_langgraph.audit.effects.scopes import Scope, Valued
-from clawproof_langgraph.audit.effects.sites import called, callee
+from clawproof_langgraph.audit.effects.scopes import Scope, Valued, called
+from clawproof_langgraph.audit.effects.sites import callee
 
 _MOST: Final = 400
 

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from clawproof_langgraph.audit.effects.statement import COUNTERS, Assigned, Change, Compare, Statement, Term
+from clawproof_langgraph.audit.effects.statement import COUNTERS, HOLE, Assigned, Change, Compare, Statement, Term
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
 _KEEPING: Final = ("COALESCE", "IFNULL", "NVL", "GREATEST", "LEAST", "MAX", "MIN", "LOWER", "UPPER", "TRIM", "ISNULL")
+_SOURCES: Final = frozenset({"excluded", "new", "src", "source"})
+"""Usual names of what rows come from; they are asked where the name of the table that is changed is not known."""
+
 _CHANCE: Final = re.compile(
     r"\b(gen_random_uuid|uuid_generate_v\d\w*|uuidv\d|uuid|newid|random|randomblob|rand|now|sysdate|"
     r"current_timestamp|clock_timestamp|nextval)\b",
@@ -38,10 +41,9 @@ def parsed(text: str, dialect: str, word: str) -> Statement | None:
     for name in _dialects(text, dialect):
         try:
             with _quiet():
-                tree = sqlglot.parse_one(text, dialect=name or None)
+                found = _of_tree(sqlglot.parse_one(text, dialect=name or None), text)
         except (SqlglotError, RecursionError, ValueError, IndexError, KeyError, AttributeError, TypeError):
             continue
-        found = _of_tree(tree, text)
         if found is not None:
             return _as_upsert(found) if replaces else found
     return None
@@ -87,7 +89,7 @@ def _of_tree(tree: object, text: str) -> Statement | None:
                 "update",
                 _table(tree.this),
                 guarded=guarded,
-                sets=_sets(tree.expressions),
+                sets=_sets(tree.expressions, tree.this),
                 compares=compares,
                 picks=picks,
                 words=words,
@@ -115,7 +117,7 @@ def _insert(tree: exp.Insert, words: str) -> Statement:
     upsert = bool(
         conflict or tree.args.get("ignore") or tree.args.get("overwrite") or alternative in ("IGNORE", "REPLACE")
     )
-    sets = _sets(conflict.expressions) if isinstance(conflict, exp.Expression) else ()
+    sets = _sets(conflict.expressions, target) if isinstance(conflict, exp.Expression) else ()
     on = (
         tuple(each.name for each in (conflict.args.get("conflict_keys") or ()))
         if isinstance(conflict, exp.Expression)
@@ -163,7 +165,7 @@ def _merge(tree: exp.Merge, words: str) -> Statement:
 
     sets: tuple[Assigned, ...] = ()
     for update in tree.find_all(exp.Update):
-        sets += _sets(update.expressions)
+        sets += _sets(update.expressions, tree.this)
     return Statement("merge", _table(tree.this), upsert=True, sets=sets, words=words)
 
 
@@ -180,23 +182,34 @@ def _table(node: object) -> str:
     return f"{table.db}.{table.name}" if table.db else table.name
 
 
-def _sets(expressions: list[exp.Expression]) -> tuple[Assigned, ...]:
+def _sets(expressions: list[exp.Expression], target: object) -> tuple[Assigned, ...]:
+    """Read what is set, where `target` is the table that is changed, with its alias."""
     from sqlglot import exp
 
+    own = _names_of(target)
     found: list[Assigned] = []
     for each in expressions:
         if isinstance(each, exp.EQ):
-            column = each.this.name if isinstance(each.this, exp.Column) else ""
-            names = [column] if column else [inner.name for inner in each.this.find_all(exp.Column)]
-            found += [Assigned(name, _change(name, each.expression), _term(each.expression)) for name in names]
+            for column in each.this.find_all(exp.Column):
+                change = _change(column.name, each.expression, own | {column.table.lower()})
+                found.append(Assigned(column.name, change, _term(each.expression)))
     return tuple(found)
 
 
-def _change(column: str, value: exp.Expression) -> Change:
+def _names_of(target: object) -> frozenset[str]:
+    """Give the names by which a statement speaks of the table that it changes: none, and its alias or its name."""
+    from sqlglot import exp
+
+    table = target.find(exp.Table) if isinstance(target, exp.Expression) else None
+    return frozenset({"", table.alias_or_name.lower()}) if table is not None else frozenset({""})
+
+
+def _change(column: str, value: exp.Expression, own: frozenset[str]) -> Change:
+    """Tell how a column of the table that has the names `own` is set."""
     from sqlglot import exp
 
     for mention in value.find_all(exp.Column):
-        if mention.name.lower() != column.lower() or mention.table.lower() in ("excluded", "new", "src", "source", "s"):
+        if mention.name.lower() != column.lower() or not _is_own(mention.table.lower(), own):
             continue
         if isinstance(mention.find_ancestor(exp.Subquery), exp.Subquery):
             continue
@@ -204,6 +217,50 @@ def _change(column: str, value: exp.Expression) -> Change:
             continue
         return "counter" if COUNTERS.search(column) else "relative"
     return "absolute"
+
+
+def _takes_extreme(tree: exp.Expression, where: exp.Expression) -> bool:
+    """Tell whether a statement changes the first or the last of its rows, so that the next time it is another one.
+
+    Such as DELETE ... WHERE id = (SELECT MAX(id) FROM the same table). An UPDATE has to take its row out of those that
+    the query chooses from.
+    """
+    from sqlglot import exp
+
+    set_here = {
+        column.name.lower() for each in tree.expressions if isinstance(each, exp.EQ) for column in _columns(each)
+    }
+    for extreme in where.find_all(exp.Max, exp.Min):
+        query = extreme.find_ancestor(exp.Select)
+        around = query.find_ancestor(exp.EQ, exp.In) if query is not None else None
+        if query is None or around is None or isinstance(around.parent, exp.Not) or not _is_from(query, tree):
+            continue
+        asked = query.args.get("where")
+        asks_for = {each.name.lower() for each in asked.find_all(exp.Column)} if asked is not None else set()
+        if isinstance(tree, exp.Delete) or set_here & asks_for:
+            return True
+    return False
+
+
+def _columns(assigned: exp.Expression) -> Iterator[exp.Column]:
+    from sqlglot import exp
+
+    return assigned.this.find_all(exp.Column)  # type: ignore[no-any-return]
+
+
+def _is_from(query: exp.Select, tree: exp.Expression) -> bool:
+    """Tell whether a query chooses from the table that a statement changes."""
+    from sqlglot import exp
+
+    changed = _table(tree.this)
+    return any(_table(each) == changed for each in query.find_all(exp.Table))
+
+
+def _is_own(table: str, own: frozenset[str]) -> bool:
+    """Tell whether a name may be one of the table that is changed: one that is not known may."""
+    if table in own or table.startswith(HOLE):
+        return True
+    return any(name.startswith(HOLE) for name in own) and table not in _SOURCES
 
 
 def _only_kept(mention: exp.Expression, value: exp.Expression) -> bool:
@@ -244,6 +301,7 @@ def _condition(tree: exp.Expression) -> tuple[tuple[Compare, ...], bool]:
 
     where = tree.args.get("where")
     picks = tree.args.get("limit") is not None or (where is not None and where.find(exp.Limit, exp.Fetch) is not None)
+    picks = picks or (isinstance(where, exp.Expression) and _takes_extreme(tree, where))
     found: list[Compare] = []
     if isinstance(where, exp.Expression):
         for each in where.find_all(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from clawproof_langgraph.audit.effects.origins import results_of
-from clawproof_langgraph.audit.effects.scopes import Scope, Valued
-from clawproof_langgraph.audit.effects.sites import called, callee
+from clawproof_langgraph.audit.effects.scopes import Scope, Valued, called
+from clawproof_langgraph.audit.effects.sites import callee
 from clawproof_langgraph.audit.effects.text import text_of
 
 _DEEPEST: Final = 25
@@ -17,6 +18,10 @@ _ARITHMETIC: Final = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod
 _FETCHES: Final = frozenset(
     {"fetchone", "fetchall", "fetchmany", "fetchval", "fetch_one", "first", "one", "scalar", "scalar_one"}
 )
+
+
+_TAKE_ONE: Final = frozenset({"fetchone", "fetchval", "fetch_one", "fetchrow", "first", "scalar"})
+_MARKS: Final = re.compile(r"\?|%s|%\(|[^:]:[a-z_]|\$\d|hole_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,38 @@ def is_read_from(value: Valued, table: str) -> bool:
     return any(
         (query := query_of(reading.call)) is not None and query_names(query, table) for reading in readings(value)
     )
+
+
+def is_picked_from(value: Valued, table: str, leaving: frozenset[str] | None = None) -> bool:
+    """Tell whether a value is that of the first or the last row of a table, so that the next time it is another one.
+
+    Args:
+        value: what names the row, such as its id.
+        table: the table.
+        leaving: the columns whose change takes the row out of those that are chosen from; None where it is removed.
+    """
+    behind = list(readings(value))
+    takes_one = any(_name_of(reading.call) in _TAKE_ONE for reading in behind)
+    for query in filter(None, (query_of(reading.call) for reading in behind)):
+        condition = query.lower().partition(" where ")[2]
+        leaves = leaving is None or any(re.search(rf"\b{re.escape(each.lower())}\b", condition) for each in leaving)
+        if leaves and query_names(query, table) and _picks_one(query, takes_one):
+            return True
+    return False
+
+
+def _picks_one(query: str, takes_one: bool) -> bool:
+    """Tell whether a query gives one row by its place among others, and not by its key."""
+    words = " ".join(query.lower().split())
+    limited = " limit " in words or " fetch first" in words
+    if "order by" in words:
+        return limited or takes_one
+    by_place = bool(re.match(r"select (max|min)\(", words)) and "group by" not in words
+    return by_place or (limited and not _MARKS.search(words))
+
+
+def _name_of(call: Valued) -> str:
+    return call.node.func.attr if isinstance(call.node, ast.Call) and isinstance(call.node.func, ast.Attribute) else ""
 
 
 def query_of(call: Valued) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from clawproof_langgraph.audit.effects.kinds import ANNOTATED, ATTRIBUTES, MADE_BY, METHODS, PREFIXES
-from clawproof_langgraph.audit.effects.scopes import Scope, Valued
+from clawproof_langgraph.audit.effects.scopes import Scope, Valued, called
 from clawproof_langgraph.audit.effects.text import text_of
 from clawproof_langgraph.audit.source import Function, Module
 
@@ -123,7 +123,7 @@ def _of_call(node: ast.Call, scope: Scope, depth: int) -> str:
             return "row:django"
         if dotted in _PASSING and node.args:
             return kind_of(node.args[0], scope, depth + 1)
-        if (made := _made_by_project(dotted, scope, depth)) is not None:
+        if (made := _made_by_project(dotted, node, scope, depth)) is not None:
             return made
     if isinstance(node.func, ast.Attribute):
         kind = kind_of(node.func.value, scope, depth + 1)
@@ -132,11 +132,11 @@ def _of_call(node: ast.Call, scope: Scope, depth: int) -> str:
         if found is not None:
             return _detailed(found.replace("*", detail), node, scope)
         if family == "class" and (method := method_of(kind, node.func.attr, scope)) is not None:
-            return returned(method, scope, depth)
+            return returned(method, scope, depth, node)
         return UNKNOWN
     inner = local_function(node.func, scope)
     if inner is not None:
-        return returned(inner, scope, depth)
+        return returned(inner, scope, depth, node)
     kind = kind_of(node.func, scope, depth + 1)
     return METHODS.get((kind.partition(":")[0], "()"), UNKNOWN)
 
@@ -152,12 +152,12 @@ def _detailed(kind: str, node: ast.Call, scope: Scope) -> str:
     return kind[:-1] + (text.filled() if text is not None and text.is_known else "")
 
 
-def _made_by_project(dotted: str, scope: Scope, depth: int) -> str | None:
+def _made_by_project(dotted: str, node: ast.Call, scope: Scope, depth: int) -> str | None:
     module, name = resolve_class(dotted, scope)
     if module is not None:
         return _of_object(module, name)
     function = scope.tree.function(dotted)
-    return returned(function, scope, depth) if function is not None else None
+    return returned(function, scope, depth, node) if function is not None else None
 
 
 def _of_object(module: Module, name: str) -> str:
@@ -221,9 +221,13 @@ def local_function(node: ast.expr, scope: Scope) -> Function | None:
     return None
 
 
-def returned(function: Function, scope: Scope, depth: int) -> str:
-    """Tell what a function of the project gives: by its annotation, else by what it returns or yields."""
-    inside = Scope(scope.tree, function.module, function, called=True)
+def returned(function: Function, scope: Scope, depth: int, call: ast.Call | None = None) -> str:
+    """Tell what a function of the project gives: by its annotation, else by what it returns or yields.
+
+    What the call passes counts: a helper may be told for which service it makes a client.
+    """
+    given = (call.args, call.keywords) if call is not None else ([], [])
+    inside = called(function, *given, scope)
     if function.node.returns is not None and (kind := _of_annotation(function.node.returns, inside)):
         return kind
     for value in _results(inside):

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from clawproof_langgraph.audit.effects.keys import is_unstable
+from clawproof_langgraph.audit.effects.origins import origins
 from clawproof_langgraph.audit.effects.readings import Reading, last_query, query_names, query_of, readings
+from clawproof_langgraph.audit.effects.receivers import resolve_class
 from clawproof_langgraph.audit.effects.scopes import Scope, Valued
 from clawproof_langgraph.audit.effects.sites import Site
 from clawproof_langgraph.audit.effects.text import text_of
@@ -33,7 +35,7 @@ def refused_twice(site: Site, touch: Touch) -> str | None:
         for test, is_there in _tests(at):
             if _is_marked(test, at.scope, is_there):
                 return "It is made only by the one that sets its mark."
-            if _is_looked_up(test, at.scope, is_there, touch):
+            if _is_looked_up(test, at.scope, is_there, touch) or (at is site and _is_missing(test, site, is_there)):
                 return "It is made only when a look-up finds that it is not there."
         at = at.caller
     return None
@@ -143,6 +145,27 @@ def _is_looked_up(test: ast.expr, scope: Scope, holds: bool, touch: Touch) -> bo
         names = {node.id for node in ast.walk(asked[0]) if isinstance(node, ast.Name)}
         return touch.resource in names and not isinstance(asked[0], ast.Subscript)
     return any(_finds(reading, touch) for reading in readings(Valued(asked[0], scope)))
+
+
+def _is_missing(test: ast.expr, site: Site, holds: bool) -> bool:
+    """Tell whether a condition looks into the collection that the site appends to: `if tag not in contact.tags`.
+
+    An object that was made in this call is never in it: what is equal to it may be there all the same.
+    """
+    asked = _says_there(test)
+    if asked is None or asked[1] is not holds or site.name != "append" or site.receiver is None:
+        return False
+    if isinstance(test, ast.Compare) and _is_new(test.left, site.scope):
+        return False
+    looked_into = {ast.unparse(part.node) for part in origins(asked[0], site.scope) if part.scope is site.scope}
+    return ast.unparse(site.receiver) in looked_into
+
+
+def _is_new(node: ast.expr, scope: Scope) -> bool:
+    made = scope.follow(node)
+    return (
+        isinstance(made.node, ast.Call) and resolve_class(made.scope.dotted(made.node.func), made.scope)[0] is not None
+    )
 
 
 def _finds(reading: Reading, touch: Touch) -> bool:

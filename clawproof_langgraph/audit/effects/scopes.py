@@ -236,6 +236,40 @@ def scope_of(function: Function, tree: SourceTree) -> Scope:
     return Scope(tree, function.module, function, around=None if around is None else scope_of(around, tree))
 
 
+def called(function: Function, args: list[ast.expr], keywords: list[ast.keyword], scope: Scope) -> Scope:
+    """Make the scope of a function as it is called."""
+    names = [arg.arg for arg in parameters(function)]
+    static = any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in function.node.decorator_list)
+    if names[:1] in (["self"], ["cls"]) and not static:
+        names = names[1:]
+    passed: dict[str, Valued] = {}
+    for number, argument in enumerate(args):
+        if isinstance(argument, ast.Starred):
+            break
+        if number < len(names):
+            passed[names[number]] = Valued(argument, scope)
+    for keyword in keywords:
+        if keyword.arg is not None:
+            passed[keyword.arg] = Valued(keyword.value, scope)
+    if function.node.args.vararg is not None and len(args) > len(names):
+        rest = ast.copy_location(ast.Tuple(elts=args[len(names) :], ctx=ast.Load()), args[len(names)])
+        passed[function.node.args.vararg.arg] = Valued(rest, scope)
+    return Scope(scope.tree, function.module, function, passed, _around(function, scope), called=True)
+
+
+def _around(function: Function, scope: Scope) -> Scope | None:
+    """Find the scope of the function around another: that of the caller, where it is one of them."""
+    outer = function.module.by_name.get(function.owner)
+    if outer is None:
+        return None
+    around: Scope | None = scope
+    while around is not None:
+        if around.function is outer:
+            return around
+        around = around.around
+    return scope_of(outer, scope.tree)
+
+
 def _default(function: Function, name: str) -> ast.expr | None:
     args = function.node.args
     positional = [*args.posonlyargs, *args.args]

@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Final
 
 from clawproof_langgraph.audit.effects.receivers import kind_of, local_function, method_of
-from clawproof_langgraph.audit.effects.scopes import Scope, Valued, parameters, scope_of
+from clawproof_langgraph.audit.effects.scopes import Scope, called, scope_of
+from clawproof_langgraph.audit.effects.text import text_of
 from clawproof_langgraph.audit.effects.touches import Kind, Touch
 from clawproof_langgraph.audit.findings import Confidence, Place
 from clawproof_langgraph.audit.source import Function, SourceTree
@@ -58,20 +59,28 @@ class Site:
     @cached_property
     def name(self) -> str:
         """The last part of the name that is called; empty where it is no call of a name."""
-        match self.node:
-            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
+        match self.func:
+            case ast.Attribute(attr=name) | ast.Name(id=name):
                 return name
             case _:
                 return ""
 
     @cached_property
+    def func(self) -> ast.expr | None:
+        """What is called; the attribute, where a name stands for one: `send = getattr(client, "post")`."""
+        if not isinstance(self.node, ast.Call):
+            return None
+        func = self.node.func
+        if isinstance(func, ast.Name) and self.scope.bindings(func.id):
+            found = self.scope.follow(func)
+            if found.scope is self.scope and found.how == "is" and isinstance(found.node, ast.Attribute | ast.Call):
+                return as_attribute(found.node, self.scope) or func
+        return as_attribute(func, self.scope) or func
+
+    @cached_property
     def receiver(self) -> ast.expr | None:
         """What stands before the dot of the call."""
-        match self.node:
-            case ast.Call(func=ast.Attribute(value=value)):
-                return value
-            case _:
-                return None
+        return self.func.value if isinstance(self.func, ast.Attribute) else None
 
     @cached_property
     def kind(self) -> str:
@@ -91,7 +100,7 @@ class Site:
     @cached_property
     def dotted(self) -> str:
         """The full name of what is called."""
-        return self.scope.dotted(self.call.func) if isinstance(self.node, ast.Call) else ""
+        return self.scope.dotted(self.func) if self.func is not None else ""
 
     @property
     def place(self) -> Place:
@@ -172,7 +181,7 @@ def sites_of(function: Function, tree: SourceTree) -> tuple[Site, ...]:
 
 def callees(site: Site) -> Iterator[tuple[Scope, bool]]:
     """Give the functions of the project that a call runs, each with whether it runs inside `once`."""
-    direct = callee(site.call.func, site.scope)
+    direct = callee(site.func or site.call.func, site.scope)
     if direct is not None:
         yield called(direct, site.call.args, site.call.keywords, site.scope), False
         return
@@ -183,6 +192,18 @@ def callees(site: Site) -> Iterator[tuple[Scope, bool]]:
         if function is not None and (in_once or site.name in _RUNNERS or local_function(argument, site.scope)):
             rest = [] if in_once else site.call.args[number + 1 :]
             yield called(function, rest, [] if in_once else site.call.keywords, site.scope), in_once
+
+
+def as_attribute(node: ast.expr, scope: Scope) -> ast.Attribute | None:
+    """Give an expression as an attribute: itself, or what `getattr` gives for a name that is known."""
+    match node:
+        case ast.Attribute():
+            return node
+        case ast.Call(func=ast.Name(id="getattr"), args=[value, name, *_]):
+            text = text_of(name, scope)
+            if text.is_known and text.filled().isidentifier():
+                return ast.copy_location(ast.Attribute(value=value, attr=text.filled(), ctx=ast.Load()), node)
+    return None
 
 
 def callee(node: ast.expr, scope: Scope) -> Function | None:
@@ -216,40 +237,6 @@ def _class_name(scope: Scope) -> str | None:
             return around.class_node.name
         around = around.around
     return None
-
-
-def called(function: Function, args: list[ast.expr], keywords: list[ast.keyword], scope: Scope) -> Scope:
-    """Make the scope of a function as it is called."""
-    names = [arg.arg for arg in parameters(function)]
-    static = any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in function.node.decorator_list)
-    if names[:1] in (["self"], ["cls"]) and not static:
-        names = names[1:]
-    passed: dict[str, Valued] = {}
-    for number, argument in enumerate(args):
-        if isinstance(argument, ast.Starred):
-            break
-        if number < len(names):
-            passed[names[number]] = Valued(argument, scope)
-    for keyword in keywords:
-        if keyword.arg is not None:
-            passed[keyword.arg] = Valued(keyword.value, scope)
-    if function.node.args.vararg is not None and len(args) > len(names):
-        rest = ast.copy_location(ast.Tuple(elts=args[len(names) :], ctx=ast.Load()), args[len(names)])
-        passed[function.node.args.vararg.arg] = Valued(rest, scope)
-    return Scope(scope.tree, function.module, function, passed, _around(function, scope), called=True)
-
-
-def _around(function: Function, scope: Scope) -> Scope | None:
-    """Find the scope of the function around another: that of the caller, where it is one of them."""
-    outer = function.module.by_name.get(function.owner)
-    if outer is None:
-        return None
-    around: Scope | None = scope
-    while around is not None:
-        if around.function is outer:
-            return around
-        around = around.around
-    return scope_of(outer, scope.tree)
 
 
 def is_once(node: ast.Call, scope: Scope) -> bool:

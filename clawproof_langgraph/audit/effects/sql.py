@@ -7,8 +7,8 @@ from typing import Final
 
 from clawproof_langgraph.audit.effects.parameters import Parameters, parameters_of
 from clawproof_langgraph.audit.effects.sites import Site, callee
-from clawproof_langgraph.audit.effects.statement import Statement
-from clawproof_langgraph.audit.effects.statements import HOLE, is_sql, statements
+from clawproof_langgraph.audit.effects.statement import HOLE, Statement
+from clawproof_langgraph.audit.effects.statements import is_sql, statements
 from clawproof_langgraph.audit.effects.text import Text, text_of
 from clawproof_langgraph.audit.effects.touches import Touch
 from clawproof_langgraph.audit.effects.verdicts import judge

@@ -10,6 +10,9 @@ Verb = Literal["insert", "update", "delete", "merge", "select", "ddl", "call", "
 Change = Literal["absolute", "relative", "counter"]
 """How a column is set: to a value, from its own old value, or as a counter of versions."""
 
+HOLE: Final = "hole_"
+"""What stands for an unknown part of a text, with a number behind it."""
+
 COUNTERS: Final = re.compile(
     r"(^|_)(version|revision|rev|lock_version|etag|row_version|generation|attempts?)$", re.IGNORECASE
 )

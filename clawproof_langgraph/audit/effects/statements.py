@@ -10,9 +10,6 @@ from clawproof_langgraph.audit.effects.parsing import parsed
 from clawproof_langgraph.audit.effects.placeholders import split
 from clawproof_langgraph.audit.effects.statement import COUNTERS, Assigned, Change, Statement, Term, Verb
 
-HOLE: Final = "hole_"
-"""What stands for an unknown part of a text, with a number behind it."""
-
 _FIRST: Final = re.compile(r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/|\()\s*)*([A-Za-z]+)", re.DOTALL)
 _VERBS: Final[dict[str, Verb]] = {
     "insert": "insert", "replace": "insert", "upsert": "insert", "update": "update", "delete": "delete",

@@ -177,7 +177,7 @@ def _call(node: ast.Call, scope: Scope, depth: int) -> Text:
                 found = found + (between if number else Text(())) + text_of(part, scope, depth + 1)
             return found
         case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _UNCHANGED:
-            return text_of(value, scope, depth + 1)
+            return _in_case(text_of(value, scope, depth + 1), attr)
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[first, *rest]) if name in _WRAPPERS:
             found = text_of(rest[-1] if name == "cast" and rest else first, scope, depth + 1)
             if name in ("dedent", "cleandoc") and found.is_known:
@@ -188,6 +188,16 @@ def _call(node: ast.Call, scope: Scope, depth: int) -> Text:
             return found
         case _:
             return _hole(node, scope)
+
+
+def _in_case(text: Text, method: str) -> Text:
+    match method:
+        case "lower":
+            return Text(tuple(part.lower() if isinstance(part, str) else part for part in text.parts))
+        case "upper":
+            return Text(tuple(part.upper() if isinstance(part, str) else part for part in text.parts))
+        case _:
+            return text
 
 
 def _format(node: ast.Call, template: Text, scope: Scope, depth: int) -> Text:

@@ -8,7 +8,7 @@ from typing import Final
 
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_key, is_unstable
 from clawproof_langgraph.audit.effects.parameters import Parameters
-from clawproof_langgraph.audit.effects.readings import is_computed_from, is_read_from
+from clawproof_langgraph.audit.effects.readings import is_computed_from, is_picked_from, is_read_from
 from clawproof_langgraph.audit.effects.statement import Assigned, Statement, Term
 
 _TIMES: Final = re.compile(r"(_at|_on|time|date|stamp|^ts)$", re.IGNORECASE)
@@ -36,6 +36,9 @@ def judge(statement: Statement, given: Parameters) -> Verdict:
         case "delete":
             if statement.picks:
                 return Verdict(False, "uses DELETE ... LIMIT", "Each repetition deletes other rows.", "Delete by key.")
+            if _is_of_picked_row(statement, given):
+                short = "deletes the row that a query picked"
+                return Verdict(False, short, "Each repetition deletes another row.", "Delete by key.", sure=False)
             return Verdict(True, why="A second DELETE of the same rows finds none.")
         case "ddl":
             if statement.exists:
@@ -123,6 +126,14 @@ def _update(statement: Statement, given: Parameters) -> Verdict:
         return Verdict(True, why="It stores the idempotency key, and its condition can tell a repetition.")
     relative = next((each for each in statement.sets if each.change == "relative"), None)
     computed = relative or next((each for each in statement.sets if _is_computed(statement, each, given)), None)
+    if computed is None and _is_of_picked_row(statement, given):
+        return Verdict(
+            False,
+            "updates the row that a query picked",
+            "Each repetition picks another row.",
+            "Choose the row by key, or put the query and the write into effects.sql.once(...).",
+            sure=False,
+        )
     if computed is None:
         return Verdict(True, why="It sets values that do not depend on the old ones.")
     if statement.guarded:
@@ -145,6 +156,17 @@ def _update(statement: Statement, given: Parameters) -> Verdict:
         f"A repetition reads the new {computed.column} and computes from that.",
         "Put the write into effects.sql.once(...), or store the idempotency key with it.",
         sure=False,
+    )
+
+
+def _is_of_picked_row(statement: Statement, given: Parameters) -> bool:
+    """Tell whether a statement changes the row that a query of the same table gave as its first or last."""
+    leaving = frozenset(each.column for each in statement.sets) if statement.verb == "update" else None
+    return any(
+        is_picked_from(value, statement.table, leaving)
+        for compare in statement.compares
+        if compare.operator in ("eq", "in") and compare.term.marks
+        for value in given.of(compare.term.marks)
     )
 
 

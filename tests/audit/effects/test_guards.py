@@ -198,3 +198,68 @@ def test_functions_that_call_each_other_in_a_circle_are_followed_once() -> None:
     """)
 
     assert len(touches) == 1
+
+
+@pytest.mark.parametrize(
+    ("condition", "repeatable"),
+    [
+        ("if tag not in contact.tags:", True),
+        ("if not any(each.name == name for each in contact.tags):", True),
+        ("if name not in [each.name for each in contact.tags]:", True),
+        ("if fresh not in contact.tags:", False),
+        ("if tag in contact.tags:", False),
+        ("if name not in contact.names:", False),
+        ("if name:", False),
+    ],
+)
+def test_an_object_is_appended_once_where_the_collection_is_asked_for_it(condition: str, repeatable: bool) -> None:
+    [touch] = writes_in(f"""
+        from sqlalchemy.orm import Session
+        class Tag:
+            __tablename__ = "tags"
+        class Contact:
+            __tablename__ = "contacts"
+        def tool(session: Session, name):
+            contact = session.get(Contact, 1)
+            tag = session.get(Tag, name)
+            fresh = Tag(name=name)
+            {condition}
+                contact.tags.append(tag)
+    """)
+
+    assert touch.repeatable is repeatable
+
+
+@pytest.mark.parametrize(
+    ("query", "write", "repeatable"),
+    [
+        ("SELECT id FROM t WHERE state = 'open' ORDER BY id LIMIT 1", "UPDATE t SET state = 'taken'", False),
+        ("SELECT id FROM t WHERE state = 'open' LIMIT 1", "UPDATE t SET state = 'taken'", False),
+        ("SELECT MIN(id) FROM t WHERE state = 'open'", "UPDATE t SET state = 'taken'", False),
+        ("SELECT id FROM t WHERE owner = ? ORDER BY id DESC", "DELETE FROM t", False),
+        ("SELECT id FROM t WHERE owner = ? ORDER BY id DESC", "UPDATE t SET state = 'seen'", True),
+        ("SELECT id FROM t WHERE email = ? AND state = 'open'", "UPDATE t SET state = 'taken'", True),
+        ("SELECT id FROM t WHERE email = ? LIMIT 1", "DELETE FROM t", True),
+        ("SELECT id FROM queue ORDER BY id LIMIT 1", "DELETE FROM t", True),
+    ],
+)
+def test_a_row_that_a_query_picked_is_another_one_the_next_time(query: str, write: str, repeatable: bool) -> None:
+    [touch] = writes_in(f"""{HEAD}
+def tool(a):
+    row = conn.execute("{query}", (a,)).fetchone()
+    if row is None:
+        return "nothing"
+    conn.execute("{write} WHERE id = ?", (row[0],))
+""")
+
+    assert touch.repeatable is repeatable
+
+
+def test_all_rows_that_a_query_gives_are_none_the_next_time() -> None:
+    [touch] = writes_in(f"""{HEAD}
+def tool(a):
+    for row in conn.execute("SELECT id FROM t WHERE owner = ? ORDER BY id", (a,)).fetchall():
+        conn.execute("DELETE FROM t WHERE id = ?", (row[0],))
+""")
+
+    assert touch.repeatable is True

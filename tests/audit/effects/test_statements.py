@@ -20,12 +20,19 @@ REPEATABLE = [
     "UPDATE t SET n = COALESCE(n, ?) WHERE id = ?",
     "UPDATE t SET n = GREATEST(n, %s) WHERE id = %s",
     "UPDATE t SET a = b + 1 WHERE id = ?",
+    "UPDATE t SET n = staging.n * 2 FROM staging WHERE staging.id = t.id",
+    "INSERT INTO t (id, n) VALUES (%s, %s) AS fresh ON DUPLICATE KEY UPDATE n = fresh.n * 2",
+    "MERGE INTO t USING u s ON (t.id = s.id) WHEN MATCHED THEN UPDATE SET t.n = s.n + 1",
     "UPDATE t SET n = (SELECT sum(n) + 1 FROM s WHERE s.id = ?) WHERE id = ?",
     "UPDATE t SET paid = 1, n = n - 1 WHERE id = ? AND paid = 0",
     "UPDATE t SET n = n - 1, done_at = now() WHERE id = %s AND done_at IS NULL",
     "UPDATE t SET state = 'new', version = version + 1 WHERE id = ?",
     "UPDATE t SET n = n + 1 WHERE id = %(id)s AND NOT EXISTS (SELECT 1 FROM done WHERE key = %(key)s)",
     "DELETE FROM t WHERE id = ?",
+    "DELETE FROM t WHERE at < (SELECT MAX(at) FROM t)",
+    "DELETE FROM t WHERE id NOT IN (SELECT MIN(id) FROM t GROUP BY email)",
+    "DELETE FROM t WHERE id = (SELECT MAX(id) FROM drafts)",
+    "UPDATE t SET state = 'new' WHERE id = (SELECT MAX(id) FROM t WHERE owner = ?)",
     "CREATE TABLE IF NOT EXISTS t (id INTEGER)",
     "TRUNCATE TABLE t",
 ]
@@ -34,6 +41,8 @@ AGAIN = [
     "insert into t select * from s",
     "INSERT INTO t (id, n) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET n = t.n + excluded.n",
     "INSERT INTO t (id, n) VALUES (%s, 1) ON DUPLICATE KEY UPDATE n = n + 1",
+    "INSERT INTO t AS s (id, n) VALUES (%s, 1) ON CONFLICT (id) DO UPDATE SET n = s.n + 1",
+    "UPDATE t AS source SET n = source.n - 1 WHERE source.id = ?",
     "INSERT INTO t (id) VALUES (gen_random_uuid()) ON CONFLICT (id) DO NOTHING",
     "UPDATE t SET n = n - 1 WHERE id = ?",
     "UPDATE t SET n = n - :n WHERE id = :id AND n >= :n",
@@ -42,6 +51,8 @@ AGAIN = [
     "UPDATE t SET on_off = NOT on_off WHERE id = ?",
     "UPDATE t SET owner = ? WHERE id = (SELECT id FROM t WHERE owner IS NULL LIMIT 1)",
     "DELETE FROM t WHERE id IN (SELECT id FROM t ORDER BY id LIMIT 1)",
+    "DELETE FROM t WHERE id = (SELECT MAX(id) FROM t WHERE owner = ?)",
+    "UPDATE t SET owner = ? WHERE id = (SELECT MIN(id) FROM t WHERE owner IS NULL)",
     "WITH gone AS (DELETE FROM t RETURNING *) INSERT INTO old SELECT * FROM gone",
     "CREATE TABLE t (id INTEGER)",
     "ALTER TABLE t ADD COLUMN n INTEGER",
@@ -125,3 +136,13 @@ def test_an_unresolved_connection_is_told_with_less_confidence() -> None:
     [unsure] = writes_in(tool("INSERT INTO t VALUES (1)"))
 
     assert (sure.confidence, unsure.confidence) == (Confidence.CERTAIN, Confidence.LIKELY)
+
+
+def test_a_table_whose_name_is_not_known_may_be_the_one_that_is_mentioned() -> None:
+    [touch] = writes_in("""
+        def tool(conn, table, a):
+            upsert = f"INSERT INTO {table} (id, n) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET n = {table}.n + 1"
+            conn.execute(upsert, (a,))
+    """)
+
+    assert touch.repeatable is False

@@ -1,0 +1,86 @@
+"""Clients of services are known by what makes them, also where a helper does and is told which."""
+
+import pytest
+
+from tests.audit.effects.sources import writes_in
+
+HELPERS = {
+    "a name that is passed": """
+        def client(name, region="eu-west-1"):
+            return boto3.client(name, region_name=region)
+        def tool(a):
+            client("sqs").send_message(QueueUrl="q", MessageBody=a)
+    """,
+    "a default": """
+        def client(service_name="sqs"):
+            return boto3.client(service_name)
+        def tool(a):
+            client().send_message(QueueUrl="q", MessageBody=a)
+    """,
+    "a method": """
+        class Aws:
+            def client(self, name):
+                return boto3.Session().client(service_name=name)
+        def tool(a):
+            Aws().client("sqs").send_message(QueueUrl="q", MessageBody=a)
+    """,
+}
+
+
+@pytest.mark.parametrize("text", HELPERS.values(), ids=HELPERS)
+def test_a_helper_makes_a_client_of_the_service_that_it_is_told(text: str) -> None:
+    [touch] = writes_in(f"        import boto3\n{text}")
+
+    assert (touch.what, touch.repeatable) == ("sqs.send_message", False)
+
+
+def test_a_client_of_an_unknown_service_is_judged_by_its_methods() -> None:
+    [touch] = writes_in("""
+        import boto3, os
+        def tool(a):
+            boto3.client(os.environ["SERVICE"]).send_message(QueueUrl="q", MessageBody=a)
+    """)
+
+    assert touch.repeatable is False
+
+
+def test_a_resource_of_boto3_is_a_client_too() -> None:
+    [touch] = writes_in("""
+        import boto3
+        def tool(n):
+            boto3.resource("ec2").create_instances(ImageId="ami-1", MinCount=n, MaxCount=n)
+    """)
+
+    assert (touch.what, touch.repeatable) == ("ec2.create_instances", False)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'getattr(session, "post")("https://x.example/orders", json=a)',
+        'send = getattr(session, "POST".lower())\n            send("https://x.example/orders", json=a)',
+        'send = session.post\n            send("https://x.example/orders", json=a)',
+        'api("POST", json=a)',
+    ],
+)
+def test_a_method_that_is_taken_by_its_name_is_the_one_that_is_called(call: str) -> None:
+    [touch] = writes_in(f"""
+        import requests
+        session = requests.Session()
+        def api(method, **given):
+            return getattr(session, method.lower())("https://x.example/orders", **given)
+        def tool(a):
+            {call}
+    """)
+
+    assert (touch.what, touch.repeatable) == ("POST https://x.example/orders", False)
+
+
+def test_a_method_whose_name_is_not_known_is_not_guessed() -> None:
+    touches = writes_in("""
+        import requests
+        def tool(method):
+            getattr(requests, method)("https://x.example/orders")
+    """)
+
+    assert not touches
