@@ -37,11 +37,11 @@ def checked(settings: Settings, target: str, options: Mapping[str, Any]) -> None
     """
     here = Path.cwd()
     try:
-        terms = terms_of(here, target)
+        terms = terms_of(here, target, settings.config)
         file = options["baseline"] or (Path(terms.baseline) if terms.baseline else None)
         known = Baseline.read(file) if file is not None and not options["write_baseline"] else None
         ways = _ways(settings, here, target, imported=options["imported"])
-        report, project = examine(here, target, ways=ways, baseline=known)
+        report, project = examine(here, target, ways=ways, baseline=known, config=settings.config)
         if options["write_baseline"]:
             number = write_baseline(report, options["write_baseline"])
             click.echo(f"{number} findings are in the baseline {options['write_baseline']}.", err=True)

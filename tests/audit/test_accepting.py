@@ -212,6 +212,21 @@ def test_the_configuration_may_say_from_when_on_it_fails(tmp_path: Path) -> None
     assert check(write(tmp_path, {**BROKEN, "clawproof.toml": terms})).exit_code == 0
 
 
+def test_the_configuration_that_is_named_counts_and_not_the_nearest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write(tmp_path / "shop", BROKEN)
+    named = tmp_path / "terms" / "audit.toml"
+    write(named.parent, {"audit.toml": '[alerts]\nsinks = ["log"]\n[audit]\nfail_on = "high"\n'})
+
+    assert check(project, "--config", str(named)).exit_code == 0
+    monkeypatch.setenv("CLAWPROOF_CONFIG", str(named))
+    assert check(project).exit_code == 0
+    assert "✓ Deadlock detection alerting configured" in check(project).stdout
+    monkeypatch.setenv("CLAWPROOF_CONFIG", str(tmp_path / "none.toml"))
+    assert f"There is no file {tmp_path / 'none.toml'} (from CLAWPROOF_CONFIG)" in check(project).stderr
+
+
 def test_a_report_can_be_written_to_a_file(tmp_path: Path) -> None:
     project, file = write(tmp_path / "shop", BROKEN), tmp_path / "report.json"
 

@@ -163,6 +163,18 @@ def test_a_configuration_that_is_there_is_not_touched(shop: Path, name: str) -> 
     assert not (shop / "clawproof.toml").exists() or name == "clawproof.toml"
 
 
+def test_a_file_that_every_command_misses_is_the_one_that_is_written(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAWPROOF_CONFIG", "terms.toml")
+    missed = CliRunner().invoke(main, ["check"])
+    assert "There is no file terms.toml (from CLAWPROOF_CONFIG); `clawproof init` writes a first one" in missed.output
+    assert CliRunner().invoke(main, ["init"]).exit_code == 0
+    assert load("terms.toml").tools and not (shop / "clawproof.toml").exists()
+    again = CliRunner().invoke(main, ["init"])
+    assert again.exit_code == 1 and "terms.toml already; nothing was written" in again.output
+
+
 def test_a_file_that_is_no_python_is_told_of_in_the_file(shop: Path) -> None:
     (shop / "broken.py").write_text("def (:\n")
     assert run().exit_code == 0
