@@ -13,7 +13,7 @@ from clawproof_langgraph.backends.memory import MemoryBackend
 from clawproof_langgraph.errors import ConfigurationError
 
 _MARKS: Final = ("clawproof.toml", "langgraph.json", "pyproject.toml", ".git")
-_SCHEMES: Final = (
+SCHEMES: Final = (
     "sqlite:///file.db, memory://, memory://name, redis://host:6379/0, rediss://, unix://, redis+sentinel:// and "
     "redis+cluster://"
 )
@@ -41,9 +41,9 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
         ConfigurationError: the URL is not known, its file cannot be used, or it has no replicas.
     """
     if url is not None and not isinstance(url, str):
-        raise ConfigurationError(f"A store URL is a text, not {url!r}; there are {_SCHEMES}.")
+        raise ConfigurationError(f"A store URL is a text, not {url!r}; there are {SCHEMES}.")
     if url == "":
-        raise ConfigurationError(f"The store URL is empty; there are {_SCHEMES}. Leave it out for the default.")
+        raise ConfigurationError(f"The store URL is empty; there are {SCHEMES}. Leave it out for the default.")
     if url is None:
         from clawproof_langgraph.config.store import store_terms  # who names a store need not look for a file
 
@@ -53,7 +53,7 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
     try:
         parts = urlsplit(url)
     except ValueError as exc:
-        raise ConfigurationError(f"The store URL cannot be read ({exc}); there are {_SCHEMES}.") from exc
+        raise ConfigurationError(f"The store URL cannot be read ({exc}); there are {SCHEMES}.") from exc
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if _shows_credentials(parts):
         raise ConfigurationError(
@@ -72,7 +72,7 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
         case scheme if scheme in REDIS_SCHEMES:
             return _open_redis(url, namespace, replicas)
         case _:
-            raise ConfigurationError(f'The store URL "{shown(parts)}" is not known; there are {_SCHEMES}.')
+            raise ConfigurationError(f'The store URL "{shown(parts)}" is not known; there are {SCHEMES}.')
 
 
 def _open_memory(name: str, namespace: str) -> Backend:
@@ -86,9 +86,7 @@ def _open_sqlite(url: str, path: str, host: str, namespace: str, options: dict[s
     from clawproof_langgraph.backends.sqlite import SqliteBackend  # only who uses it pays for it
 
     if host or len(path) < 2:
-        raise ConfigurationError(
-            f'The URL "{url}" names no file: write sqlite:///relative.db or sqlite:////absolute/path.db.'
-        )
+        raise ConfigurationError(no_file(url))
     if path == "/:memory:":
         raise ConfigurationError(
             f'The URL "{url}" would be a file of that name; for a store in memory write memory://.'
@@ -96,6 +94,11 @@ def _open_sqlite(url: str, path: str, host: str, namespace: str, options: dict[s
     if unknown := set(options) - {"synchronous"}:
         raise ConfigurationError(f'The URL "{url}" has the unknown option {", ".join(unknown)}; there is synchronous.')
     return SqliteBackend(path.removeprefix("/"), namespace, options.get("synchronous", "full"))
+
+
+def no_file(url: str) -> str:
+    """Say that a URL of SQLite names no file."""
+    return f'The URL "{url}" names no file: write sqlite:///relative.db or sqlite:////absolute/path.db.'
 
 
 def _check_no_replicas(url: str, replicas: int | str | None) -> None:

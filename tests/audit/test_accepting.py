@@ -237,6 +237,18 @@ def test_a_report_can_be_written_to_a_file(tmp_path: Path) -> None:
     assert {each["rule"] for each in json.loads(file.read_text())["outcomes"]} == {f"CP{n:03}" for n in range(1, 11)}
 
 
+def test_a_graph_that_could_not_be_looked_at_is_named_though_no_rule_waits_for_it(tmp_path: Path) -> None:
+    graphs = {f"g{number}": f"./none{number}.py:app" for number in range(5)}
+    project = write(tmp_path, {**BROKEN, "langgraph.json": json.dumps({"graphs": graphs})})
+
+    short, verbose = check(project).stdout, check(project, "--verbose").stdout
+
+    assert "? could not be looked at: langgraph.json: the file of the graph g1 does not exist: ./none1.py:app" in short
+    assert "? and 1 more thing: --verbose names all" in short
+    assert "looked at: langgraph.json: the file of the graph g0" not in short  # a rule that is not checked says so
+    assert "could not be looked at:" not in verbose and "g4 does not exist" in verbose
+
+
 def test_a_check_that_does_not_exist_says_which_does() -> None:
     found = CliRunner().invoke(main, ["--check", "7"])
 

@@ -283,6 +283,44 @@ def test_a_project_without_any_guard_breaks_all_but_what_it_cannot_have(tmp_path
     assert outcome(report, "CP003").line == "No lock with a TTL: 1 writing tool without any guard"
 
 
+def test_a_file_that_no_guard_reads_coordinates_nothing(tmp_path: Path) -> None:
+    shop = """
+        from langchain.agents import create_agent
+        from langchain_core.tools import tool
+
+
+        @tool
+        def write_journal(line: str) -> str:
+            '''Write a line.'''
+            with open("journal.txt", "a") as journal:
+                journal.write(line)
+            return "written"
+
+
+        clerk = create_agent("model", [write_journal], name="clerk")
+        """
+    terms = """
+        [tools.write_journal]
+        locks = ["journal"]
+        ttl = "30s"
+        expected = "1s"
+
+        [alerts]
+        sinks = ["log"]
+        """
+
+    report = audited(tmp_path, {"shop.py": shop, "clawproof.toml": terms})
+
+    found = failed(report)
+    assert found["CP001"] == [
+        'Tool "write_journal" of agent "clerk" appends to journal.txt, and no guard around it reads the policy that it '
+        "has at clawproof.toml:2:8"
+    ]
+    assert found["CP003"] == ["No lock with a TTL: 1 writing tool without any guard"]
+    assert found["CP004"] == ["No lock order: 1 writing tool without any guard"]
+    assert found["CP006"] == ["Deadlock alerts cannot fire: 1 writing tool without any guard"]
+
+
 NEAR: dict[str, dict[str, Any]] = {
     "a prompt that speaks of other agents": changed(
         (

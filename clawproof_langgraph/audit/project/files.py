@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class ProjectFile:
         """Give what the file says of tools, where no code was seen that makes a guard of it."""
         if self._said is None or not self._said.tools:
             return ()
-        return (self._as_guard(self._said, Place(self._file(self._said), 1), ""),)
+        return (replace(self._as_guard(self._said, Place(self._file(self._said), 1), ""), made=False),)
 
     def _as_guard(self, said: Configuration, place: Place, agent: str) -> GuardSeen:
         terms = [

@@ -14,7 +14,15 @@ from clawproof_langgraph.audit.effects import Touch, retries_around, unstable_pa
 from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Place, Severity
 from clawproof_langgraph.audit.project.model import Agent, Kind, Policy, Project, Tool, Use
 from clawproof_langgraph.audit.project.resources import uses
-from clawproof_langgraph.audit.rules.facts import declared_somewhere, obscure, orphans, touches, unread_policy, write_of
+from clawproof_langgraph.audit.rules.facts import (
+    declared_somewhere,
+    done,
+    obscure,
+    orphans,
+    touches,
+    unread_policy,
+    write_of,
+)
 from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
 from clawproof_langgraph.audit.words import counted, quoted
 from clawproof_langgraph.policy import Effect
@@ -117,7 +125,7 @@ def _broken(held: _Held, touch: Touch, why: str, severity: Severity | None = Non
     fix = " ".join(filter(None, (why, touch.fix))) or ""
     return finding(
         _ID,
-        f"{who} writes are not idempotent — {touch.short or f'does {touch.what} each time it runs'}",
+        f"{who} writes are not idempotent — {touch.short or f'{done(touch.what)} each time it runs'}",
         touch.place,
         held.policy.place("effect") if held.policy is not None else held.place,
         *touch.via[:1],
@@ -143,7 +151,7 @@ def _declared_once(held: _Held) -> str:
 def _declared_read(held: _Held, touch: Touch) -> Finding:
     return finding(
         _ID,
-        f'Tool "{held.tool.name}" is declared effect="read", but does {touch.what}',
+        f'Tool "{held.tool.name}" is declared effect="read", but {done(touch.what)}',
         touch.place,
         held.policy.place("effect") if held.policy is not None else None,
         tool=held.tool.name,
