@@ -9,7 +9,7 @@ from clawproof_langgraph.audit.findings import Finding, Outcome
 from clawproof_langgraph.audit.project.model import GuardSeen, Policy, Project
 from clawproof_langgraph.audit.project.resources import family, uses, written
 from clawproof_langgraph.audit.rules.facts import bare_writers, unread_policy
-from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
+from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, policy_lines, verdict
 from clawproof_langgraph.audit.words import counted, quoted
 from clawproof_langgraph.policy import Effect
 
@@ -65,7 +65,7 @@ def _cannot_fire(guard: GuardSeen, policy: Policy) -> Finding:
         tool=policy.tool,
         agent=guard.agent,
         fix="Say the usual duration of a call: an alert is raised at twice it.",
-        snippet=f'"{policy.tool}": ToolPolicy(..., expected="2s"),',
+        snippet=policy_lines(policy.tool, policy, expected="2s"),
     )
 
 

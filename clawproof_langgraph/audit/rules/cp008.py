@@ -23,7 +23,7 @@ from clawproof_langgraph.audit.rules.facts import (
     unread_policy,
     write_of,
 )
-from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
+from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, policy_lines, verdict
 from clawproof_langgraph.audit.words import counted, quoted
 from clawproof_langgraph.policy import Effect
 
@@ -142,9 +142,9 @@ def _broken(held: _Held, touch: Touch, why: str, severity: Severity | None = Non
 def _declared_once(held: _Held) -> str:
     """Give the policy that keeps a write from being made twice, as the project writes policies."""
     locks = [lock.resource for lock in held.policy.policy.lock_list()] if held.policy is not None else []
-    shown = ", ".join(f'"{lock}"' for lock in locks or ["RESOURCE/{ARGUMENT}"])
     if held.policy is not None and held.policy.source == "file":
-        return f'[tools.{held.tool.name}]\nlocks = [{shown}]\neffect = "once"'
+        return policy_lines(held.tool.name, held.policy, effect="once")
+    shown = ", ".join(f'"{lock}"' for lock in locks or ["RESOURCE/{ARGUMENT}"])
     return f'"{held.tool.name}": ToolPolicy(locks=[{shown}], effect="once"),'
 
 
