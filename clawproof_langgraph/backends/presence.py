@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from clawproof_langgraph.backends.urls import REDIS_SCHEMES, SCHEMES, default_file, no_file, without_own_options
+from clawproof_langgraph.backends.urls import default_file, without_own_options
+from clawproof_langgraph.config.addresses import REDIS_SCHEMES, SCHEMES, no_file
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError
 
 

@@ -10,15 +10,10 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, unquote, urlen
 
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.memory import MemoryBackend
+from clawproof_langgraph.config.addresses import REDIS_SCHEMES, SCHEMES, no_file
 from clawproof_langgraph.errors import ConfigurationError
 
 _MARKS: Final = ("clawproof.toml", "langgraph.json", "pyproject.toml", ".git")
-SCHEMES: Final = (
-    "sqlite:///file.db, memory://, memory://name, redis://host:6379/0, rediss://, unix://, redis+sentinel:// and "
-    "redis+cluster://"
-)
-REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
-
 _FILES: Final = ("sqlite", "memory", "unix")
 """Schemes without a host, and so without credentials."""
 _OWN: Final = ("eviction", "replicas")
@@ -94,11 +89,6 @@ def _open_sqlite(url: str, path: str, host: str, namespace: str, options: dict[s
     if unknown := set(options) - {"synchronous"}:
         raise ConfigurationError(f'The URL "{url}" has the unknown option {", ".join(unknown)}; there is synchronous.')
     return SqliteBackend(path.removeprefix("/"), namespace, options.get("synchronous", "full"))
-
-
-def no_file(url: str) -> str:
-    """Say that a URL of SQLite names no file."""
-    return f'The URL "{url}" names no file: write sqlite:///relative.db or sqlite:////absolute/path.db.'
 
 
 def _check_no_replicas(url: str, replicas: int | str | None) -> None:
