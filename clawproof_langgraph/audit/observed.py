@@ -102,7 +102,7 @@ class Log:
         """Add what the log shows; where it cannot be read, what was not seen is told, and nothing else changes."""
         seen = observe(self._url, self._namespace)
         if isinstance(seen, Unseen):
-            return replace(project, unseen=(*project.unseen, seen))
+            return replace(project, unseen=(*project.unseen, seen), unread_log=f"{seen.what}: {seen.why}")
         strange = _strange_tools(seen, project)
         return replace(
             project,
@@ -139,7 +139,7 @@ def _shown(url: str | None) -> str:
         parts = urlsplit(url or "")
     except ValueError:
         return "the store"
-    if not url or parts.scheme == "sqlite":
+    if not url or (parts.scheme == "sqlite" and not parts.netloc):
         return f"sqlite:///{sqlite_file(url).absolute()}"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from clawproof_langgraph.backends.urls import REDIS_SCHEMES, default_file, without_own_options
+from clawproof_langgraph.backends.urls import default_file, without_own_options
+from clawproof_langgraph.config.addresses import REDIS_SCHEMES, SCHEMES, no_file
 from clawproof_langgraph.errors import BackendUnavailable, ConfigurationError
 
 
@@ -25,6 +26,8 @@ def missing(url: str | None, namespace: str) -> str:
     """
     parts = urlsplit(url or "sqlite:")
     match parts.scheme:
+        case "sqlite" if url and (parts.netloc or len(parts.path) < 2):
+            raise ConfigurationError(no_file(url))
         case "sqlite":
             return _missing_in_file(sqlite_file(url), namespace)
         case "memory":
@@ -32,7 +35,9 @@ def missing(url: str | None, namespace: str) -> str:
         case scheme if scheme in REDIS_SCHEMES and url:
             return _missing_on_server(url, namespace)
         case _:
-            raise ConfigurationError(f'The store URL begins with "{parts.scheme}:", which is not known.')
+            raise ConfigurationError(
+                f'The store URL begins with "{parts.scheme}:", which is not known; there are {SCHEMES}.'
+            )
 
 
 def sqlite_file(url: str | None) -> Path:

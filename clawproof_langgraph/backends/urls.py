@@ -10,15 +10,10 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, unquote, urlen
 
 from clawproof_langgraph.backends.base import Backend
 from clawproof_langgraph.backends.memory import MemoryBackend
+from clawproof_langgraph.config.addresses import REDIS_SCHEMES, SCHEMES, no_file
 from clawproof_langgraph.errors import ConfigurationError
 
 _MARKS: Final = ("clawproof.toml", "langgraph.json", "pyproject.toml", ".git")
-_SCHEMES: Final = (
-    "sqlite:///file.db, memory://, memory://name, redis://host:6379/0, rediss://, unix://, redis+sentinel:// and "
-    "redis+cluster://"
-)
-REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
-
 _FILES: Final = ("sqlite", "memory", "unix")
 """Schemes without a host, and so without credentials."""
 _OWN: Final = ("eviction", "replicas")
@@ -41,9 +36,9 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
         ConfigurationError: the URL is not known, its file cannot be used, or it has no replicas.
     """
     if url is not None and not isinstance(url, str):
-        raise ConfigurationError(f"A store URL is a text, not {url!r}; there are {_SCHEMES}.")
+        raise ConfigurationError(f"A store URL is a text, not {url!r}; there are {SCHEMES}.")
     if url == "":
-        raise ConfigurationError(f"The store URL is empty; there are {_SCHEMES}. Leave it out for the default.")
+        raise ConfigurationError(f"The store URL is empty; there are {SCHEMES}. Leave it out for the default.")
     if url is None:
         from clawproof_langgraph.config.store import store_terms  # who names a store need not look for a file
 
@@ -53,7 +48,7 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
     try:
         parts = urlsplit(url)
     except ValueError as exc:
-        raise ConfigurationError(f"The store URL cannot be read ({exc}); there are {_SCHEMES}.") from exc
+        raise ConfigurationError(f"The store URL cannot be read ({exc}); there are {SCHEMES}.") from exc
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if _shows_credentials(parts):
         raise ConfigurationError(
@@ -72,7 +67,7 @@ def open_backend(url: str | None, namespace: str | None, replicas: int | None = 
         case scheme if scheme in REDIS_SCHEMES:
             return _open_redis(url, namespace, replicas)
         case _:
-            raise ConfigurationError(f'The store URL "{shown(parts)}" is not known; there are {_SCHEMES}.')
+            raise ConfigurationError(f'The store URL "{shown(parts)}" is not known; there are {SCHEMES}.')
 
 
 def _open_memory(name: str, namespace: str) -> Backend:
@@ -86,9 +81,7 @@ def _open_sqlite(url: str, path: str, host: str, namespace: str, options: dict[s
     from clawproof_langgraph.backends.sqlite import SqliteBackend  # only who uses it pays for it
 
     if host or len(path) < 2:
-        raise ConfigurationError(
-            f'The URL "{url}" names no file: write sqlite:///relative.db or sqlite:////absolute/path.db.'
-        )
+        raise ConfigurationError(no_file(url))
     if path == "/:memory:":
         raise ConfigurationError(
             f'The URL "{url}" would be a file of that name; for a store in memory write memory://.'

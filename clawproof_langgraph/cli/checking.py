@@ -20,7 +20,7 @@ from clawproof_langgraph.audit.run import Way, examine, terms_of
 from clawproof_langgraph.audit.targets import WrongTarget
 from clawproof_langgraph.cli.check import NEVER
 from clawproof_langgraph.cli.settings import Settings
-from clawproof_langgraph.cli.wording import plain
+from clawproof_langgraph.cli.wording import counted, plain
 
 
 def checked(settings: Settings, target: str, options: Mapping[str, Any]) -> None:
@@ -37,14 +37,14 @@ def checked(settings: Settings, target: str, options: Mapping[str, Any]) -> None
     """
     here = Path.cwd()
     try:
-        terms = terms_of(here, target)
+        terms = terms_of(here, target, settings.config)
         file = options["baseline"] or (Path(terms.baseline) if terms.baseline else None)
         known = Baseline.read(file) if file is not None and not options["write_baseline"] else None
         ways = _ways(settings, here, target, imported=options["imported"])
-        report, project = examine(here, target, ways=ways, baseline=known)
+        report, project = examine(here, target, ways=ways, baseline=known, config=settings.config)
         if options["write_baseline"]:
             number = write_baseline(report, options["write_baseline"])
-            click.echo(f"{number} findings are in the baseline {options['write_baseline']}.", err=True)
+            click.echo(f"{counted(number, 'finding')} in the baseline {options['write_baseline']}.", err=True)
             return
     except (WrongTarget, WrongBaseline) as exc:
         raise click.UsageError(plain(str(exc)), click.get_current_context()) from exc

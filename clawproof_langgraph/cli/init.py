@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -14,7 +15,8 @@ from clawproof_langgraph.cli.wording import counted, plain
 @common_options
 @click.argument("target", default=".", metavar="[TARGET]")
 @click.option("-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Where to write it. Default: clawproof.toml in the folder of the project.")  # fmt: skip
+              help="Where to write it. Default: the file that --config or CLAWPROOF_CONFIG names, else clawproof.toml "
+              "in the folder of the project.")  # fmt: skip
 @click.option("--import", "imported", is_flag=True, help="Also import the graphs, which runs code of the project: it "
               "finds tools that are made when it runs, and what MCP servers say of theirs.")  # fmt: skip
 def init(settings: Settings, target: str, file: Path | None, imported: bool) -> None:
@@ -32,9 +34,10 @@ def init(settings: Settings, target: str, file: Path | None, imported: bool) -> 
         where = resolve(target, Path.cwd())
     except WrongTarget as exc:
         raise click.UsageError(str(exc), click.get_current_context()) from exc
-    path = file or where.project / NAME
-    _refuse_existing(path, find(path.absolute().parent) if file is None else None)
-    project = project_of(where)
+    named = _named(settings.config)
+    path = file or named or where.project / NAME
+    _refuse_existing(path, find(path.absolute().parent) if file is named is None else None)
+    project = project_of(where, named if named is not None and named.is_file() else None)
     if imported:
         from clawproof_langgraph.audit.loading import Loading
 
@@ -45,6 +48,12 @@ def init(settings: Settings, target: str, file: Path | None, imported: bool) -> 
     click.echo(
         f"Wrote {plain(shown(path))}, with {counted(number, 'tool')}. Look at each guess; then: clawproof --check 10"
     )
+
+
+def _named(config: str | None) -> Path | None:
+    """Give the file that was named, which may not be there yet: every command that misses it says to come here."""
+    said = config or os.environ.get("CLAWPROOF_CONFIG")
+    return None if not said else Path(said, "clawproof.toml") if Path(said).is_dir() else Path(said)
 
 
 def _refuse_existing(path: Path, other: Path | None) -> None:

@@ -150,6 +150,22 @@ class AlertTerms(Checked):
     timeout: Annotated[Seconds, AfterValidator(_at_most_four)] = 3.0
 
 
+def _rule(value: object) -> object:
+    if isinstance(value, str) and value not in _RULES:
+        raise ValueError(f'"{value}" is no rule; {meant(value.upper(), _RULES)}')
+    return value
+
+
+def _reason(value: object) -> object:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("a waiver needs a `reason`: who reads the report has to know it.")
+    return value
+
+
+_RULES: Final = tuple(f"CP{number:03}" for number in range(1, 11))
+"""The rules of the audit."""
+
+
 class Waiver(Checked):
     """A finding of the audit that the team has looked at and accepts.
 
@@ -161,16 +177,14 @@ class Waiver(Checked):
         path: only findings in files that this pattern names, from the folder of the file.
     """
 
-    rule: Annotated[str, Field(pattern=r"^CP0(0[1-9]|10)$")]
-    reason: Annotated[str, Field(min_length=1)]
+    rule: Annotated[str, Field(pattern=r"^CP0(0[1-9]|10)$"), BeforeValidator(_rule)]
+    reason: Annotated[str, Field(min_length=1), BeforeValidator(_reason)]
     tool: str = ""
     agent: str = ""
     path: str = ""
 
     @model_validator(mode="after")
     def _check(self) -> Waiver:
-        if not self.reason.strip():
-            raise ValueError("a waiver needs a `reason`: who reads the report has to know it.")
         glob(self.tool)
         glob(self.path)
         return self

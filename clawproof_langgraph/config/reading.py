@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
+from clawproof_langgraph.config.addresses import fault_of
 from clawproof_langgraph.config.configuration import Configuration, Entry
 from clawproof_langgraph.config.document import Document, named, parsed
 from clawproof_langgraph.config.globs import glob
@@ -31,6 +34,9 @@ from clawproof_langgraph.policy import Effect, Lock, Retry, ToolPolicy
 from clawproof_langgraph.templates import agent_name
 
 _M = TypeVar("_M", bound=BaseModel)
+
+_SINGLE: Final = ("key", "probe")
+"""Fields that name one thing that only Python has, and no list of them."""
 
 _OF_WRITES: Final = ("key", "on_in_doubt", "probe", "requires_read")
 """Fields of which a tool that only reads takes nothing from `[defaults]`: they have no meaning there."""
@@ -80,12 +86,19 @@ def faults_of(kind: type[BaseModel], values: Mapping[str, Any]) -> list[tuple[Ke
     try:
         kind.__pydantic_validator__.validate_python(dict(values), self_instance=bare)
     except ValidationError as exc:
-        return [(error["loc"], _worded(error["msg"])) for error in exc.errors()]
+        return [(error["loc"], _said_of(error)) for error in exc.errors()]
     return []
 
 
 def _faults_of_field(kind: type[BaseModel], name: str, value: Any) -> list[str]:
     return [message for place, message in faults_of(kind, {name: value}) if place[:1] == (name,)]
+
+
+def _said_of(error: ErrorDetails) -> str:
+    if error["type"] == "literal_error":
+        known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        return f'"{error["input"]}" is not known; {meant(str(error["input"]), known)}'
+    return _worded(error["msg"])
 
 
 def _worded(message: str) -> str:
@@ -142,7 +155,9 @@ class _Reader:
     def _is_table(self, keys: Keys, value: Any) -> bool:
         if isinstance(value, dict):
             return True
-        self._tell(keys, f"it is a table: write [{named(keys)}]; got {_shown(value)}.", at_value=True)
+        self._tell(
+            keys, f"it is a table: write [{named((*self._document.base, *keys))}]; got {_shown(value)}.", at_value=True
+        )
         return False
 
     def _tables(self, name: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
@@ -231,7 +246,7 @@ class _Reader:
         return self._is_field(keys, name, resolved(value, Reference.stand_in), ToolPolicy), value
 
     def _referred(self, keys: Keys, name: str, value: Any) -> Any:
-        if isinstance(value, list):
+        if isinstance(value, list) and name not in _SINGLE:
             return [self._referred((*keys, number), name, each) for number, each in enumerate(value)]
         try:
             return referred(name, value, keys, listed=isinstance(keys[-1], int))
@@ -338,6 +353,11 @@ class _Reader:
     def url(self) -> str | None:
         """Read the url of the store; a relative file of SQLite is relative to the folder of the file."""
         url = self.text("url")
+        if url is not None and (fault := fault_of(url)):
+            self._tell(("url",), fault, at_value=True)
+            if "@" in url:  # the line may have a password
+                self.problems[-1] = replace(self.problems[-1], source="")
+            return None
         if url is None or not url.startswith("sqlite:///"):
             return url
         file, mark, options = url.removeprefix("sqlite:///").partition("?")

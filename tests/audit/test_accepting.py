@@ -212,6 +212,21 @@ def test_the_configuration_may_say_from_when_on_it_fails(tmp_path: Path) -> None
     assert check(write(tmp_path, {**BROKEN, "clawproof.toml": terms})).exit_code == 0
 
 
+def test_the_configuration_that_is_named_counts_and_not_the_nearest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write(tmp_path / "shop", BROKEN)
+    named = tmp_path / "terms" / "audit.toml"
+    write(named.parent, {"audit.toml": '[alerts]\nsinks = ["log"]\n[audit]\nfail_on = "high"\n'})
+
+    assert check(project, "--config", str(named)).exit_code == 0
+    monkeypatch.setenv("CLAWPROOF_CONFIG", str(named))
+    assert check(project).exit_code == 0
+    assert "✓ Deadlock detection alerting configured" in check(project).stdout
+    monkeypatch.setenv("CLAWPROOF_CONFIG", str(tmp_path / "none.toml"))
+    assert f"There is no file {tmp_path / 'none.toml'} (from CLAWPROOF_CONFIG)" in check(project).stderr
+
+
 def test_a_report_can_be_written_to_a_file(tmp_path: Path) -> None:
     project, file = write(tmp_path / "shop", BROKEN), tmp_path / "report.json"
 
@@ -220,6 +235,18 @@ def test_a_report_can_be_written_to_a_file(tmp_path: Path) -> None:
     assert found.exit_code == 1
     assert found.stdout == ""
     assert {each["rule"] for each in json.loads(file.read_text())["outcomes"]} == {f"CP{n:03}" for n in range(1, 11)}
+
+
+def test_a_graph_that_could_not_be_looked_at_is_named_though_no_rule_waits_for_it(tmp_path: Path) -> None:
+    graphs = {f"g{number}": f"./none{number}.py:app" for number in range(5)}
+    project = write(tmp_path, {**BROKEN, "langgraph.json": json.dumps({"graphs": graphs})})
+
+    short, verbose = check(project).stdout, check(project, "--verbose").stdout
+
+    assert "? could not be looked at: langgraph.json: the file of the graph g1 does not exist: ./none1.py:app" in short
+    assert "? and 1 more thing: --verbose names all" in short
+    assert "looked at: langgraph.json: the file of the graph g0" not in short  # a rule that is not checked says so
+    assert "could not be looked at:" not in verbose and "g4 does not exist" in verbose
 
 
 def test_a_check_that_does_not_exist_says_which_does() -> None:

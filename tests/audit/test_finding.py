@@ -301,6 +301,39 @@ builder.compile(name="b")
     assert {agent.name: bool(agent.retried) for agent in found(tmp_path, code).agents} == {"a": True, "b": True}
 
 
+def test_a_prompt_in_a_file_of_the_project_is_read_where_the_source_names_it(tmp_path: Path) -> None:
+    (tmp_path / "secret.md").write_text("out of reach")
+    project = write(
+        tmp_path / "shop",
+        {
+            "pyproject.toml": "",
+            "prompts/orders.md": "one",
+            "prompts/pricing.md": "two",
+            "src/desk/near.txt": "three",
+            "src/desk/__init__.py": "",
+            "src/desk/agents.py": """
+                from pathlib import Path
+                from langchain.agents import create_agent
+
+                PROMPTS = Path(__file__).resolve().parents[2] / "prompts"
+                ORDERS = (PROMPTS / "orders.md").read_text("utf-8").strip()
+                create_agent("m", [], name="a", system_prompt=ORDERS)
+                create_agent("m", [], name="b", prompt=open("prompts/pricing.md", encoding="utf-8").read())
+                create_agent("m", [], name="c", prompt=Path(__file__).with_name("near.txt").read_text())
+                create_agent("m", [], name="d", prompt=(PROMPTS / ".." / ".." / "secret.md").read_text())
+                create_agent("m", [], name="e", prompt=(PROMPTS / "none.md").read_text())
+                create_agent("m", [], name="f", prompt=PROMPTS.read_text())
+                """,
+        },
+    )
+
+    for folder in (project, project / "src"):
+        prompts = project_of(resolve("", folder)).prompts
+        assert {prompt.agent: prompt.text for prompt in prompts} == {"a": "one", "b": "two", "c": "three"}
+    places = {prompt.agent: str(prompt.place) for prompt in project_of(resolve("", project)).prompts}
+    assert places["a"] == "prompts/orders.md:1"
+
+
 def test_prompts_are_found_in_all_their_forms(tmp_path: Path) -> None:
     code = """
 from langchain_core.messages import SystemMessage

@@ -14,6 +14,7 @@ from clawproof_langgraph import Coordinator, Guard, ToolPolicy
 from clawproof_langgraph.audit.findings import Status, Unseen
 from clawproof_langgraph.audit.observed import Log, Observed, findings, lines, observe
 from clawproof_langgraph.audit.run import audit
+from tests.audit.projects import GOOD, outcome, write
 
 TOOLS = '''
 from langchain_core.tools import tool
@@ -103,6 +104,8 @@ def test_a_running_system_is_read_and_goes_on(file: Path) -> None:
         ("sqlite:///{0}/text.db", "not a coordination file"),
         ("sqlite:///{0}/other.db", "not a coordination file"),
         ("sqlite:///{0}", "unable to open"),
+        ("sqlite://state.db", "write sqlite:///relative.db"),
+        ("sqlite:", "write sqlite:///relative.db"),
         ("memory://shop", "memory of one process"),
         ("redis://127.0.0.1:1/0", "unavailable"),
         ("nosuch://host", "not known"),
@@ -194,4 +197,11 @@ def test_an_unreadable_log_is_no_pass(tmp_path: Path) -> None:
     report = audit(project(tmp_path), ways=[Log(url_of(tmp_path / "none.db"))])
     outcomes = {outcome.rule: outcome for outcome in report.outcomes}
     assert outcomes["CP009"].status is Status.NOT_CHECKED
+    assert "none.db: there is no file" in outcomes["CP009"].line
     assert any("there is no file" in each.why for each in report.unseen)
+
+
+def test_a_stress_report_does_not_stand_in_for_a_log_that_cannot_be_read(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole", GOOD)
+    assert outcome(audit(whole), "CP009").status is Status.PASSED
+    assert outcome(audit(whole, ways=[Log(url_of(tmp_path / "none.db"))]), "CP009").status is Status.NOT_CHECKED

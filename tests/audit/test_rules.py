@@ -283,6 +283,91 @@ def test_a_project_without_any_guard_breaks_all_but_what_it_cannot_have(tmp_path
     assert outcome(report, "CP003").line == "No lock with a TTL: 1 writing tool without any guard"
 
 
+def test_lines_for_a_policy_in_the_file_go_where_it_is(tmp_path: Path) -> None:
+    terms = """
+        [tools."*_stock"]
+        effect = "idempotent"
+        locks = ["inventory/{sku}"]
+
+        [tools.get_stock]
+        effect = "read"
+        locks = ["inventory/{sku}"]
+        """
+    shop = changed().get("shop.py", "")
+    start, end = shop.index("guard = Guard("), shop.index("orders = create_agent")
+    from_file = f"{shop[:start]}guard = Guard.from_file()\n{shop[end:]}"
+
+    report = audited(tmp_path, {**GOOD, "clawproof.toml": terms + GOOD["clawproof.toml"], "shop.py": from_file})
+
+    snippets = {found.rule: found.snippet for each in report.outcomes for found in each.findings}
+    assert snippets["CP005"] == '# in the table at clawproof.toml:2:8\nrequires_read = true\nemits = "InventoryUpdated"'
+    assert snippets["CP006"] == '# in the table at clawproof.toml:2:8\nexpected = "2s"'
+
+
+def test_an_agent_of_a_stress_run_is_none_of_the_project(tmp_path: Path) -> None:
+    stress = """
+        from clawproof_langgraph.testing import Scenario
+        from langchain.agents import create_agent
+
+        from shop import CoordinationMiddleware, get_stock, guard, set_stock
+
+
+        def make_agent(seat):
+            return create_agent("model", [get_stock, set_stock], name="seat", middleware=[CoordinationMiddleware(guard)])
+
+
+        def scenario():
+            return Scenario(make_agent=make_agent)
+
+
+        def make_other():
+            return create_agent("model", [get_stock], name="other", middleware=[CoordinationMiddleware(guard)])
+        """
+
+    report = audited(tmp_path, {**GOOD, "stress.py": stress})
+
+    assert {name for each in report.resources for name in each.readers} == {"orders", "other", "supply"}
+    assert failed(report) == {}
+
+
+def test_a_file_that_no_guard_reads_coordinates_nothing(tmp_path: Path) -> None:
+    shop = """
+        from langchain.agents import create_agent
+        from langchain_core.tools import tool
+
+
+        @tool
+        def write_journal(line: str) -> str:
+            '''Write a line.'''
+            with open("journal.txt", "a") as journal:
+                journal.write(line)
+            return "written"
+
+
+        clerk = create_agent("model", [write_journal], name="clerk")
+        """
+    terms = """
+        [tools.write_journal]
+        locks = ["journal"]
+        ttl = "30s"
+        expected = "1s"
+
+        [alerts]
+        sinks = ["log"]
+        """
+
+    report = audited(tmp_path, {"shop.py": shop, "clawproof.toml": terms})
+
+    found = failed(report)
+    assert found["CP001"] == [
+        'Tool "write_journal" of agent "clerk" appends to journal.txt, and no guard around it reads the policy that it '
+        "has at clawproof.toml:2:8"
+    ]
+    assert found["CP003"] == ["No lock with a TTL: 1 writing tool without any guard"]
+    assert found["CP004"] == ["No lock order: 1 writing tool without any guard"]
+    assert found["CP006"] == ["Deadlock alerts cannot fire: 1 writing tool without any guard"]
+
+
 NEAR: dict[str, dict[str, Any]] = {
     "a prompt that speaks of other agents": changed(
         (

@@ -163,6 +163,42 @@ def test_a_configuration_that_is_there_is_not_touched(shop: Path, name: str) -> 
     assert not (shop / "clawproof.toml").exists() or name == "clawproof.toml"
 
 
+def test_a_tool_that_runs_an_agent_delegates_to_it(shop: Path) -> None:
+    inner = """
+    @tool
+    def ask_clerk(question: str) -> str:
+        '''Ask.'''
+        return clerk.invoke({"messages": [("user", question)]})["messages"][-1].content
+
+
+    @tool
+    def summarise(text: str) -> str:
+        '''Shorten.'''
+        return model.invoke(text).content
+
+
+    support = create_agent("m", [ask_clerk, summarise], name="support")
+    """
+    (shop / "shop.py").write_text(dedent(SHOP) + dedent(inner))
+    assert run().exit_code == 0
+    configuration = load(shop / "clawproof.toml")
+    assert policy(configuration, "ask_clerk").effect == "delegate"
+    assert policy(configuration, "summarise").effect == "once"
+    assert "it runs an agent, by clerk.invoke(...)" in (shop / "clawproof.toml").read_text()
+
+
+def test_a_file_that_every_command_misses_is_the_one_that_is_written(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAWPROOF_CONFIG", "terms.toml")
+    missed = CliRunner().invoke(main, ["check"])
+    assert "There is no file terms.toml (from CLAWPROOF_CONFIG); `clawproof init` writes a first one" in missed.output
+    assert CliRunner().invoke(main, ["init"]).exit_code == 0
+    assert load("terms.toml").tools and not (shop / "clawproof.toml").exists()
+    again = CliRunner().invoke(main, ["init"])
+    assert again.exit_code == 1 and "terms.toml already; nothing was written" in again.output
+
+
 def test_a_file_that_is_no_python_is_told_of_in_the_file(shop: Path) -> None:
     (shop / "broken.py").write_text("def (:\n")
     assert run().exit_code == 0

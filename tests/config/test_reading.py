@@ -209,8 +209,8 @@ def test_the_file_that_is_named_counts_before_the_one_of_the_environment_and_tha
         ('[alerts]\nsinks = ["https://a b"]', '2:10: alerts.sinks[0]: "https://a b" is no sink; write'),
         ('[alerts]\ntimeout = "9s"', "2:11: alerts.timeout: the time-out of a webhook"),
         ('[[audit.waive]]\nrule = "CP008"', '1:9: audit.waive[0]: Waiver needs "reason".'),
-        ('[[audit.waive]]\nrule = "CP8"\nreason = "x"', "2:8: audit.waive[0].rule: string should match pattern"),
-        ('[audit]\nfail_on = "hi"', "2:11: audit.fail_on: input should be"),
+        ('[[audit.waive]]\nrule = "CP8"\nreason = "x"', '2:8: audit.waive[0].rule: "CP8" is no rule'),
+        ('[audit]\nfail_on = "hi"', '2:11: audit.fail_on: "hi" is not known; did you mean "high"?'),
         ('[audit]\nwaive = 3', "2:9: audit.waive: it is a list of tables: write [[audit.waive]]."),
         ('x = """a\n', "1:9: it is no TOML"),
         ("[tools\n", "1:7: it is no TOML"),
@@ -280,3 +280,36 @@ def test_an_event_type_of_the_library_is_known_and_a_domain_event_is_let_pass(wr
 
 def test_a_problem_without_a_place_is_a_line() -> None:
     assert str(Problem("f", None, "is wrong")) == "f: is wrong"
+
+
+@pytest.mark.parametrize(
+    ("text", "told_of"),
+    [
+        ('url = "postgres://host"', '1:7: url: "postgres:" is no kind of store; there are sqlite:///file.db, '),
+        ('url = "redi://host"', '1:7: url: "redi:" is no kind of store; did you mean "redis"?'),
+        ('url = "shop.db"', "1:7: url: it is no URL; there are sqlite:///file.db, "),
+        ('url = "http://["', "1:7: url: it is no URL (Invalid IPv6 URL); there are "),
+        ('url = "sqlite://shop.db"', '1:7: url: The URL "sqlite://shop.db" names no file: write sqlite:///relative.db'),
+        ('[tools.a]\nkey = ["order"]', "2:8: tools.a.key[0]: ['order'] is no key; write a template"),
+        ('[audit]\nfail_on = "mediun"', '2:11: audit.fail_on: "mediun" is not known; did you mean "medium"?'),
+        (
+            '[[audit.waive]]\nrule = "CP8"\nreason = "x"',
+            '2:8: audit.waive[0].rule: "CP8" is no rule; did you mean "CP008"?',
+        ),
+        ('[[audit.waive]]\nrule = "CP008"\nreason = " "', "3:10: audit.waive[0].reason: a waiver needs a `reason`"),
+    ],
+)
+def test_a_mistake_says_what_may_stand_there(write: Write, text: str, told_of: str) -> None:
+    [found] = told(write(text))
+    assert found.startswith(f"clawproof.toml:{told_of}")
+    assert "no exception" not in found and "pattern" not in found
+
+
+def test_a_url_that_is_wrong_shows_no_password(write: Write) -> None:
+    [problem] = read(write('url = "postgres://shop:secret@host"'))[1]
+    assert "secret" not in str(problem)
+
+
+def test_a_table_is_named_as_pyproject_has_it(project: Path) -> None:
+    (project / "pyproject.toml").write_text("[tool.clawproof]\ntools = 3\n")
+    assert "write [tool.clawproof.tools]; got 3." in told(project / "pyproject.toml")[0]

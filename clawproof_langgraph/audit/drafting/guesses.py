@@ -11,6 +11,7 @@ from typing import Any, Final
 from clawproof_langgraph.audit.effects import Touch
 from clawproof_langgraph.audit.findings import Confidence
 from clawproof_langgraph.audit.project.model import Kind, Policy, Project, Tool
+from clawproof_langgraph.audit.rules.bodies import agent_run_in
 from clawproof_langgraph.audit.rules.facts import SHARED, touches, write_of
 from clawproof_langgraph.errors import ConfigurationError
 from clawproof_langgraph.policy import ToolPolicy
@@ -130,6 +131,11 @@ def _effect(tools: Sequence[Tool], found: Sequence[Touch], project: Project) -> 
         return Guess("effect", "idempotent", "its MCP server says so: idempotentHint; take it for true only if you do")
     if found:
         return Guess("effect", "read", f"its body only reads: {found[0].what} at {found[0].place}")
+    inner = next(filter(None, (agent_run_in(function) for tool in tools for function in tool.functions)), "")
+    if inner:
+        return Guess(
+            "effect", "delegate", f"it runs an agent, by {inner}(...): right if the tools of that one are guarded"
+        )
     guessed = next((write for tool in tools if (write := write_of(tool, project))), None)
     if guessed is None and tools and _READING.search(tools[0].name):
         return Guess("effect", "read", "by its name; nothing that it changes was seen")

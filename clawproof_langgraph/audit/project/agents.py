@@ -13,6 +13,7 @@ from clawproof_langgraph.audit.project.index import Around
 from clawproof_langgraph.audit.project.model import Agent, GuardSeen, Kind, Tool, Use
 from clawproof_langgraph.audit.project.names import Expr, Names, Scope, argument, called
 from clawproof_langgraph.audit.project.prompts import Prompts
+from clawproof_langgraph.audit.project.stress import seats
 from clawproof_langgraph.audit.project.tools import Tools, guarded
 from clawproof_langgraph.audit.project.values import items, text
 from clawproof_langgraph.audit.source import Module
@@ -46,6 +47,7 @@ class Agents:
     leaders: list[Place] = field(default_factory=list)
     _inside: set[ast.AST] = field(default_factory=set)
     """ToolNodes that belong to an agent that was found already."""
+    _seats: list[tuple[Place, int]] | None = None
 
     def find(self) -> None:
         """Find all agents of the program."""
@@ -62,8 +64,17 @@ class Agents:
         for module, call, around in calls:
             if called(call) == "add_node":
                 self.names.look_at(self._node, module, call, around)
+        self.found = [agent for agent in self.found if not self._plays(agent)]
         busy = {agent.name for agent in self.found if agent.uses}
         self.found = [agent for agent in self.found if agent.uses or agent.name not in busy]
+
+    def _plays(self, agent: Agent) -> bool:
+        """Tell whether an agent is made for a stress run only: by the `make_agent` of a scenario itself."""
+        if self._seats is None:
+            self._seats = list(seats(self.names))
+        return any(
+            agent.place.file == place.file and place.line <= agent.place.line <= last for place, last in self._seats
+        )
 
     def _is_own(self, module: Module, call: ast.Call, around: Around) -> bool:
         """Tell whether a function of that name is one of the project."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
@@ -24,9 +25,17 @@ from clawproof_langgraph.audit.targets import Target
 _TESTING: Final = frozenset({"tests", "test", "testing"})
 
 
-def project_of(target: Target) -> Project:
-    """Read a project: its Python files, its configuration file, and the reports of its stress runs."""
-    file = ProjectFile(target)
+def project_of(target: Target, config: str | os.PathLike[str] | None = None) -> Project:
+    """Read a project: its Python files, its configuration file, and the reports of its stress runs.
+
+    Args:
+        target: what is read.
+        config: the configuration file that is meant; None finds it.
+
+    Raises:
+        ConfigurationError: the configuration file that is named does not exist.
+    """
+    file = ProjectFile(target, config)
     tree = _tree(target, file)
     own = frozenset(name for name, module in tree.modules.items() if not _is_test(target, module.file))
     names = Names(tree, own)

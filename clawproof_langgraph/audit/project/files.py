@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from clawproof_langgraph.audit.findings import Place, Unseen
 from clawproof_langgraph.audit.project.model import GuardSeen, Policy, Store, Subscription, Waiver
 from clawproof_langgraph.audit.targets import Target
-from clawproof_langgraph.config import Configuration, find, read
+from clawproof_langgraph.config import Configuration, find, located, read
 from clawproof_langgraph.config.globs import glob, is_pattern
 from clawproof_langgraph.config.references import Reference
 from clawproof_langgraph.errors import ConfigurationError
@@ -18,17 +20,20 @@ class ProjectFile:
     """What the configuration file of a project says; nothing, where there is none.
 
     Args:
-        target: what is audited; the file is the nearest one from there upwards.
+        target: what is audited.
+        config: the file that is meant; None finds it.
+
+    Raises:
+        ConfigurationError: the file that is named does not exist.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, config: str | os.PathLike[str] | None = None) -> None:
         self._target = target
         self.unseen: list[Unseen] = []
         self.used = False
         """Whether code makes a guard of it."""
         self._others: dict[Path, Configuration | None] = {}
-        start = target.only if target.only.is_dir() else target.only.parent
-        self._path = find(start)
+        self._path = file_of(target, config)
         self._said = self._read(self._path) if self._path is not None else None
 
     # --- the audit itself ---------------------------------------------------------------------------------------
@@ -73,7 +78,7 @@ class ProjectFile:
         """Give what the file says of tools, where no code was seen that makes a guard of it."""
         if self._said is None or not self._said.tools:
             return ()
-        return (self._as_guard(self._said, Place(self._file(self._said), 1), ""),)
+        return (replace(self._as_guard(self._said, Place(self._file(self._said), 1), ""), made=False),)
 
     def _as_guard(self, said: Configuration, place: Place, agent: str) -> GuardSeen:
         terms = [
@@ -157,6 +162,17 @@ class ProjectFile:
 
     def _place(self, *keys: str | int) -> Place | None:
         return self._at(self._said, *keys) if self._said is not None else None
+
+
+def file_of(target: Target, config: str | os.PathLike[str] | None = None) -> Path | None:
+    """Find the configuration file of a target: the one that is named, or the nearest one from there upwards.
+
+    Raises:
+        ConfigurationError: the file that is named does not exist.
+    """
+    if config is not None and (named := located(config)) is not None:
+        return named.absolute()
+    return find(target.only if target.only.is_dir() else target.only.parent)
 
 
 def relative(path: Path, folder: Path) -> str:

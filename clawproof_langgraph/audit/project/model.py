@@ -84,6 +84,7 @@ class GuardSeen:
         store: its coordinator, where that could be followed.
         file: the configuration file that it reads, if it does.
         lookup: finds the policy of a tool in that file.
+        made: whether code makes it; else it is what a file says that nobody was seen to read.
     """
 
     place: Place
@@ -95,6 +96,7 @@ class GuardSeen:
     store: Store | None = None
     file: Path | None = None
     lookup: Callable[[str], Policy | None] | None = field(default=None, compare=False, repr=False)
+    made: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +294,7 @@ class Project:
         sinks_told: whether code of the project delivers to them; else the command `clawproof alerts` has to.
         stress_tests, stress_run: the concurrency tests, and the last of the runs.
         measured: the hottest resources, the hottest first; None if nothing was measured.
+        unread_log: why the log that was asked for tells nothing.
         waivers: what the configuration file says does not count.
         unseen: what could not be looked at.
         hidden: of these, what may hold code of the program, or policies.
@@ -318,6 +321,7 @@ class Project:
     stress_tests: tuple[StressTest, ...] = ()
     stress_run: StressRun | None = None
     measured: tuple[Measured, ...] | None = None
+    unread_log: str = ""
     waivers: tuple[Waiver, ...] = ()
     unseen: tuple[Unseen, ...] = ()
     hidden: tuple[Unseen, ...] = ()

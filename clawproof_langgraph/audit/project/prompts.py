@@ -9,6 +9,7 @@ from typing import Final
 
 from clawproof_langgraph.audit.project.model import Prompt
 from clawproof_langgraph.audit.project.names import Expr, Names, Scope, argument, called
+from clawproof_langgraph.audit.project.texts import text_of_file
 from clawproof_langgraph.audit.project.values import literal
 
 _MESSAGES: Final = frozenset({"SystemMessage", "SystemMessagePromptTemplate"})
@@ -34,9 +35,10 @@ class Prompts:
             if content is not None:
                 self.add(target.at(content), agent)
             return
-        value = literal(target, self.names)
+        value, place = literal(target, self.names), target.place
+        if (read := text_of_file(target, self.names)) is not None:
+            value, place = read
         if isinstance(value, str):
-            place = target.place
             self.found.setdefault((place.file, place.line, place.column), Prompt(value, place, agent))
 
     def find(self) -> None:

@@ -12,13 +12,14 @@ from typing import Any, Final
 from clawproof_langgraph.audit.findings import Place, Unseen
 from clawproof_langgraph.audit.project.index import Index
 from clawproof_langgraph.audit.project.model import Measured, StressRun, StressTest
-from clawproof_langgraph.audit.project.names import argument, called
+from clawproof_langgraph.audit.project.names import Names, Scope, argument, called
 from clawproof_langgraph.audit.source import Module
 
 _AGENTS: Final = 12
 """How many agents a run has where nothing is said."""
 
 _RUNNERS: Final = frozenset({"run_agents", "arun_agents", "stress"})
+_PLAYING: Final = frozenset({"Scenario", "run_agents", "arun_agents"})
 _COMMAND: Final = re.compile(r"clawproof\s+stress\b(?P<rest>[^\n|;&]*)")
 _COUNT: Final = re.compile(r"--agents[ =](\d+)")
 _CI: Final = (
@@ -49,6 +50,15 @@ def tests_in(module: Module) -> Iterator[StressTest]:
             number = argument(call, "n", 1)
             said = number.value if isinstance(number, ast.Constant) and isinstance(number.value, int) else None
             yield StressTest(module.place(call), _AGENTS if number is None else said)
+
+
+def seats(names: Names) -> Iterator[tuple[Place, int]]:
+    """Find the functions that make agents for stress runs: where each begins, and its last line."""
+    for module, call, around in list(names.calls()):
+        if called(call) in _PLAYING and (given := argument(call, "make_agent", 0)) is not None:
+            made = names.follow(Scope(module, around).expr(given))
+            if isinstance(made.node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield made.place, made.node.end_lineno or made.node.lineno
 
 
 def tests_in_ci(project: Path) -> Iterator[StressTest]:

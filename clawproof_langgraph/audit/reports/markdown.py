@@ -47,7 +47,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield from (f"- {code(each.place or each.what)}: {escaped(each.why)}" for each in report.unseen)
     yield ""
     ways = ", ".join(report.ways)
-    yield f"{counted(report.files, 'file')} of {code(report.target)} read ({escaped(ways)})."
+    yield f"{counted(report.files, 'file')} of {code(report.target or '.')} read ({escaped(ways)})."
 
 
 def _row(outcome: Outcome) -> tuple[str, str, str]:
@@ -137,5 +137,11 @@ def fenced(text: str, name: str = "") -> str:
 
 
 def language(snippet: str) -> str:
-    """Tell in which language a snippet is: a policy in Python, or lines of the configuration file."""
-    return "toml" if re.search(r"^\s*\[", snippet, re.MULTILINE) and "(" not in snippet.split("\n")[0] else "python"
+    """Tell in which language a snippet is: a policy in Python, lines of the configuration file, or a command."""
+    if snippet.startswith("clawproof "):
+        return "sh"
+    return (
+        "toml"
+        if re.search(r"^\s*\[|^\w+ = ", snippet, re.MULTILINE) and "(" not in snippet.split("\n")[0]
+        else "python"
+    )

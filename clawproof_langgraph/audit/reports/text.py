@@ -15,6 +15,9 @@ from clawproof_langgraph.audit.words import counted
 _MARKS: Final = {Status.PASSED: "✓ ", Status.FAILED: "✗ FAIL: ", Status.NOT_CHECKED: "? not checked: "}
 _INDENT: Final = "      "
 
+_TOLD: Final = 3
+"""How many things that could not be looked at are named in the short text."""
+
 _PLAIN: Final = {"✓": "+", "✗": "x", "─": "-", "—": "-", "…": "...", "→": "->"}
 """What stands for a sign that an encoding does not have."""
 
@@ -51,9 +54,20 @@ def _summary(report: Report, *, verbose: bool) -> Iterator[str]:
         yield f"  {_MARKS[outcome.status]}{outcome.line}"
         if verbose:
             yield from _evidence(outcome, report)
+    if not verbose:
+        yield from _not_looked_at(report)
     yield ""
     yield f"  Result: {result(report)}"
     yield f"  Severity: {severity(report)}"
+
+
+def _not_looked_at(report: Report) -> Iterator[str]:
+    """Name what could not be looked at and no rule has told of, since it failed for something else."""
+    told = "\n".join(outcome.line for outcome in report.outcomes)
+    left = [f"{each.place or each.what}: {each.why}" for each in report.unseen if each.why not in told]
+    yield from (f"  ? could not be looked at: {line}" for line in left[:_TOLD])
+    if len(left) > _TOLD:
+        yield f"  ? and {counted(len(left) - _TOLD, 'more thing')}: --verbose names all"
 
 
 def _evidence(outcome: Outcome, report: Report) -> Iterator[str]:

@@ -47,6 +47,20 @@ _RUNNING: Final = frozenset(
 )
 
 
+def agent_run_in(function: Function) -> str:
+    """Give the call by which a tool runs an agent, which is given messages; empty where there is none."""
+    for node in ast.walk(function.node):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="invoke" | "ainvoke" | "stream" | "astream") as func, args=[given, *_]
+            ):
+                if isinstance(given, ast.Dict) and any(
+                    isinstance(key, ast.Constant) and key.value == "messages" for key in given.keys
+                ):
+                    return ast.unparse(func)
+    return ""
+
+
 def _own_names(function: Function) -> frozenset[str]:
     arguments = function.node.args
     parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]

@@ -66,6 +66,18 @@ def _of_use(agent: Agent, use: Use, project: Project) -> Iterator[Finding]:
         if use.guard.complete and use.guard.unmapped == "error" and tool.name:
             message = f'Tool "{tool.name}" of agent "{agent.name}" has no policy: its guard refuses it'
             yield _missing(message, tool.name, agent.name, *places)
+    elif write and not locks_itself(tool, project) and (declared := declared_somewhere(tool, project)) is not None:
+        yield finding(
+            _ID,
+            f'Tool "{tool.name}" of agent "{agent.name}" {write.what}, and no guard around it reads the policy that it '
+            f"has at {declared.place() or 'another guard'}",
+            *places,
+            declared.place(),
+            tool=tool.name,
+            agent=agent.name,
+            confidence=write.confidence,
+            fix="Put the tool behind the guard that has the policy; Guard.from_file() makes the one of clawproof.toml.",
+        )
     elif write and not locks_itself(tool, project):
         message = f'Tool "{tool.name}" of agent "{agent.name}" has no policy, though it {write.what}'
         yield _missing(message, tool.name, agent.name, *places, confidence=write.confidence)

@@ -10,7 +10,7 @@ from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Sev
 from clawproof_langgraph.audit.project.model import Agent, Kind, Project, Store, Use
 from clawproof_langgraph.audit.project.prompts import coordination_in
 from clawproof_langgraph.audit.project.resources import uses
-from clawproof_langgraph.audit.rules.facts import locks_itself, obscure, touches, write_of
+from clawproof_langgraph.audit.rules.facts import coordinated, locks_itself, obscure, touches, write_of
 from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
 from clawproof_langgraph.audit.words import counted, quoted
 
@@ -32,7 +32,7 @@ def check(project: Project) -> Outcome:
         *_prompts(project),
         *_messaging(project),
     ]
-    if not found and not _coordinates(project) and not any(write_of(tool, project) for tool in project.tools):
+    if not found and not coordinated(project) and not any(write_of(tool, project) for tool in project.tools):
         return not_checked(_ID, next(iter(_unseen(project)), "no guard was found, and no tool that was seen to write"))
     if project.orchestrators or project.leaders:
         line = "Orchestrator pattern detected: centralized task coordinator"
@@ -43,10 +43,6 @@ def check(project: Project) -> Outcome:
     if len(found) > 1 and len(names) > 1 and all(each.tool for each in found):
         failed = f"{counted(len(names), 'agent')} with calls around the coordinator: {quoted(names)}"
     return verdict(_ID, line, found, list(_unseen(project)), failed=failed)
-
-
-def _coordinates(project: Project) -> bool:
-    return bool(project.guards or project.orchestrators)
 
 
 def _unguarded(project: Project) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Final
 from clawproof_langgraph.audit.findings import Finding, Outcome, Severity
 from clawproof_langgraph.audit.project.model import GuardSeen, Policy, Project
 from clawproof_langgraph.audit.project.resources import family, uses, written
-from clawproof_langgraph.audit.rules.facts import unread_policy, write_of
+from clawproof_langgraph.audit.rules.facts import bare_writers, unread_policy
 from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
 from clawproof_langgraph.audit.words import counted
 
@@ -25,12 +25,10 @@ def check(project: Project) -> Outcome:
     locking = list(_locking(project))
     found = [each for guard, policy in locking for each in _of_policy(guard, policy)]
     unseen = list(_unseen(project))
-    if not locking and not project.orchestrators:
-        writing = [(agent, use) for agent, use in uses(project) if write_of(use.tool, project)]
-        if writing and not project.guards:
-            message = f"No lock with a TTL: {counted(len(writing), 'writing tool')} without any guard"
-            places = [use.place or use.tool.place for _, use in writing]
-            return verdict(_ID, "No lock with a TTL", [finding(_ID, message, *places)])
+    if bare := bare_writers(project):
+        message = f"No lock with a TTL: {counted(len(bare), 'writing tool')} without any guard"
+        found.append(finding(_ID, message, *(use.place or use.tool.place for use in bare)))
+    elif not locking and not project.orchestrators:
         return not_checked(_ID, unseen[0] if unseen else "no policy was found that locks a resource for a write")
     return verdict(
         _ID, f"Distributed locks with TTL: {_usual(locking)} default, per-resource configurable", found, unseen

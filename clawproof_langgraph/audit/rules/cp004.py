@@ -9,7 +9,7 @@ from clawproof_langgraph.audit.effects import ForeignLock, locks_in
 from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Severity
 from clawproof_langgraph.audit.project.model import Project, Tool, Use
 from clawproof_langgraph.audit.project.resources import uses
-from clawproof_langgraph.audit.rules.facts import obscure, orphans, unread_policy, write_of
+from clawproof_langgraph.audit.rules.facts import bare_writers, coordinated, obscure, orphans, unread_policy
 from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
 from clawproof_langgraph.audit.words import counted
 
@@ -21,12 +21,11 @@ def check(project: Project) -> Outcome:
     """Check that no tool takes a lock of its own beside those of the coordinator."""
     found = list(_findings(project))
     unseen = list(_unseen(project))
-    if found or project.guards or project.orchestrators:
+    if bare := bare_writers(project):
+        message = f"No lock order: {counted(len(bare), 'writing tool')} without any guard"
+        found.append(finding(_ID, message, *(use.place or use.tool.place for use in bare)))
+    if found or coordinated(project):
         return verdict(_ID, _LINE, found, unseen)
-    writing = [use for _, use in uses(project) if write_of(use.tool, project)]
-    if writing:
-        message = f"No lock order: {counted(len(writing), 'writing tool')} without any guard"
-        return verdict(_ID, _LINE, [finding(_ID, message, *(use.place or use.tool.place for use in writing))])
     return not_checked(_ID, unseen[0] if unseen else "no guard was found, and no tool that was seen to write")
 
 

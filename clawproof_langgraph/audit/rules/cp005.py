@@ -10,7 +10,7 @@ from clawproof_langgraph.audit.findings import Confidence, Finding, MappedResour
 from clawproof_langgraph.audit.project.model import Policy, Project, Tool
 from clawproof_langgraph.audit.project.resources import family, mapped, read, uses, written
 from clawproof_langgraph.audit.rules.facts import obscure, orphans, unread_policy
-from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
+from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, policy_lines, verdict
 from clawproof_langgraph.audit.words import counted
 from clawproof_langgraph.errors import meant
 from clawproof_langgraph.events import BUILT_IN
@@ -150,7 +150,7 @@ def _unchecked(project: Project, resource: MappedResource, reader: str, others: 
             resource=resource.pattern,
             confidence=Confidence.LIKELY,
             fix=f'Say requires_read=True for "{use.tool.name}", or let "{reader}" follow what the writers emit.',
-            snippet=f'"{use.tool.name}": ToolPolicy(..., requires_read=True, emits="{_event(resource)}"),',
+            snippet=policy_lines(use.tool.name, policy, requires_read=True, emits=_event(resource)),
         )
 
 

@@ -8,8 +8,8 @@ from typing import Final
 from clawproof_langgraph.audit.findings import Finding, Outcome
 from clawproof_langgraph.audit.project.model import GuardSeen, Policy, Project
 from clawproof_langgraph.audit.project.resources import family, uses, written
-from clawproof_langgraph.audit.rules.facts import unread_policy, write_of
-from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
+from clawproof_langgraph.audit.rules.facts import bare_writers, unread_policy
+from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, policy_lines, verdict
 from clawproof_langgraph.audit.words import counted, quoted
 from clawproof_langgraph.policy import Effect
 
@@ -20,13 +20,13 @@ def check(project: Project) -> Outcome:
     """Check that somebody is told of a call that hangs, and that it can be told from one that takes its time."""
     writing = list(_writing(project))
     unseen = [*hidden(project), *_unread(project)]
-    bare = [use for _, use in uses(project) if write_of(use.tool, project)]
-    if not writing and not project.sinks and bare and not project.guards:
-        message = f"No deadlock detection alerting configured: {counted(len(bare), 'writing tool')} without any guard"
+    if (bare := bare_writers(project)) and not writing:
+        silent = "Deadlock alerts cannot fire" if project.sinks else "No deadlock detection alerting configured"
+        message = f"{silent}: {counted(len(bare), 'writing tool')} without any guard"
         return verdict(_ID, "No alerts", [finding(_ID, message, *(use.place or use.tool.place for use in bare))])
     if not writing and not project.sinks:
         return not_checked(_ID, unseen[0] if unseen else "no policy was found that locks a resource for a write")
-    silent = [(guard, policy) for guard, policy in writing if not _expected(guard, policy)]
+    unexpected = [(guard, policy) for guard, policy in writing if not _expected(guard, policy)]
     found: list[Finding] = []
     if not project.sinks:
         found.append(
@@ -39,13 +39,14 @@ def check(project: Project) -> Outcome:
                 snippet='[alerts]\nsinks = ["log"]',
             )
         )
-    for guard, policy in silent:
+    for guard, policy in unexpected:
         found.append(_cannot_fire(guard, policy))
     failed = ""
     if not project.sinks:
         failed = found[0].message
-    elif len(silent) > 1:
-        failed = f"Deadlock alerts cannot fire for {len(silent)} tools: no `expected` for {quoted(_tools(silent))}"
+    elif len(unexpected) > 1:
+        tools = quoted(_tools(unexpected))
+        failed = f"Deadlock alerts cannot fire for {len(unexpected)} tools: no `expected` for {tools}"
     policies = counted(len(writing), "write policy", "write policies")
     told = "" if project.sinks_told else " (told by the command `clawproof alerts`: no guard reads the file)"
     line = f"Deadlock detection alerting configured: {policies}, {counted(len(project.sinks), 'sink')}{told}"
@@ -64,7 +65,7 @@ def _cannot_fire(guard: GuardSeen, policy: Policy) -> Finding:
         tool=policy.tool,
         agent=guard.agent,
         fix="Say the usual duration of a call: an alert is raised at twice it.",
-        snippet=f'"{policy.tool}": ToolPolicy(..., expected="2s"),',
+        snippet=policy_lines(policy.tool, policy, expected="2s"),
     )
 
 

@@ -14,8 +14,16 @@ from clawproof_langgraph.audit.effects import Touch, retries_around, unstable_pa
 from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Place, Severity
 from clawproof_langgraph.audit.project.model import Agent, Kind, Policy, Project, Tool, Use
 from clawproof_langgraph.audit.project.resources import uses
-from clawproof_langgraph.audit.rules.facts import declared_somewhere, obscure, orphans, touches, unread_policy, write_of
-from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
+from clawproof_langgraph.audit.rules.facts import (
+    declared_somewhere,
+    done,
+    obscure,
+    orphans,
+    touches,
+    unread_policy,
+    write_of,
+)
+from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, policy_lines, verdict
 from clawproof_langgraph.audit.words import counted, quoted
 from clawproof_langgraph.policy import Effect
 
@@ -117,7 +125,7 @@ def _broken(held: _Held, touch: Touch, why: str, severity: Severity | None = Non
     fix = " ".join(filter(None, (why, touch.fix))) or ""
     return finding(
         _ID,
-        f"{who} writes are not idempotent — {touch.short or f'does {touch.what} each time it runs'}",
+        f"{who} writes are not idempotent — {touch.short or f'{done(touch.what)} each time it runs'}",
         touch.place,
         held.policy.place("effect") if held.policy is not None else held.place,
         *touch.via[:1],
@@ -134,16 +142,16 @@ def _broken(held: _Held, touch: Touch, why: str, severity: Severity | None = Non
 def _declared_once(held: _Held) -> str:
     """Give the policy that keeps a write from being made twice, as the project writes policies."""
     locks = [lock.resource for lock in held.policy.policy.lock_list()] if held.policy is not None else []
-    shown = ", ".join(f'"{lock}"' for lock in locks or ["RESOURCE/{ARGUMENT}"])
     if held.policy is not None and held.policy.source == "file":
-        return f'[tools.{held.tool.name}]\nlocks = [{shown}]\neffect = "once"'
+        return policy_lines(held.tool.name, held.policy, effect="once")
+    shown = ", ".join(f'"{lock}"' for lock in locks or ["RESOURCE/{ARGUMENT}"])
     return f'"{held.tool.name}": ToolPolicy(locks=[{shown}], effect="once"),'
 
 
 def _declared_read(held: _Held, touch: Touch) -> Finding:
     return finding(
         _ID,
-        f'Tool "{held.tool.name}" is declared effect="read", but does {touch.what}',
+        f'Tool "{held.tool.name}" is declared effect="read", but {done(touch.what)}',
         touch.place,
         held.policy.place("effect") if held.policy is not None else None,
         tool=held.tool.name,

@@ -8,7 +8,7 @@ from typing import Final
 
 from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Severity
 from clawproof_langgraph.audit.project.model import Agent, Kind, Project
-from clawproof_langgraph.audit.rules.facts import locks_itself, obscure, write_of
+from clawproof_langgraph.audit.rules.facts import coordinated, locks_itself, obscure, write_of
 from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
 from clawproof_langgraph.audit.words import counted, quoted
 
@@ -22,7 +22,7 @@ def check(project: Project) -> Outcome:
     unseen = list(_unseen(project))
     if not acting:
         return not_checked(_ID, unseen[0] if unseen else "no agent was found")
-    if not found and not project.guards and not project.orchestrators:
+    if not found and not coordinated(project):
         return not_checked(_ID, unseen[0] if unseen else "no guard was found, and no agent that was seen to write")
     names = [each.agent for each in found]
     failed = f"{counted(len(names), 'agent')} cannot be killed by themselves: {quoted(names)}" if len(names) > 1 else ""

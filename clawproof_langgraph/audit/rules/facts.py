@@ -9,7 +9,8 @@ from typing import Final
 
 from clawproof_langgraph.audit.effects import Touch, locks_in, touches_of
 from clawproof_langgraph.audit.findings import Confidence, Place
-from clawproof_langgraph.audit.project.model import Kind, Project, Tool, Use, policy_for
+from clawproof_langgraph.audit.project.model import Kind, Policy, Project, Tool, Use, policy_for
+from clawproof_langgraph.audit.project.resources import uses
 from clawproof_langgraph.audit.rules.bodies import changes_outer_state, opaque_call
 from clawproof_langgraph.policy import Effect
 
@@ -24,6 +25,9 @@ _WRITING: Final = re.compile(
 
 SHARED: Final = frozenset({"sql", "orm", "store", "file", "cloud", "memory"})
 """Kinds of touches that leave something which other agents may read or write."""
+
+
+_VERB: Final = re.compile(r"[a-z]+s ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,16 @@ def write_of(tool: Tool, project: Project) -> Write | None:
     found = [touch for touch in touches(tool, project) if touch.writes and touch.confidence is not Confidence.POSSIBLE]
     if found:
         shared = [touch for touch in found if touch.kind in SHARED] or found
-        return Write(f"does {shared[0].what}", shared[0].place, shared[0].confidence, shared[0])
+        return Write(done(shared[0].what), shared[0].place, shared[0].confidence, shared[0])
     for function in tool.functions if _WRITING.match(tool.name) else ():
         if changed := changes_outer_state(function):
             return Write(f"changes {changed}", function.place, Confidence.LIKELY)
     return None
+
+
+def done(what: str) -> str:
+    """Word what a tool does: some is named by code (`UPDATE stock`), some by a verb (`sends mail`)."""
+    return what if _VERB.match(what) else f"does {what}"
 
 
 def maybe_writes(tool: Tool, project: Project) -> str:
@@ -65,7 +74,7 @@ def maybe_writes(tool: Tool, project: Project) -> str:
     if not tool.is_seen or write_of(tool, project):
         return ""
     if possible := [touch for touch in touches(tool, project) if touch.writes]:
-        return f'whether "{tool.name}" does {possible[0].what} cannot be told'
+        return f'whether "{tool.name}" {done(possible[0].what)} cannot be told'
     if not _WRITING.match(tool.name) or touches(tool, project):
         return ""
     called = next(filter(None, (opaque_call(function, project.tree) for function in tool.functions)), "")
@@ -108,6 +117,18 @@ def orphans(project: Project) -> Iterator[Tool]:
     return (tool for tool in project.tools if id(tool) not in had and tool.place not in places)
 
 
-def declared_somewhere(tool: Tool, project: Project) -> bool:
-    """Tell whether any guard has a policy for a tool."""
-    return any(policy_for(tool.name, guard) is not None for guard in project.guards)
+def declared_somewhere(tool: Tool, project: Project) -> Policy | None:
+    """Give the policy that any guard has for a tool."""
+    return next(filter(None, (policy_for(tool.name, guard) for guard in project.guards)), None)
+
+
+def coordinated(project: Project) -> bool:
+    """Tell whether code of the project coordinates anything; a file that no code reads does not."""
+    return bool(project.orchestrators) or any(guard.made for guard in project.guards)
+
+
+def bare_writers(project: Project) -> list[Use]:
+    """Give the tools that write, in a project in which nothing coordinates them: code makes no guard at all."""
+    if coordinated(project):
+        return []
+    return [use for _, use in uses(project) if write_of(use.tool, project) and not locks_itself(use.tool, project)]

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Place, Severity, Status
-from clawproof_langgraph.audit.project.model import Project
+from clawproof_langgraph.audit.project.model import Policy, Project
 from clawproof_langgraph.audit.rules.catalog import rule_of
+from clawproof_langgraph.config.writing import as_toml
 
 
 def finding(
@@ -23,6 +24,23 @@ def finding(
         severity=severity or entry.severity,
         **about,
     )
+
+
+def policy_lines(tool: str, policy: Policy | None, **said: object) -> str:
+    """Give lines for a policy that is there, in the language in which the project writes it: TOML or Python.
+
+    A table must not stand in a file twice, and one for a tool takes nothing from that of a pattern: so the lines are
+    for the table that the policy comes from.
+    """
+    if policy is not None and policy.source == "file":
+        lines = [f"{name} = {as_toml(value, name)}" for name, value in said.items()]
+        return "\n".join([f"# in the table at {policy.place()}", *lines])
+    fields = ", ".join(f"{name}={_python(value)}" for name, value in said.items())
+    return f'"{tool}": ToolPolicy(..., {fields}),'
+
+
+def _python(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def verdict(
