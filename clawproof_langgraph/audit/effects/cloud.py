@@ -57,7 +57,8 @@ def touches(site: Site) -> Iterator[Touch]:
     elif site.family in ("gcs", "pubsub", "firestore"):
         yield from _of_google(site)
     elif site.name == "execute" and site.receiver is not None and _is_google_insert(site):
-        yield _adding(site, "cloud", ast.unparse(site.call.func), "")
+        assert isinstance(site.receiver, ast.Call)  # an `execute()` of a request with many arguments: they say nothing
+        yield _adding(site, "cloud", ast.unparse(site.receiver.func), "")
 
 
 def _of_aws(site: Site) -> Iterator[Touch]:

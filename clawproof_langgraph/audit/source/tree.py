@@ -165,7 +165,9 @@ def _read(root: Path, path: Path) -> Module | Unseen:
             text = stream.read()
         return Module.parse(name, file, text, is_package=is_package)
     except SyntaxError as exc:
-        return Unseen(file, f"it is no Python: {exc.msg}", Place(file, exc.lineno or 0, exc.offset or 0))
+        version = ".".join(map(str, sys.version_info[:2]))  # a file may be written for a later Python
+        why = f"it is no Python {version}: {exc.msg}"
+        return Unseen(file, why, Place(file, exc.lineno or 0, exc.offset or 0))
     except (OSError, ValueError, RecursionError, MemoryError) as exc:
         return Unseen(file, f"it cannot be read: {exc}", Place(file))
 
