@@ -18,7 +18,7 @@ from clawproof_langgraph.audit.rules.facts import (
     unread_policy,
     write_of,
 )
-from clawproof_langgraph.audit.rules.verdicts import finding, hidden, verdict
+from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
 from clawproof_langgraph.audit.words import counted, quoted
 from clawproof_langgraph.policy import Effect
 
@@ -35,10 +35,13 @@ def check(project: Project) -> Outcome:
     writers = {agent for resource in resources for agent in resource.writers}
     agents = f"{counted(len(writers), 'agent')} with write access"
     line = f"Shared resources mapped: {counted(len(resources), 'resource')}, {agents}"
+    unseen = list(_unseen(project))
+    if not found and not resources and not any(True for _ in uses(project)):
+        return not_checked(_ID, unseen[0] if unseen else "no agent was found")
     failed = ""
     if len(set(missing)) > 1:
         failed = f"{counted(len(set(missing)), 'tool')} not mapped to the resources that they touch: {quoted(missing)}"
-    return verdict(_ID, line, found, list(_unseen(project)), failed=failed)
+    return verdict(_ID, line, found, unseen, failed=failed)
 
 
 def _findings(project: Project) -> Iterator[Finding]:

@@ -108,6 +108,13 @@ def orphans(project: Project) -> Iterator[Tool]:
     return (tool for tool in project.tools if id(tool) not in had and tool.place not in places)
 
 
+def ownerless(project: Project) -> Iterator[str]:
+    """Name the tools that write, and of which it was not seen who calls them: it may be around every guard."""
+    for tool in orphans(project):
+        if tool.place not in project.wrapped and not locks_itself(tool, project) and write_of(tool, project):
+            yield f'who calls "{tool.name}", which writes, was not seen'
+
+
 def declared_somewhere(tool: Tool, project: Project) -> bool:
     """Tell whether any guard has a policy for a tool."""
     return any(policy_for(tool.name, guard) is not None for guard in project.guards)
