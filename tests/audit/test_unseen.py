@@ -171,6 +171,21 @@ def test_a_store_of_the_file_is_compared_with_that_of_the_code(tmp_path: Path) -
     assert any("2 stores" in each for each in failed(other)["CP002"])
 
 
+def test_a_policy_names_what_its_tool_has(tmp_path: Path) -> None:
+    report = audited(
+        tmp_path,
+        changed(
+            (
+                '"get_stock": ToolPolicy(effect="read", locks=["inventory/{sku}"])',
+                '"get_stock": ToolPolicy(effect="read", locks=["inventory/{item.id}"])',
+            )
+        ),
+    )
+
+    message = 'The policy of "get_stock" names "item", which is no argument of the tool: its guard refuses the tool'
+    assert list(failed(report)["CP001"]) == [message, message]
+
+
 HELPERS = {
     "a client that is made once": "_client = None\ndef get():\n    global _client\n    if _client is None:\n"
     "        _client = 1\n    return _client\n",

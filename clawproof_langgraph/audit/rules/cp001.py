@@ -14,6 +14,7 @@ from clawproof_langgraph.audit.rules.facts import (
     locks_itself,
     obscure,
     orphans,
+    strangers,
     touches,
     unread_policy,
     write_of,
@@ -60,6 +61,12 @@ def _of_use(agent: Agent, use: Use, project: Project) -> Iterator[Finding]:
     write = write_of(tool, project)
     places = (use.place or tool.place, write.place if write else None, agent.place)
     if policy is not None:
+        if strange := strangers(tool, policy):
+            names = f"{quoted(strange)}, which {'is' if len(strange) == 1 else 'are'} no argument of the tool"
+            message = f'The policy of "{tool.name}" names {names}: its guard refuses the tool'
+            yield finding(
+                _ID, message, policy.place("locks"), tool.place, agent.place, tool=tool.name, agent=agent.name
+            )
         if write and write.touch and not policy.policy.locks and "locks" not in policy.unread:
             if policy.policy.effect in _NO_LOCKS or write.touch.kind not in SHARED:
                 return

@@ -96,10 +96,6 @@ class SourceTree:
             dotted = module.imports[name]
         return None
 
-    def module_of(self, dotted: str) -> Module | None:
-        """Find the module in which a full name is."""
-        return self.split(dotted)[0]
-
     def split(self, dotted: str) -> tuple[Module | None, str]:
         """Find the module in which a full name is, and the name in it; None and the whole name where there is none."""
         base, rest = dotted, ""
