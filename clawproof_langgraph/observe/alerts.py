@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,7 +29,7 @@ _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 """Seconds between two tries to deliver, from the first to where they stop growing."""
 _LAST_DELIVERY: Final = 5.0
-"""Seconds that closing waits for a delivery that has begun."""
+"""Seconds that closing waits for deliveries that have begun."""
 
 
 class Undelivered(Exception):
@@ -63,8 +64,9 @@ class Alerts:
         self._stopped.set()
         if self._pid != os.getpid():  # a forked child has none of the threads
             return
+        last = time.monotonic() + _LAST_DELIVERY
         for lock in self._delivering.values():
-            if lock.acquire(timeout=_LAST_DELIVERY):
+            if lock.acquire(timeout=max(0.0, last - time.monotonic())):
                 lock.release()
 
     def drain(self) -> int:

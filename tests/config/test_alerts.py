@@ -6,6 +6,7 @@ import json
 import logging
 import multiprocessing
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -249,6 +250,32 @@ def test_closing_waits_for_a_delivery_that_has_begun_so_that_it_is_not_told_agai
         publish(second, 2)
         assert Alerts(second, ["Told"], [FunctionSink("tests.config.workers:note")], "default").drain() == 1
     assert seen == [1, 2]
+
+
+def test_closing_waits_for_all_sinks_together_and_no_longer_than_for_one(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, go_on = threading.Barrier(5), threading.Event()
+
+    def hang(event: Event) -> None:
+        held.wait(10)
+        go_on.wait(30)
+
+    monkeypatch.setattr(workers, "note", hang)
+    monkeypatch.setattr("clawproof_langgraph.observe.alerts._LAST_DELIVERY", 1.0)
+    sinks = [FunctionSink("tests.config.workers:note") for _ in range(4)]
+    for number, sink in enumerate(sinks):
+        sink.name = f"sink {number}"
+    alerts = started(coordinator, *sinks)
+    publish(coordinator, 1)
+    held.wait(10)
+    before = time.monotonic()
+    alerts.stop()
+    took = time.monotonic() - before
+    go_on.set()
+    coordinator.close()
+    wait_until(lambda: not any("clawproof-alerts-sink" in thread.name for thread in threading.enumerate()))
+    assert took < 3.0
 
 
 def test_closing_ends_the_threads(coordinator: Coordinator) -> None:

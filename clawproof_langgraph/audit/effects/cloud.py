@@ -49,6 +49,9 @@ _RELATIVE: Final = re.compile(
     r"\bADD\b|=\s*(?:if_not_exists\s*\([^)]*\)|[#\w.\[\]{}]+)\s*[-+]|list_append\s*\(", re.IGNORECASE
 )
 
+_GOOGLE_ADDS: Final = ("insert", "create", "send", "append", "copy")
+_GOOGLE_SETS: Final = ("update", "patch", "modify", "delete", "trash", "untrash", "clear")
+
 
 def touches(site: Site) -> Iterator[Touch]:
     """Tell what a call of a cloud's client does."""
@@ -56,8 +59,8 @@ def touches(site: Site) -> Iterator[Touch]:
         yield from _of_aws(site)
     elif site.family in ("gcs", "pubsub", "firestore"):
         yield from _of_google(site)
-    elif site.name == "execute" and site.receiver is not None and _is_google_insert(site):
-        yield _adding(site, "cloud", ast.unparse(site.call.func), "")
+    elif site.name == "execute":
+        yield from _of_google_request(site)
 
 
 def _of_aws(site: Site) -> Iterator[Touch]:
@@ -272,17 +275,29 @@ def _refuses_twice(text: str, written: str) -> bool:
     )
 
 
-def _is_google_insert(site: Site) -> bool:
-    """`service.events().insert(...).execute()` of Google's API client."""
+def _of_google_request(site: Site) -> Iterator[Touch]:
+    """`service.users().messages().send(...).execute()` of Google's API client."""
     match site.receiver:
-        case ast.Call(
-            func=ast.Attribute(
-                value=ast.Call(func=ast.Attribute(value=service)), attr="insert" | "create" | "send" | "append"
-            )
-        ):
-            return kind_of(service, site.scope).startswith("google:")
+        case ast.Call(func=ast.Attribute(attr=verb) as func) if verb in (*_GOOGLE_ADDS, *_GOOGLE_SETS):
+            service: ast.expr = func.value
+            while isinstance(service, ast.Call) and isinstance(service.func, ast.Attribute):
+                service = service.func.value
+            if not kind_of(service, site.scope).startswith("google:"):
+                return
         case _:
-            return False
+            return
+    what = ast.unparse(func)
+    if verb in _GOOGLE_SETS:
+        yield site.touch("cloud", what, repeatable=True, why="It sets what it names.")
+        return
+    yield site.touch(
+        "cloud",
+        what,
+        repeatable=False,
+        short=f"calls {what}, which makes another one each time",
+        why="The service cannot tell a repetition from a new request.",
+        fix="Give it an id made from the call, where the API takes one, or look for it before.",
+    )
 
 
 def _of_google(site: Site) -> Iterator[Touch]:

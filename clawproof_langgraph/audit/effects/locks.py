@@ -60,7 +60,9 @@ def _at(site: Site) -> Iterator[ForeignLock]:
         return
     if site.dotted in _CALLS:
         yield _lock(site, _CALLS[site.dotted], "file")
-    elif site.name in ("acquire", "acquire_lock", "lock") and (library := _library(site.kind)):
+    elif (
+        site.name in ("acquire", "acquire_lock", "lock") and (library := _library(site.kind)) and not _only_tries(site)
+    ):
         yield _lock(site, ast.unparse(site.call.func), library)
     elif site.name in _ORM:
         yield _lock(site, f"{site.name}()", "database")
@@ -68,6 +70,12 @@ def _at(site: Site) -> Iterator[ForeignLock]:
         for statement in statements_at(site):
             if statement.locks:
                 yield _lock(site, statement.words if statement.verb == "lock" else "SELECT ... FOR UPDATE", "database")
+
+
+def _only_tries(site: Site) -> bool:
+    """Tell whether it gives up at once where somebody else has the lock, so that nobody waits."""
+    blocking = site.argument(0, "blocking")
+    return isinstance(blocking, ast.Constant) and blocking.value is False
 
 
 def _library(kind: str) -> str:

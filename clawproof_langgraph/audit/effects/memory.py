@@ -36,9 +36,7 @@ def touches(site: Site) -> Iterator[Touch]:
     if site.name in _GROWS or (site.name == "pop" and not site.call.args) or _counts(site):
         yield _again(site, f"{name}.{site.name}", name, f"uses {name}.{site.name}")
     elif kind.startswith("plain:"):
-        yield site.touch(
-            "memory", f"{name}.{site.name}", repeatable=True, resource=name, why="A repetition finds it done."
-        )
+        yield from _sets(site, f"{name}.{site.name}", name, "A repetition finds it done.")
 
 
 def _counts(site: Site) -> bool:
@@ -54,9 +52,7 @@ def changes(site: Site) -> Iterator[Touch]:
         case ast.AugAssign(target=target, op=op):
             name = _changed(target, site)
             if name is not None and isinstance(op, ast.BitOr | ast.BitAnd):
-                yield site.touch(
-                    "memory", f"changes {name}", repeatable=True, resource=name, why="A repetition finds it done."
-                )
+                yield from _sets(site, f"changes {name}", name, "A repetition finds it done.")
             elif name is not None:
                 yield _again(site, f"changes {name}", name, f"changes {name} relative to its old value")
         case ast.Assign(targets=[ast.Subscript() | ast.Attribute() | ast.Name() as target], value=value):
@@ -68,11 +64,55 @@ def changes(site: Site) -> Iterator[Touch]:
             if _computes_with(value, target, site.scope):
                 yield _again(site, f"changes {name}", name, f"changes {name} relative to its old value")
             else:
-                yield site.touch("memory", f"sets {name}", repeatable=True, resource=name, why="It sets a value.")
+                yield from _sets(site, f"sets {name}", name, "It sets a value.")
+
+
+def _sets(site: Site, what: str, name: str, why: str) -> Iterator[Touch]:
+    """Tell of a value that is set, unless it is one that is made when it is first used."""
+    if _is_made_once(name, site):
+        return
+    confidence = Confidence.CERTAIN
+    if _is_note(name, site):
+        confidence, why = Confidence.POSSIBLE, "It seems to be a cache, or what a module knows of itself."
+    yield site.touch("memory", what, repeatable=True, resource=name, why=why, confidence=confidence)
+
+
+def _is_made_once(name: str, site: Site) -> bool:
+    """Tell whether it happens where the value was looked for, and is not there: `if _client is None: _client = ...`."""
+    looked_for = {name}
+    if site.scope.body is not None:  # `client = _clients.get(key)` looks for it, too
+        for local, bindings in site.scope.body.bindings.items():
+            if any(_names(binding.value) & {name} for binding in bindings if binding.how == "is"):
+                looked_for.add(local)
+    return any(isinstance(node, ast.If) and _finds_none(node.test, looked_for) for node in site.around())
+
+
+def _finds_none(test: ast.expr, names: set[str]) -> bool:
+    """Tell whether a condition says that one of these is not there."""
+    match test:
+        case ast.BoolOp(values=values):
+            return any(_finds_none(value, names) for value in values)
+        case ast.UnaryOp(op=ast.Not(), operand=ast.Name(id=name)):
+            return name in names
+        case ast.Compare(left=ast.expr() as left, ops=[ast.Is()], comparators=[ast.Constant(value=None)]):
+            return bool(_names(left) & names)
+        case ast.Compare(ops=[ast.NotIn()], comparators=[ast.Name(id=name)]):
+            return name in names
+        case _:
+            return False
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def _is_note(name: str, site: Site) -> bool:
+    """Tell whether it is a log, a cache, or what a module that a tool calls keeps for itself."""
+    return _NOTES.search(name) is not None or (bool(site.via) and name.startswith("_"))
 
 
 def _again(site: Site, what: str, name: str, short: str) -> Touch:
-    if _NOTES.search(name):
+    if _is_note(name, site):
         return site.touch(
             "memory",
             what,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -12,6 +13,7 @@ from clawproof_langgraph.audit.project.guards import Guards
 from clawproof_langgraph.audit.project.index import Around
 from clawproof_langgraph.audit.project.model import Agent, GuardSeen, Kind, Tool, Use
 from clawproof_langgraph.audit.project.names import Expr, Names, Scope, argument, called
+from clawproof_langgraph.audit.project.nodes import given_nodes, inside, is_task, uses_langgraph
 from clawproof_langgraph.audit.project.prompts import Prompts
 from clawproof_langgraph.audit.project.stress import seats
 from clawproof_langgraph.audit.project.tools import Tools, guarded
@@ -23,7 +25,10 @@ _TOOLS_AT: Final = {"create_agent": 1, "create_react_agent": 1, "create_deep_age
 """The functions that make an agent of tools, with the place of `tools` among their arguments."""
 
 _NODES: Final = frozenset({"ToolNode", "tool_node"})
+_OPAQUE: Final = (Kind.LIBRARY, Kind.MCP, Kind.UNKNOWN)
 _LEADERS: Final = frozenset({"build_orchestrator", "create_supervisor", "create_swarm"})
+_ELSEWHERE: Final = frozenset({"compile", *_TOOLS_AT, *_NODES, *_LEADERS})
+"""Calls that make a node of which the tools are found where they are listed."""
 _PROMPTS: Final = ("system_prompt", "prompt", "state_modifier", "messages_modifier", "instructions")
 _RETRYING: Final = ("ToolRetryMiddleware",)
 
@@ -62,8 +67,12 @@ class Agents:
             if called(call) in _NODES and call not in self._inside:
                 self.names.look_at(self._tool_node, module, call, around)
         for module, call, around in calls:
-            if called(call) == "add_node":
-                self.names.look_at(self._node, module, call, around)
+            if called(call) in ("add_node", "add_sequence"):
+                self.names.look_at(self._nodes, module, call, around)
+        self._tasks()
+        for module, call, around in calls:
+            if called(call) == "bind_tools":
+                self.names.look_at(self._bound, module, call, around)
         self.found = [agent for agent in self.found if not self._plays(agent)]
         busy = {agent.name for agent in self.found if agent.uses}
         self.found = [agent for agent in self.found if agent.uses or agent.name not in busy]
@@ -117,14 +126,17 @@ class Agents:
         return self.tools.listed(expr)
 
     def _middleware(self, expr: Expr) -> tuple[GuardSeen | None, tuple[Place, ...]]:
-        """Find the guard among middleware, and what retries tools."""
-        guard, retried = None, []
-        for each in self._elements(expr):
-            guard = guard or self.guards.of_middleware(each)
-            made = self.names.follow(each)
-            if isinstance(made.node, ast.Call) and called(made.node) in _RETRYING:
-                retried.append(made.place)
-        return guard, tuple(retried)
+        """Find the guard among middleware, and what retries tools; a guard counts that is there in each branch."""
+        guards: list[GuardSeen | None] = []
+        retried: list[Place] = []
+        for way in self.names.alternatives(expr):
+            listed = [
+                *self._elements(way),
+                *itertools.chain(*map(self._elements, self.names.extensions(way, sure=True))),
+            ]
+            guards.append(next(filter(None, map(self.guards.of_middleware, listed)), None))
+            retried += [made.place for made in map(self.names.follow, listed) if _retries_tools(made)]
+        return (guards[-1] if all(guards) else None), tuple(retried)
 
     def _elements(self, expr: Expr) -> Iterator[Expr]:
         found = self.names.follow(expr)
@@ -231,23 +243,44 @@ class Agents:
                 if (said := argument(call, keyword)) is not None:
                     yield expr.scope.module.place(said)
 
-    def _node(self, expr: Expr) -> None:
-        """Note a node that is a function of the project: by itself, or in `guard.node(...)`."""
-        call = expr.node
-        assert isinstance(call, ast.Call)
-        given = argument(call, "node", 1) or argument(call, "action", 1) or (call.args[0] if call.args else None)
-        if given is None:
-            return
-        said = text(expr.at(call.args[0]), self.names) if call.args else None
-        found = self.names.follow(expr.at(given))
+    def _nodes(self, expr: Expr) -> None:
+        """Note the nodes that a call adds, each by itself or in `guard.node(...)`."""
+        for named, given in given_nodes(expr, self.names):
+            self._node(text(named, self.names) or "", given, expr)
+
+    def _node(self, said: str, given: Expr, expr: Expr) -> None:
+        found, around = self.names.follow(given), None
         match found.node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self._add_node(said or found.node.name, found, None, expr.place)
             case ast.Call(func=ast.Attribute(value=guard, attr="node"), args=[function, policy, *_]):
-                inner = self.names.follow(found.at(function))
-                around = self.guards.of_node(found.at(guard), found.at(policy), said or "")
-                if isinstance(inner.node, FunctionNode):
-                    self._add_node(said or inner.node.name, inner, around, expr.place)
+                around = self.guards.of_node(found.at(guard), found.at(policy), said)
+                given = found.at(function)
+        for body in inside(given, self.names, _ELSEWHERE):
+            if body is not None and isinstance(body.node, FunctionNode):
+                self._add_node(said or body.node.name, body, around, expr.place)
+            elif around is None and uses_langgraph(expr):
+                self._add_unseen_node(said or ast.unparse(given.node), expr.place)
+
+    def _add_unseen_node(self, name: str, place: Place) -> None:
+        tool = Tool(name, place, Kind.LIBRARY, detail=f"the node `{name}`")
+        self._add(Agent(name, place, (Use(tool, place=place),)))
+
+    def _tasks(self) -> None:
+        """Note tasks and entrypoints of the functional API, which are nodes by another name."""
+        for module in map(self.names.tree.modules.__getitem__, sorted(self.names.own)):
+            for node, around in self.names.index(module).around.items():
+                expr = Scope(module, around).expr(node)
+                if isinstance(node, FunctionNode) and is_task(expr):
+                    self._add_node(node.name, expr, None, expr.place)
+
+    def _bound(self, expr: Expr) -> None:
+        """Note tools that only a model is told of: code that cannot be seen runs them, with no agent around it."""
+        assert isinstance(expr.node, ast.Call)
+        given = argument(expr.node, "tools", 0)
+        known = {use.place for agent in self.found for use in agent.uses}
+        uses = self.tools.listed(expr.at(given)) if given is not None else []
+        uses = [use for use in uses if use.tool.kind in _OPAQUE and use.place not in known]
+        if uses:
+            self._add(Agent(self._made_up(expr), expr.place, tuple(uses), named=False))
 
     def _add_node(self, name: str, function: Expr, guard: GuardSeen | None, place: Place) -> None:
         tool = Tool(name, function.place, Kind.NODE, (self.names.function(function),))
@@ -276,6 +309,10 @@ class Agents:
                 self.led[made.node] = name
             else:
                 self._add(Agent(name, value.place))
+
+
+def _retries_tools(expr: Expr) -> bool:
+    return isinstance(expr.node, ast.Call) and called(expr.node) in _RETRYING
 
 
 def _guard_of(uses: Iterable[Use]) -> GuardSeen | None:

@@ -50,6 +50,7 @@ def project_of(target: Target, config: str | os.PathLike[str] | None = None) -> 
     prompts.find()
     following.find()
     _note_guards(names, guards)
+    _note_wrapped(names, tools)
     run, measured, unread = _last_run(target, tree)
     stores = tuple(_stores(names, guards))
     lost = (*names.tangled, *_missing(target))
@@ -59,6 +60,7 @@ def project_of(target: Target, config: str | os.PathLike[str] | None = None) -> 
         folder=file.folder,
         tools=tuple(tools.seen.values()),
         agents=tuple(agent for agent in agents.found if _acts(agent, tree)),
+        wrapped=frozenset(tools.behind_guards),
         guards=tuple(guards.seen.values()) or file.as_guards(),
         stores=stores,
         prompts=tuple(prompts.found.values()),
@@ -117,6 +119,12 @@ def _note_guards(names: Names, guards: Guards) -> None:
             names.look_at(guards.of, module, call, around)
 
 
+def _note_wrapped(names: Names, tools: Tools) -> None:
+    for module, call, around in list(names.calls()):
+        if called(call) in ("wrap_tool", "wrap_tools"):
+            names.look_at(tools.wrapped, module, call, around)
+
+
 def _stores(names: Names, guards: Guards) -> Iterable[Store]:
     found: dict[Store, None] = {}
 
@@ -125,7 +133,7 @@ def _stores(names: Names, guards: Guards) -> Iterable[Store]:
             found[store] = None
 
     for module, call, around in list(names.calls()):
-        if called(call) == "from_url":
+        if called(call) in ("from_url", "from_file"):
             names.look_at(note, module, call, around)
     return found
 

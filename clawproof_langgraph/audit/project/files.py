@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from clawproof_langgraph.audit.findings import Place, Unseen
 from clawproof_langgraph.audit.project.model import GuardSeen, Policy, Store, Subscription, Waiver
@@ -112,7 +113,8 @@ class ProjectFile:
         return self._store(self._said) if self._said is not None else None
 
     def _store(self, said: Configuration) -> Store:
-        return Store(said.url or "", said.namespace or "", self._at(said, "url"))
+        url = (said.url or "").replace(f"{quote(str(said.folder))}/", "")  # as code that runs in this folder writes it
+        return Store(url, said.namespace or "", self._at(said, "url"))
 
     # --- events and alerts --------------------------------------------------------------------------------------
 

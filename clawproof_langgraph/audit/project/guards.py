@@ -121,7 +121,7 @@ class Guards:
                 policies,
                 complete,
                 (text(expr.at(agent), self.names) or "") if agent is not None else "",
-                (text(expr.at(unmapped), self.names) or "error") if unmapped is not None else "error",
+                self._unmapped(expr, unmapped) if unmapped is not None else "error",
                 self._terms(expr.at(terms)) if terms is not None else (),
                 self.store(expr.at(coordinator)) if coordinator is not None else None,
             )
@@ -172,9 +172,29 @@ class Guards:
         guard = self.of_file.guard(file, expr.place, name)
         own, complete = self._policies(expr)
         coordinator = argument(expr.node, "coordinator")
-        store = self.store(expr.at(coordinator)) if coordinator is not None else guard.store
+        store = self.store(expr.at(coordinator)) if coordinator is not None else self._over(expr, guard.store)
+        said = argument(expr.node, "unmapped")
+        unmapped = self._unmapped(expr, said) if said is not None else guard.unmapped
+        whole = guard.complete and complete
         policies = (*own, *guard.policies)
-        return self._remember(replace(guard, policies=policies, complete=guard.complete and complete, store=store))
+        return self._remember(replace(guard, policies=policies, complete=whole, store=store, unmapped=unmapped))
+
+    def _unmapped(self, expr: Expr, said: ast.expr) -> str:
+        """Give what becomes of tools without a policy; empty where that is known only when the program runs."""
+        value = literal(expr.at(said), self.names)
+        return "error" if value is None else value if isinstance(value, str) and _OPEN not in value else ""
+
+    def _over(self, expr: Expr, filed: Store | None) -> Store | None:
+        """Give the store of `from_file(url=..., namespace=...)`: what is not said is as in the file."""
+        assert isinstance(expr.node, ast.Call)
+        url, namespace = argument(expr.node, "url"), argument(expr.node, "namespace")
+        if url is None and namespace is None:
+            return filed
+        said = [
+            self._said(expr, given) if given is not None else known
+            for given, known in ((url, filed.url if filed else ""), (namespace, filed.namespace if filed else ""))
+        ]
+        return Store(said[0], said[1], expr.place)
 
     # --- coordinators -------------------------------------------------------------------------------------------
 
@@ -185,8 +205,8 @@ class Guards:
             return None
         if called(found.node) == "from_url" and self._is_class(found.node, "Coordinator"):
             return self._store(found)
-        if called(found.node) == "from_file":
-            return self.of_file.store(found.place)
+        if called(found.node) == "from_file" and argument(found.node, "coordinator") is None:
+            return self._over(found, self.of_file.store(found.place))
         for value in self.names.returned(found):
             if (store := self.store(value)) is not None:
                 return store
@@ -195,6 +215,10 @@ class Guards:
     def _store(self, expr: Expr) -> Store:
         assert isinstance(expr.node, ast.Call)
         url, namespace = argument(expr.node, "url", 0), argument(expr.node, "namespace")
+        if url is None and (filed := self.of_file.store(expr.place)) is not None:  # as `Coordinator.from_url()` does
+            return Store(
+                filed.url, self._said(expr, namespace) if namespace is not None else filed.namespace, expr.place
+            )
         return Store(self._said(expr, url), self._said(expr, namespace), expr.place)
 
     def _said(self, expr: Expr, node: ast.expr | None) -> str | None:

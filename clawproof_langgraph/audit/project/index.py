@@ -13,6 +13,9 @@ from clawproof_langgraph.audit.source.modules import FunctionNode
 Around = tuple[FunctionNode, ...]
 """The functions around a place, the outermost first."""
 
+_BRANCHES = (ast.If, ast.Try, ast.For, ast.AsyncFor, ast.While, ast.match_case, ast.ExceptHandler)
+"""Statements of which what is inside need not run."""
+
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Meaning = ast.expr | Definition
 """What a name can stand for."""
@@ -40,22 +43,27 @@ class Index:
     extensions: dict[tuple[FunctionNode | None, str], list[ast.expr]] = field(default_factory=lambda: defaultdict(list))
     selves: dict[tuple[ast.ClassDef, str], ast.expr] = field(default_factory=dict)
     """What is assigned to `self.NAME` in a class."""
+    branched: set[Meaning] = field(default_factory=set)
+    """Expressions and definitions that stand in a branch, and so need not run."""
 
     @classmethod
     def of(cls, module: Module) -> Index:
         """Walk a module."""
         index = cls(module)
         # A stack and no recursion: an expression may be nested more deeply than Python recurses.
-        pending: list[tuple[ast.AST, Around, ast.ClassDef | None]] = [(module.tree, (), None)]
+        pending: list[tuple[ast.AST, Around, ast.ClassDef | None, bool]] = [(module.tree, (), None, False)]
         while pending:
-            node, around, owner = pending.pop()
+            node, around, owner, maybe = pending.pop()
+            if maybe and isinstance(node, ast.expr | Definition):
+                index.branched.add(node)
             index._note(node, around, owner)
             inside, of = around, owner
             if isinstance(node, FunctionNode):
-                inside, of = (*around, node), owner
+                inside, of, maybe = (*around, node), owner, False
             elif isinstance(node, ast.ClassDef):
                 of = node
-            pending += [(child, inside, of) for child in reversed(list(ast.iter_child_nodes(node)))]
+            maybe = maybe or isinstance(node, _BRANCHES)
+            pending += [(child, inside, of, maybe) for child in reversed(list(ast.iter_child_nodes(node)))]
         return index
 
     def _note(self, node: ast.AST, around: Around, owner: ast.ClassDef | None) -> None:
@@ -78,7 +86,7 @@ class Index:
             case ast.NamedExpr(target=ast.Name(id=name), value=value):
                 self._assign(within, name, value)
             case ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=value):
-                self.extensions[within, name].append(value)
+                self.extensions[within, name].append(value)  # the walk comes to the value after this
             case ast.withitem(context_expr=value, optional_vars=ast.Name(id=name)):
                 self._assign(within, name, value)
 
@@ -99,9 +107,14 @@ class Index:
     def _note_extension(self, call: ast.Call, within: FunctionNode | None) -> None:
         match call:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=[value]):
-                self.extensions[within, name].append(ast.copy_location(ast.List([value], ast.Load()), value))
+                self._extend(within, name, call, ast.copy_location(ast.List([value], ast.Load()), value))
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="extend"), args=[value]):
-                self.extensions[within, name].append(value)
+                self._extend(within, name, call, value)
+
+    def _extend(self, within: FunctionNode | None, name: str, call: ast.Call, value: ast.expr) -> None:
+        self.extensions[within, name].append(value)
+        if call in self.branched:
+            self.branched.add(value)
 
     def _assign(self, within: FunctionNode | None, name: str, meaning: Meaning) -> None:
         self.meanings[within].setdefault(name, []).append(meaning)

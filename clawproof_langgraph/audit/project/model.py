@@ -79,7 +79,7 @@ class GuardSeen:
         policies: what it says of tools.
         complete: whether all of its policies could be read.
         agent: the agent that it names, if it does.
-        unmapped: `error`, `serialize` or `allow`.
+        unmapped: `error`, `serialize` or `allow`; empty where the source does not tell.
         resources: terms by pattern of resources: `ttl` and `expected`, in seconds.
         store: its coordinator, where that could be followed.
         file: the configuration file that it reads, if it does.
@@ -283,6 +283,7 @@ class Project:
         folder: that of the configuration file.
         tools: all tools of the project's code, those that no agent has as well.
         agents: the agents.
+        wrapped: the places of tools that are put behind a guard by themselves, whoever has them.
         guards: the guards, and what the configuration file says of tools.
         stores: the coordinators.
         prompts: texts for models.
@@ -309,6 +310,7 @@ class Project:
     folder: Path = Path()
     tools: tuple[Tool, ...] = ()
     agents: tuple[Agent, ...] = ()
+    wrapped: frozenset[Place] = frozenset()
     guards: tuple[GuardSeen, ...] = ()
     stores: tuple[Store, ...] = ()
     prompts: tuple[Prompt, ...] = ()

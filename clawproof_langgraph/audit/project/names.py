@@ -150,6 +150,57 @@ class Names:
             expr = found
         return expr
 
+    def alternatives(self, expr: Expr) -> list[Expr]:
+        """Give what a name may stand for: the last assignment, and where that stands in a branch, those before it."""
+        if not isinstance(expr.node, ast.Name):
+            return [expr]
+        scope, meanings = self._assigned(expr.node.id, expr)
+        branched = self.index(expr.scope.module).branched
+        found: list[Expr] = []
+        for meaning in reversed(meanings):
+            found.append(scope.expr(meaning))
+            if meaning not in branched:
+                break
+        return found[::-1] if len(found) > 1 else [expr]
+
+    def extensions(self, expr: Expr, *, sure: bool = False) -> Iterator[Expr]:
+        """Give what is added to a list after it was made; if `sure`, only what is added on every way.
+
+        Functions may add to a list at the top of their module: what they are called with is followed.
+        """
+        if not isinstance(expr.node, ast.Name):
+            return
+        index, name = self.index(expr.scope.module), expr.node.id
+        scope, meanings = self._assigned(name, expr)
+        if not meanings:
+            return
+        within = scope.around[-1] if scope.around else None
+        added = index.extensions.get((within, name), ())
+        yield from (scope.expr(value) for value in added if not (sure and value in index.branched))
+        if within is not None or sure:
+            return
+        for (function, other), values in index.extensions.items():
+            if other == name and function is not None and not self._is_local(function, name, index):
+                around = (*index.around.get(function, ()), function)
+                yield from (way.expr(value) for way in self.ways_into(scope.module, around) for value in values)
+
+    def _is_local(self, function: FunctionNode, name: str, index: Index) -> bool:
+        return name in index.meanings.get(function, {}) or _has_parameter(function, name)
+
+    def _assigned(self, name: str, expr: Expr) -> tuple[Scope, list[Meaning]]:
+        """Give the nearest scope in which a name is assigned, and what is before its use, in the order of the text."""
+        scope, index = expr.scope, self.index(expr.scope.module)
+        for depth in range(len(scope.around), -1, -1):
+            within = scope.around[depth - 1] if depth else None
+            if meanings := index.meanings.get(within, {}).get(name):
+                ordered = depth == len(scope.around)
+                last = _latest(meanings, expr.node, ordered=ordered)
+                upto = meanings[: meanings.index(last) + 1] if last is not None else []
+                return Scope(scope.module, scope.around[:depth], scope.given), upto
+            if within is not None and _has_parameter(within, name):
+                break
+        return scope, []
+
     def _name(self, name: str, expr: Expr) -> Expr | None:
         scope = expr.scope
         index = self.index(scope.module)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from clawproof_langgraph.audit.findings import Place
 from clawproof_langgraph.audit.project.guards import Guards
-from clawproof_langgraph.audit.project.index import Around
 from clawproof_langgraph.audit.project.model import GuardSeen, Kind, Tool, Use
 from clawproof_langgraph.audit.project.names import Expr, Names, Scope, argument, called
 from clawproof_langgraph.audit.project.values import text
@@ -37,6 +36,8 @@ class Tools:
     names: Names
     guards: Guards
     seen: dict[tuple[object, str], Tool] = field(default_factory=dict)
+    behind_guards: set[Place] = field(default_factory=set)
+    """The places of tools that are wrapped somewhere, whoever has them."""
 
     # --- definitions --------------------------------------------------------------------------------------------
 
@@ -104,31 +105,28 @@ class Tools:
         bodies_seen = tuple(self.names.function(body) for body in functions)
         return self._remember(call, Tool(name or functions[0].node.name, expr.place, functions=bodies_seen))
 
+    def wrapped(self, expr: Expr) -> None:
+        """Note what is put behind a guard by itself, with `guard.wrap_tool(...)` or `guard.wrap_tools(...)`."""
+        assert isinstance(expr.node, ast.Call)
+        if expr.node.args and isinstance(expr.node.func, ast.Attribute):
+            given = expr.at(expr.node.args[0])
+            uses = self._element(given, _DEEP) if called(expr.node) == "wrap_tool" else self.listed(given)
+            self.behind_guards.update(use.tool.place for use in uses)
+
     def _remember(self, node: object, tool: Tool) -> Tool:
         return self.seen.setdefault((node, tool.name), tool)
 
     # --- lists --------------------------------------------------------------------------------------------------
 
     def listed(self, expr: Expr, depth: int = _DEEP) -> list[Use]:
-        """Give the tools of a list, each with the guard that is around it already."""
-        found = self.names.follow(expr)
+        """Give the tools of a list, each with the guard that is around it already; those of each branch, of several."""
         if not depth:
-            return [_unknown(found, "a list that could not be followed")]
-        extras = list(self._extensions(expr))
-        return [*self._list(found, depth), *itertools.chain(*(self.listed(each, depth - 1) for each in extras))]
-
-    def _extensions(self, expr: Expr) -> Iterator[Expr]:
-        """Give what is added to a list after it was made."""
-        if not isinstance(expr.node, ast.Name):
-            return
-        index = self.names.index(expr.scope.module)
-        scopes: list[Around] = [expr.scope.around[:depth] for depth in range(len(expr.scope.around), -1, -1)]
-        for around in scopes:
-            within = around[-1] if around else None
-            if expr.node.id in index.meanings.get(within, {}):
-                inner = Scope(expr.scope.module, around, expr.scope.given)
-                yield from map(inner.expr, index.extensions.get((within, expr.node.id), ()))
-                return
+            return [_unknown(self.names.follow(expr), "a list that could not be followed")]
+        ways = self.names.alternatives(expr)
+        uses = [use for way in ways for use in self._list(self.names.follow(way), depth)]
+        for each in self.names.extensions(expr):
+            uses += self.listed(each, depth - 1)
+        return uses
 
     def _list(self, expr: Expr, depth: int) -> list[Use]:
         match expr.node:
@@ -215,6 +213,8 @@ class Tools:
             said = argument(call, "name")
             other = text(found.at(said), self.names) if said is not None and tool is not None else None
             return [Use(replace(tool, name=other) if other else tool, place=given.place)] if tool else []
+        if name == "tool" and call.args and isinstance(self.names.follow(found.at(call.args[0])).node, ast.ClassDef):
+            return []  # a pydantic model as a schema
         if name in _MAKERS or name == "tool":
             made = self._made(found)
             if made is not None:

@@ -14,11 +14,12 @@ from clawproof_langgraph.audit.rules.facts import (
     locks_itself,
     obscure,
     orphans,
+    strangers,
     touches,
     unread_policy,
     write_of,
 )
-from clawproof_langgraph.audit.rules.verdicts import finding, hidden, verdict
+from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
 from clawproof_langgraph.audit.words import counted, quoted
 from clawproof_langgraph.policy import Effect
 
@@ -35,10 +36,13 @@ def check(project: Project) -> Outcome:
     writers = {agent for resource in resources for agent in resource.writers}
     agents = f"{counted(len(writers), 'agent')} with write access"
     line = f"Shared resources mapped: {counted(len(resources), 'resource')}, {agents}"
+    unseen = list(_unseen(project))
+    if not found and not resources and not any(True for _ in uses(project)):
+        return not_checked(_ID, unseen[0] if unseen else "no agent was found")
     failed = ""
     if len(set(missing)) > 1:
         failed = f"{counted(len(set(missing)), 'tool')} not mapped to the resources that they touch: {quoted(missing)}"
-    return verdict(_ID, line, found, list(_unseen(project)), failed=failed)
+    return verdict(_ID, line, found, unseen, failed=failed)
 
 
 def _findings(project: Project) -> Iterator[Finding]:
@@ -57,6 +61,12 @@ def _of_use(agent: Agent, use: Use, project: Project) -> Iterator[Finding]:
     write = write_of(tool, project)
     places = (use.place or tool.place, write.place if write else None, agent.place)
     if policy is not None:
+        if strange := strangers(tool, policy):
+            names = f"{quoted(strange)}, which {'is' if len(strange) == 1 else 'are'} no argument of the tool"
+            message = f'The policy of "{tool.name}" names {names}: its guard refuses the tool'
+            yield finding(
+                _ID, message, policy.place("locks"), tool.place, agent.place, tool=tool.name, agent=agent.name
+            )
         if write and write.touch and not policy.policy.locks and "locks" not in policy.unread:
             if policy.policy.effect in _NO_LOCKS or write.touch.kind not in SHARED:
                 return

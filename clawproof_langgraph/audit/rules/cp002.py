@@ -10,7 +10,14 @@ from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Sev
 from clawproof_langgraph.audit.project.model import Agent, Kind, Project, Store, Use
 from clawproof_langgraph.audit.project.prompts import coordination_in
 from clawproof_langgraph.audit.project.resources import uses
-from clawproof_langgraph.audit.rules.facts import coordinated, locks_itself, obscure, touches, write_of
+from clawproof_langgraph.audit.rules.facts import (
+    coordinated,
+    locks_itself,
+    obscure,
+    ownerless,
+    touches,
+    write_of,
+)
 from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
 from clawproof_langgraph.audit.words import counted, quoted
 
@@ -169,3 +176,6 @@ def _unseen(project: Project) -> Iterator[str]:
     for agent, use in uses(project):
         if use.guard is None and (what := obscure(use, project, agent.name)):
             yield f"{what}, and no guard is around it"
+        elif use.guard is not None and not use.guard.unmapped and use.policy is None and use.tool.kind is not Kind.OWN:
+            yield f'whether the guard of agent "{agent.name}" lets "{use.tool.name}" through is not in the source'
+    yield from ownerless(project)

@@ -8,7 +8,7 @@ from typing import Final
 
 from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Severity
 from clawproof_langgraph.audit.project.model import Agent, Kind, Project
-from clawproof_langgraph.audit.rules.facts import coordinated, locks_itself, obscure, write_of
+from clawproof_langgraph.audit.rules.facts import coordinated, locks_itself, obscure, ownerless, write_of
 from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
 from clawproof_langgraph.audit.words import counted, quoted
 
@@ -84,3 +84,4 @@ def _unseen(project: Project) -> Iterator[str]:
         for use in agent.uses:
             if use.guard is None and (what := obscure(use, project, agent.name)):
                 yield f"{what}, and no guard is around it"
+    yield from ownerless(project)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from clawproof_langgraph.audit.findings import Confidence, Place
 from clawproof_langgraph.audit.project.model import Kind, Policy, Project, Tool, Use, policy_for
 from clawproof_langgraph.audit.project.resources import uses
 from clawproof_langgraph.audit.rules.bodies import changes_outer_state, opaque_call
-from clawproof_langgraph.policy import Effect
+from clawproof_langgraph.templates import parse
 
 _WRITING: Final = re.compile(
     r"^(?:add|append|apply|approve|assign|book|buy|cancel|change|charge|close|commit|confirm|create|credit|debit|decrease|"
@@ -81,11 +82,6 @@ def maybe_writes(tool: Tool, project: Project) -> str:
     return f'whether {called}(...) in "{tool.name}" changes anything cannot be told' if called else ""
 
 
-def is_declared_read(use: Use) -> bool:
-    """Tell whether the policy of a tool says that it changes nothing."""
-    return use.policy is not None and use.policy.policy.effect is Effect.READ
-
-
 def locks_itself(tool: Tool, project: Project) -> bool:
     """Tell whether a tool takes locks of a coordinator in its body, and so is coordinated without a guard."""
     locks = [lock for function in tool.functions for lock in locks_in(function, project.tree)]
@@ -132,3 +128,33 @@ def bare_writers(project: Project) -> list[Use]:
     if coordinated(project):
         return []
     return [use for _, use in uses(project) if write_of(use.tool, project) and not locks_itself(use.tool, project)]
+
+
+def strangers(tool: Tool, policy: Policy) -> tuple[str, ...]:
+    """Give the fields of a policy's templates that its tool does not have as arguments, where these can be seen."""
+    arguments = _arguments(tool)
+    if arguments is None or policy.source == "serialize":
+        return ()
+    key = policy.policy.key if "key" not in policy.unread else None
+    templates = [lock.resource for lock in policy.policy.lock_list()] if "locks" not in policy.unread else []
+    templates += [key] if isinstance(key, str) else []
+    roots = dict.fromkeys(root for template in templates if "{...}" not in template for root in parse(template).roots)
+    return tuple(root for root in roots if root not in arguments)
+
+
+def _arguments(tool: Tool) -> set[str] | None:
+    """Give the arguments of a tool that is a plain function under `@tool`; a schema may name others."""
+    node = tool.functions[0].node if tool.kind is Kind.CODE and len(tool.functions) == 1 else None
+    if node is None or node.args.kwarg is not None or len(node.decorator_list) != 1:
+        return None
+    decorator = node.decorator_list[0]
+    if not isinstance(decorator, ast.Name | ast.Attribute):  # tool(args_schema=...), and what else it may be given
+        return None
+    return {each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+
+
+def ownerless(project: Project) -> Iterator[str]:
+    """Name the tools that write, and of which it was not seen who calls them: it may be around every guard."""
+    for tool in orphans(project):
+        if tool.place not in project.wrapped and not locks_itself(tool, project) and write_of(tool, project):
+            yield f'who calls "{tool.name}", which writes, was not seen'

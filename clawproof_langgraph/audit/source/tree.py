@@ -96,10 +96,6 @@ class SourceTree:
             dotted = module.imports[name]
         return None
 
-    def module_of(self, dotted: str) -> Module | None:
-        """Find the module in which a full name is."""
-        return self.split(dotted)[0]
-
     def split(self, dotted: str) -> tuple[Module | None, str]:
         """Find the module in which a full name is, and the name in it; None and the whole name where there is none."""
         base, rest = dotted, ""
@@ -165,7 +161,9 @@ def _read(root: Path, path: Path) -> Module | Unseen:
             text = stream.read()
         return Module.parse(name, file, text, is_package=is_package)
     except SyntaxError as exc:
-        return Unseen(file, f"it is no Python: {exc.msg}", Place(file, exc.lineno or 0, exc.offset or 0))
+        version = ".".join(map(str, sys.version_info[:2]))  # a file may be written for a later Python
+        why = f"it is no Python {version}: {exc.msg}"
+        return Unseen(file, why, Place(file, exc.lineno or 0, exc.offset or 0))
     except (OSError, ValueError, RecursionError, MemoryError) as exc:
         return Unseen(file, f"it cannot be read: {exc}", Place(file))
 
