@@ -77,7 +77,7 @@ def give_back(loan_id: int) -> str:
     return "Given back."
 
 
-# expect: unsafe orm
+# expect: unsafe store
 @tool
 def review(isbn: str, words: str) -> str:
     """Review a book."""
