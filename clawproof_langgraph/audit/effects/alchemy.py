@@ -10,7 +10,7 @@ from clawproof_langgraph.audit.effects.chains import Chain, chain_of, column_ent
 from clawproof_langgraph.audit.effects.columns import Column, grows, judge_columns
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_key, is_unstable
 from clawproof_langgraph.audit.effects.mappings import entries
-from clawproof_langgraph.audit.effects.receivers import kind_of, resolve_class
+from clawproof_langgraph.audit.effects.receivers import kind_of, row_kind
 from clawproof_langgraph.audit.effects.scopes import Valued
 from clawproof_langgraph.audit.effects.sites import Site
 from clawproof_langgraph.audit.effects.touches import Touch
@@ -125,15 +125,7 @@ def _class_of(made: Valued) -> str:
 def _is_mapped(made: Valued) -> bool:
     """Tell whether an object is of a class with a table."""
     func = made.node.func if isinstance(made.node, ast.Call) else None
-    module, name = resolve_class(made.scope.dotted(func), made.scope) if func is not None else (None, "")
-    if module is None:
-        return False
-    return any(
-        isinstance(target, ast.Name) and target.id in ("__tablename__", "__table__")
-        for statement in module.classes[name].body
-        if isinstance(statement, ast.Assign)
-        for target in statement.targets
-    )
+    return func is not None and row_kind(made.scope.dotted(func), made.scope) == "row:alchemy"
 
 
 def _merged(site: Site) -> Touch:

@@ -9,7 +9,7 @@ from typing import Final
 from clawproof_langgraph.audit.effects.columns import Column, judge_columns, mentions
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_key, is_unstable
 from clawproof_langgraph.audit.effects.mappings import entries
-from clawproof_langgraph.audit.effects.receivers import kind_of
+from clawproof_langgraph.audit.effects.receivers import kind_of, row_kind
 from clawproof_langgraph.audit.effects.scopes import Valued
 from clawproof_langgraph.audit.effects.sites import Site
 from clawproof_langgraph.audit.effects.touches import Touch
@@ -215,9 +215,9 @@ def _is_model(made: Valued) -> bool:
     assert isinstance(made.node, ast.Call)
     dotted = made.scope.dotted(made.node.func)
     module, _, name = dotted.rpartition(".")
-    if not name[:1].isupper() or not any(each.startswith("django") for each in made.scope.module.imports.values()):
+    if not name[:1].isupper():
         return False
-    if module.rpartition(".")[2] == "models":
+    if row_kind(dotted, made.scope) == "row:django":
         return True
-    node = made.scope.module.classes.get(name)
-    return node is not None and any(ast.unparse(base).endswith("Model") for base in node.bases)
+    of_django = any(each.startswith("django") for each in made.scope.module.imports.values())
+    return of_django and module.rpartition(".")[2] == "models"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -18,6 +19,9 @@ _PASSING: Final = frozenset(
     {"contextlib.closing", "contextlib.aclosing", "contextlib.nullcontext", "copy.copy", "next", "anext"}
 )
 """Functions that give what they are given."""
+
+_DJANGO_MODEL: Final = re.compile(r"\bdb\.models\.\w*Model$|\.models\.(Abstract\w*|\w+Model)$")
+"""Full names of the classes that Django and its extensions give to derive a table from."""
 
 
 def kind_of(node: ast.expr, scope: Scope, depth: int = 0) -> str:
@@ -169,14 +173,29 @@ def _of_object(module: Module, name: str) -> str:
     return f"class:{module.name}.{name}"
 
 
-def _as_row(module: Module, name: str) -> str:
-    """Tell the kind of a row, where a class has a table; empty where it has none."""
-    node = module.classes[name]
-    if any(ast.unparse(base).endswith("models.Model") for base in node.bases):
-        return "row:django"
+def row_kind(dotted: str, scope: Scope) -> str:
+    """Tell the kind of the rows of a class, by itself or by what it is derived from; empty where it has no table."""
+    pending, seen = [dotted], set[str]()
+    while pending:
+        dotted = pending.pop(0)
+        if dotted in seen:
+            continue
+        seen.add(dotted)
+        if _DJANGO_MODEL.search(dotted):
+            return "row:django"
+        module, name = resolve_class(dotted, scope)
+        if module is None:
+            continue
+        if _has_table(module.classes[name]):
+            return "row:alchemy"
+        pending += [module.dotted(base) for base in module.classes[name].bases]
+    return UNKNOWN
+
+
+def _has_table(node: ast.ClassDef) -> bool:
     targets = [each for statement in node.body if isinstance(statement, ast.Assign) for each in statement.targets]
-    has_table = any(isinstance(each, ast.Name) and each.id in ("__tablename__", "__table__") for each in targets)
-    return "row:alchemy" if has_table or any(each.arg == "table" for each in node.keywords) else UNKNOWN
+    has_name = any(isinstance(each, ast.Name) and each.id in ("__tablename__", "__table__") for each in targets)
+    return has_name or any(each.arg == "table" for each in node.keywords)
 
 
 def resolve_class(dotted: str, scope: Scope) -> tuple[Module | None, str]:
@@ -282,7 +301,7 @@ def _of_annotation(node: ast.expr, scope: Scope, depth: int = 0) -> str:
                 return ANNOTATED[dotted]
             module, name = resolve_class(dotted, scope)
             if module is not None:
-                return _as_row(module, name) or _of_object(module, name)
+                return row_kind(dotted, scope) or _of_object(module, name)
             alias = scope.module.assigned.get(node.id) if isinstance(node, ast.Name) else None
             return _of_annotation(alias, scope, depth + 1) if alias is not None else UNKNOWN
         case _:
