@@ -52,7 +52,7 @@ def judge_columns(
         return site.touch(
             "orm", what, repeatable=True, resource=subject, why="It sets values that do not depend on the old ones."
         )
-    if _has_passed(sets, compares):
+    if has_passed(sets, compares):
         return site.touch(
             "orm", what, repeatable=True, resource=subject, why="Its condition no longer holds once it was made."
         )
@@ -124,7 +124,8 @@ def grows(value: Valued, subject: str, name: str) -> bool:
     return False
 
 
-def _has_passed(sets: list[Column], compares: list[tuple[str, str, Valued]]) -> bool:
+def has_passed(sets: list[Column], compares: list[tuple[str, str, Valued]]) -> bool:
+    """Tell whether what is set makes the condition false: `filter(paid=False).update(paid=True)`."""
     for column in sets:
         for name, op, old in compares:
             if name != column.name or op not in ("Eq", "Is"):
