@@ -115,12 +115,25 @@ def _is_column(node: ast.expr, name: str, owner: str) -> bool:
 def grows(value: Valued, subject: str, name: str) -> bool:
     """Tell whether a value was computed from the same column of a row that was read."""
     for reading in readings(value):
-        if not reading.computed or name not in reading.keys:
+        if not reading.computed or not (name in reading.keys or _selects(reading.call.node, name)):
             continue
         if kind_of(reading.call.node, reading.call.scope).startswith("row:"):
             words = {each.id for each in ast.walk(reading.call.node) if isinstance(each, ast.Name)}
             if not subject or subject in words or not any(word[:1].isupper() for word in words):
                 return True
+    return False
+
+
+def _selects(node: ast.expr, name: str) -> bool:
+    """Tell whether a call reads one column: `select(T.stock)`, `query(T.stock)`, `values_list("stock", flat=True)`."""
+    for each in ast.walk(node):
+        match each:
+            case ast.Call(
+                func=ast.Name(id="select") | ast.Attribute(attr="select" | "query"), args=[ast.Attribute(attr=column)]
+            ):
+                return column == name
+            case ast.Call(func=ast.Attribute(attr="values_list"), args=[ast.Constant(value=column)]):
+                return column == name
     return False
 
 

@@ -38,13 +38,13 @@ def touches(site: Site) -> Iterator[Touch]:
 
 
 _ASYNC: Final = frozenset(
-    {"acreate", "aget_or_create", "aupdate_or_create", "aupdate", "adelete", "asave", "abulk_create"}
+    {"acreate", "acreate_user", "aget_or_create", "aupdate_or_create", "aupdate", "adelete", "asave", "abulk_create"}
 )
 
 
 def _of_manager(site: Site, name: str) -> Iterator[Touch]:
     model = model_of(site.receiver)
-    if name == "create":
+    if name in ("create", "create_user", "create_superuser"):
         yield _created(site, model)
     elif name in ("get_or_create", "update_or_create"):
         yield _or_created(site, name, model)

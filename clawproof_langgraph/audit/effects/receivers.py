@@ -85,7 +85,7 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> str:
     if dotted and (kind := named(dotted)):
         return kind
     if isinstance(node, ast.Attribute):
-        if node.attr in ("objects", "_default_manager") and _is_class_name(node.value):
+        if node.attr in ("objects", "_default_manager") and (_is_class_name(node.value) or _is_looked_up(node, scope)):
             return "rows:django"
         if node.attr == "query" and _is_class_name(node.value):  # Flask-SQLAlchemy
             return "rows:alchemy"
@@ -95,6 +95,14 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> str:
             return f"{family}:{node.attr}"
         return ATTRIBUTES.get((family, node.attr), UNKNOWN) or _attribute_of_object(kind, node.attr, scope, depth)
     return UNKNOWN
+
+
+def _is_looked_up(node: ast.Attribute, scope: Scope) -> bool:
+    """Tell whether what stands before the dot is a model that Django was asked for: `get_user_model()`."""
+    asked = scope.follow(node.value)
+    func = asked.node.func if isinstance(asked.node, ast.Call) else None
+    name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+    return name in ("get_user_model", "get_model")
 
 
 def _is_class_name(node: ast.expr) -> bool:
@@ -141,6 +149,8 @@ def _of_call(node: ast.Call, scope: Scope, depth: int) -> str:
     inner = local_function(node.func, scope)
     if inner is not None:
         return returned(inner, scope, depth, node)
+    if isinstance(node.func, ast.Name) and node.func.id == "cls" and scope.class_node is not None:
+        return _of_object(scope.module, scope.class_node.name)
     kind = kind_of(node.func, scope, depth + 1)
     return METHODS.get((kind.partition(":")[0], "()"), UNKNOWN)
 

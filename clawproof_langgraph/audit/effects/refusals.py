@@ -21,6 +21,7 @@ _DUPLICATES: Final = frozenset(
     {"IntegrityError", "UniqueViolation", "UniqueViolationError", "DuplicateKeyError", "DuplicateKeyException",
      "FileExistsError", "ConditionalCheckFailedException", "AlreadyExists", "ResourceExistsError", "ConflictError"}
 )  # fmt: skip
+_NOT_FOUND: Final = frozenset({"DoesNotExist", "ObjectDoesNotExist", "NoResultFound"})
 _NUMBER_OF_ROWS: Final = re.compile(r"^(n|c|cnt|count|total|exists|found|\d+)$", re.IGNORECASE)
 
 
@@ -30,6 +31,8 @@ def refused_twice(site: Site, touch: Touch) -> str | None:
     while at is not None:  # what is around the call refuses what the helper does
         if _duplicate_is_caught(at):
             return "A repetition is refused by a unique key, and that is taken for done."
+        if _is_not_found(at, touch):
+            return "It is made only when a look-up finds that it is not there."
         if _left_by_duplicate(at):
             return "A repetition is refused by a unique key before it gets here."
         for test, is_there in conditions(at):
@@ -54,14 +57,30 @@ def _duplicate_is_caught(site: Site) -> bool:
     return False
 
 
+def _is_not_found(site: Site, touch: Touch) -> bool:
+    """Tell whether a site stands where a look-up of the same rows was caught finding none: `except DoesNotExist`."""
+    inner: ast.AST = site.node
+    for around in site.around():
+        if isinstance(around, ast.Try) and isinstance(inner, ast.ExceptHandler) and inner.type is not None:
+            asked = [node for statement in around.body for node in ast.walk(statement) if isinstance(node, ast.Call)]
+            if _names(inner.type, site.scope, _NOT_FOUND) and any(
+                _finds(Reading(Valued(call, site.scope), False, frozenset()), touch) for call in asked
+            ):
+                return True
+        inner = around
+    return False
+
+
 def _names_duplicate(node: ast.expr, scope: Scope) -> bool:
-    """Tell whether an `except` names an error of a unique key, also under another name that it was imported by."""
+    return _names(node, scope, _DUPLICATES)
+
+
+def _names(node: ast.expr, scope: Scope, errors: frozenset[str]) -> bool:
+    """Tell whether an `except` names one of some errors, also under another name that it was imported by."""
     names = node.elts if isinstance(node, ast.Tuple) else [node]
-    if any(scope.dotted(part).rpartition(".")[2] in _DUPLICATES for part in names):
+    if any(scope.dotted(part).rpartition(".")[2] in errors for part in names):
         return True
-    return any(
-        (part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")) in _DUPLICATES for part in names
-    )
+    return any((part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")) in errors for part in names)
 
 
 def _raises(handler: ast.ExceptHandler) -> bool:
