@@ -152,7 +152,7 @@ def picks_one(query: str, takes_one: bool) -> bool:
     if "order by" in words:
         return limited or takes_one
     by_place = bool(re.match(r"select (max|min)\(", words)) and "group by" not in words
-    return by_place or (limited and not _MARKS.search(words))
+    return by_place or ((limited or takes_one) and not _MARKS.search(words))
 
 
 def _name_of(call: Valued) -> str:

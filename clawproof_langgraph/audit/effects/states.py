@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from clawproof_langgraph.audit.effects import columns, django, verdicts
@@ -14,7 +14,7 @@ from clawproof_langgraph.audit.effects.columns import Column
 from clawproof_langgraph.audit.effects.conditions import Condition, atoms, conditions, says_there
 from clawproof_langgraph.audit.effects.readings import Reading, last_query, picks_one, query_names, query_of, readings
 from clawproof_langgraph.audit.effects.scopes import Scope, Valued
-from clawproof_langgraph.audit.effects.sites import Site
+from clawproof_langgraph.audit.effects.sites import Site, callees
 from clawproof_langgraph.audit.effects.sql import statements_at
 from clawproof_langgraph.audit.effects.statement import Statement, Term
 from clawproof_langgraph.audit.effects.statements import statements
@@ -153,6 +153,20 @@ def _sets(setter: Site, state: State) -> Iterator[str | None]:
             for name, new, table in _updates(setter):
                 if name.lower() == state.column.lower() and _is_of(state, table, setter.scope):
                     yield new
+            yield from _set_in_helper(setter, state)
+
+
+def _set_in_helper(setter: Site, state: State) -> Iterator[str | None]:
+    """Give what a method that is handed the row sets its column to, whatever the way through it: `mark_paid(order)`."""
+    for inside, _ in callees(setter):
+        for name, given in inside.passed.items():
+            if given.scope is not setter.scope or ast.unparse(given.node) != ast.unparse(state.owner):
+                continue
+            handed = replace(state, owner=ast.Name(id=name))
+            for node in inside.body.active if inside.body is not None else ():
+                site = Site(node, inside)
+                if isinstance(node, ast.Assign) and not any(conditions(site)):
+                    yield from _sets(site, handed)
 
 
 def _updates(setter: Site) -> Iterator[tuple[str, str | None, str]]:
@@ -230,7 +244,14 @@ def _last(cursor: ast.Name, scope: Scope) -> Iterable[Statement]:
 
 
 def _passes(made: Iterable[Statement]) -> bool:
-    return any(each.verb == "update" and not each.picks and verdicts.has_passed(each) for each in made)
+    return any(not each.picks and _comes_once(each) for each in made)
+
+
+def _comes_once(statement: Statement) -> bool:
+    """Tell whether a statement finds no row the second time, since it changed what it asks for, or removed it."""
+    if statement.verb == "delete":
+        return any(each.term.marks for each in statement.compares)
+    return statement.verb == "update" and verdicts.has_passed(statement)
 
 
 def _of_term(term: Term) -> str | None:

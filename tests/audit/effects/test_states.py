@@ -19,6 +19,11 @@ class Order(Base):
     __tablename__ = "orders"
 class Item(Base):
     __tablename__ = "items"
+def mark(order):
+    order.status = "sent"
+def mark_perhaps(order):
+    if order.late:
+        order.status = "sent"
 """
 TAKE = 'conn.execute("UPDATE items SET stock = stock - 1 WHERE id = 1")'
 BACK = 'Book.objects.filter(pk=1).update(copies=F("copies") + 1)'
@@ -68,6 +73,19 @@ LEFT = {
     if tag == "UPDATE 0":
         return
     {TAKE}
+""",
+    "the number of rows that were removed": f"""
+    cur = conn.execute("DELETE FROM holds WHERE id = ?", (a,))
+    if cur.rowcount == 0:
+        return
+    {TAKE}
+""",
+    "a state that a helper sets": f"""
+    order = session.get(Order, a)
+    if order.status == "sent":
+        return
+    {SOLD}
+    mark(order)
 """,
     "a field of Django": f"""
     loan = Loan.objects.get(pk=a)
@@ -144,6 +162,20 @@ NOT_LEFT = {
     if cur.rowcount == 0:
         return
     {TAKE}
+""",
+    "any row of a table": f"""
+    row = conn.execute("SELECT id FROM orders WHERE status = 'open'").fetchone()
+    if row is None:
+        return
+    conn.execute("UPDATE orders SET status = 'sent' WHERE id = ?", (row[0],))
+    {TAKE}
+""",
+    "a state that a helper sets at times": f"""
+    order = session.get(Order, a)
+    if order.status == "sent":
+        return
+    {SOLD}
+    mark_perhaps(order)
 """,
     "a state that is not always set": f"""
     order = session.get(Order, a)
