@@ -25,6 +25,10 @@ _SOMETHING: Final = "something"
 
 _PLACED: Final = frozenset({"order_by", "limit", "last", "latest", "earliest"})
 _ONE: Final = frozenset({"first", "one", "one_or_none", "scalar", "scalars", "scalar_one", "execute", "get", "afirst"})
+_ROWS: Final = frozenset(
+    {"fetchone", "fetchrow", "fetchval", "fetchall", "fetch", "first", "one_or_none", "scalar", "scalar_one_or_none",
+     "scalars", "all"}
+)  # fmt: skip
 
 _NOW: Final = re.compile(r"\bcurrent_(timestamp|date|time)\b|\b(now|datetime|date)\(", re.IGNORECASE)
 
@@ -222,14 +226,24 @@ def _changes_none(atom: Condition, scope: Scope) -> bool:
         what = what.value
         if isinstance(what, ast.Name) and _passes(_last(what, scope)):
             return True
-    for reading in readings(Valued(what, scope)):
-        if reading.computed or reading.keys or not isinstance(reading.call.node, ast.Call):
+    behind = list(readings(Valued(what, scope)))
+    if what is asked[0] and "UPDATE 0" not in ast.unparse(atom.test) and not any(map(_gives_rows, behind)):
+        return False  # a cursor is there, whatever it changed
+    for reading in behind:
+        if reading.computed or reading.keys - {"rowcount"}:
             continue
         site = Site(reading.call.node, reading.call.scope)
         _, sets, compares = _orm_update(site)
         if _passes(statements_at(site)) or _passes(_fetched(site)) or (sets and columns.has_passed(sets, compares)):
             return True
     return False
+
+
+def _gives_rows(reading: Reading) -> bool:
+    """Tell whether a value is the rows that a statement changed, or their number."""
+    site = Site(reading.call.node, reading.call.scope)
+    counts = site.family == "rows" and site.name in ("update", "aupdate", "delete", "adelete")
+    return "rowcount" in reading.keys or site.name in _ROWS or counts
 
 
 def _fetched(site: Site) -> Iterable[Statement]:

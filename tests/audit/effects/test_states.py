@@ -19,6 +19,8 @@ class Order(Base):
     __tablename__ = "orders"
 class Item(Base):
     __tablename__ = "items"
+def changed(query, *values):
+    return conn.execute(query, values).rowcount
 def mark(order):
     order.status = "sent"
 def mark_perhaps(order):
@@ -71,6 +73,11 @@ LEFT = {
     "the tag of the command": f"""
     tag = conn.execute("UPDATE orders SET status = 'sent' WHERE id = ? AND status = 'open'", (a,))
     if tag == "UPDATE 0":
+        return
+    {TAKE}
+""",
+    "the number that a helper gives": f"""
+    if not changed("UPDATE orders SET status = 'sent' WHERE id = ? AND status = 'open'", a):
         return
     {TAKE}
 """,
@@ -176,6 +183,18 @@ NOT_LEFT = {
         return
     {SOLD}
     mark_perhaps(order)
+""",
+    "a cursor, which is always there": f"""
+    done = conn.execute("UPDATE orders SET status = 'sent' WHERE id = ? AND status = 'open'", (a,))
+    if not done:
+        return
+    {TAKE}
+""",
+    "a result of SQLAlchemy, which is always there": f"""
+    done = session.execute(update(Order).where(Order.id == a, Order.status == "open").values(status="sent"))
+    if not done:
+        return
+    {SOLD}
 """,
     "a state that is not always set": f"""
     order = session.get(Order, a)
