@@ -10,7 +10,7 @@ from clawproof_langgraph.audit.effects.chains import Chain, chain_of, column_ent
 from clawproof_langgraph.audit.effects.columns import Column, grows, judge_columns
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_key, is_unstable
 from clawproof_langgraph.audit.effects.mappings import entries
-from clawproof_langgraph.audit.effects.receivers import kind_of, resolve_class
+from clawproof_langgraph.audit.effects.receivers import kind_of, row_kind
 from clawproof_langgraph.audit.effects.scopes import Valued
 from clawproof_langgraph.audit.effects.sites import Site
 from clawproof_langgraph.audit.effects.touches import Touch
@@ -125,15 +125,7 @@ def _class_of(made: Valued) -> str:
 def _is_mapped(made: Valued) -> bool:
     """Tell whether an object is of a class with a table."""
     func = made.node.func if isinstance(made.node, ast.Call) else None
-    module, name = resolve_class(made.scope.dotted(func), made.scope) if func is not None else (None, "")
-    if module is None:
-        return False
-    return any(
-        isinstance(target, ast.Name) and target.id in ("__tablename__", "__table__")
-        for statement in module.classes[name].body
-        if isinstance(statement, ast.Assign)
-        for target in statement.targets
-    )
+    return func is not None and row_kind(made.scope.dotted(func), made.scope) == "row:alchemy"
 
 
 def _merged(site: Site) -> Touch:
@@ -267,17 +259,28 @@ def changes(site: Site) -> Iterator[Touch]:
             relative = True
         case ast.Assign(targets=[ast.Attribute(value=owner, attr=attr)], value=value):
             relative = False
+        case ast.Call(func=ast.Name(id="setattr"), args=[owner, ast.Constant(value=str(attr)), value]):
+            relative = False
         case _:
             return
-    kind = kind_of(owner, site.scope)
-    if not kind.startswith("row:"):
+    row = _row(site, owner)
+    if row is None:
         return
-    subject = _subject_of(site, owner)
+    subject = _subject_of(row)
     column = Column(attr, Valued(value, site.scope), adds=relative, owner=ast.unparse(owner))
     yield judge_columns(site, f"{subject or ast.unparse(owner)}.{attr} =", subject, [column], [])
 
 
-def _subject_of(site: Site, owner: ast.expr) -> str:
-    found = site.scope.follow(owner)
+def _row(site: Site, owner: ast.expr) -> Valued | None:
+    """Find where a row of the database comes from; where it was read or else made anew, what was read counts."""
+    ways = [Valued(owner, site.scope)]
+    if isinstance(owner, ast.Name):
+        earlier = [each for each in site.scope.bindings(owner.id) if each.how == "is"]
+        ways += [Valued(each.value, site.scope) for each in earlier if each.line < owner.lineno]
+    return next((each for each in ways if kind_of(each.node, each.scope).startswith("row:")), None)
+
+
+def _subject_of(row: Valued) -> str:
+    found = row.scope.follow(row.node)
     names = [node.id for node in ast.walk(found.node) if isinstance(node, ast.Name) and node.id[:1].isupper()]
     return names[0] if names else ""

@@ -52,7 +52,7 @@ def judge_columns(
         return site.touch(
             "orm", what, repeatable=True, resource=subject, why="It sets values that do not depend on the old ones."
         )
-    if _has_passed(sets, compares):
+    if has_passed(sets, compares):
         return site.touch(
             "orm", what, repeatable=True, resource=subject, why="Its condition no longer holds once it was made."
         )
@@ -115,7 +115,7 @@ def _is_column(node: ast.expr, name: str, owner: str) -> bool:
 def grows(value: Valued, subject: str, name: str) -> bool:
     """Tell whether a value was computed from the same column of a row that was read."""
     for reading in readings(value):
-        if not reading.computed or name not in reading.keys:
+        if not reading.computed or not (name in reading.keys or _selects(reading.call.node, name)):
             continue
         if kind_of(reading.call.node, reading.call.scope).startswith("row:"):
             words = {each.id for each in ast.walk(reading.call.node) if isinstance(each, ast.Name)}
@@ -124,7 +124,21 @@ def grows(value: Valued, subject: str, name: str) -> bool:
     return False
 
 
-def _has_passed(sets: list[Column], compares: list[tuple[str, str, Valued]]) -> bool:
+def _selects(node: ast.expr, name: str) -> bool:
+    """Tell whether a call reads one column: `select(T.stock)`, `query(T.stock)`, `values_list("stock", flat=True)`."""
+    for each in ast.walk(node):
+        match each:
+            case ast.Call(
+                func=ast.Name(id="select") | ast.Attribute(attr="select" | "query"), args=[ast.Attribute(attr=column)]
+            ):
+                return column == name
+            case ast.Call(func=ast.Attribute(attr="values_list"), args=[ast.Constant(value=column)]):
+                return column == name
+    return False
+
+
+def has_passed(sets: list[Column], compares: list[tuple[str, str, Valued]]) -> bool:
+    """Tell whether what is set makes the condition false: `filter(paid=False).update(paid=True)`."""
     for column in sets:
         for name, op, old in compares:
             if name != column.name or op not in ("Eq", "Is"):

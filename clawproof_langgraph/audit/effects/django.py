@@ -9,7 +9,7 @@ from typing import Final
 from clawproof_langgraph.audit.effects.columns import Column, judge_columns, mentions
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_key, is_unstable
 from clawproof_langgraph.audit.effects.mappings import entries
-from clawproof_langgraph.audit.effects.receivers import kind_of
+from clawproof_langgraph.audit.effects.receivers import kind_of, row_kind
 from clawproof_langgraph.audit.effects.scopes import Valued
 from clawproof_langgraph.audit.effects.sites import Site
 from clawproof_langgraph.audit.effects.touches import Touch
@@ -38,13 +38,13 @@ def touches(site: Site) -> Iterator[Touch]:
 
 
 _ASYNC: Final = frozenset(
-    {"acreate", "aget_or_create", "aupdate_or_create", "aupdate", "adelete", "asave", "abulk_create"}
+    {"acreate", "acreate_user", "aget_or_create", "aupdate_or_create", "aupdate", "adelete", "asave", "abulk_create"}
 )
 
 
 def _of_manager(site: Site, name: str) -> Iterator[Touch]:
-    model = _model(site.receiver)
-    if name == "create":
+    model = model_of(site.receiver)
+    if name in ("create", "create_user", "create_superuser"):
         yield _created(site, model)
     elif name in ("get_or_create", "update_or_create"):
         yield _or_created(site, name, model)
@@ -81,7 +81,7 @@ def _of_manager(site: Site, name: str) -> Iterator[Touch]:
         )
     elif name == "update":
         sets = [Column(each.arg, Valued(each.value, site.scope)) for each in site.call.keywords if each.arg]
-        yield judge_columns(site, f"{model}.update", model, sets, _compares(site))
+        yield judge_columns(site, f"{model}.update", model, sets, compares_of(Valued(site.call, site.scope)))
     elif name == "delete":
         yield site.touch(
             "orm", f"{model}.delete", repeatable=True, resource=model, why="A second delete finds nothing."
@@ -95,7 +95,8 @@ def _is_end(site: Site) -> bool:
     return not isinstance(around, ast.Attribute)
 
 
-def _model(node: ast.expr | None) -> str:
+def model_of(node: ast.expr | None) -> str:
+    """Find the model of a queryset."""
     for each in ast.walk(node) if node is not None else ():
         if isinstance(each, ast.Attribute) and each.attr in ("objects", "_default_manager"):
             owner = each.value
@@ -158,18 +159,19 @@ def _or_created(site: Site, name: str, model: str) -> Touch:
     return site.touch("orm", f"{model}.{name}", repeatable=True, resource=model, why="It looks for the row first.")
 
 
-def _compares(site: Site) -> list[tuple[str, str, Valued]]:
+def compares_of(call: Valued) -> list[tuple[str, str, Valued]]:
+    """Give what the filters before a call of a queryset compare: the column, the operator and the value."""
     found: list[tuple[str, str, Valued]] = []
-    node = site.receiver
+    node = call.node.func if isinstance(call.node, ast.Call) else None
     while isinstance(node, ast.Call | ast.Attribute):
         if isinstance(node, ast.Call):
             for each in node.keywords:
                 column = (each.arg or "").removesuffix("__exact")
                 if column.endswith("__isnull"):
                     null = ast.copy_location(ast.Constant(value=None), each.value)
-                    found.append((column.removesuffix("__isnull"), "Eq", Valued(null, site.scope)))
+                    found.append((column.removesuffix("__isnull"), "Eq", Valued(null, call.scope)))
                 elif "__" not in column:
-                    found.append((column, "Eq", Valued(each.value, site.scope)))
+                    found.append((column, "Eq", Valued(each.value, call.scope)))
             node = node.func
         else:
             node = node.value
@@ -215,9 +217,9 @@ def _is_model(made: Valued) -> bool:
     assert isinstance(made.node, ast.Call)
     dotted = made.scope.dotted(made.node.func)
     module, _, name = dotted.rpartition(".")
-    if not name[:1].isupper() or not any(each.startswith("django") for each in made.scope.module.imports.values()):
+    if not name[:1].isupper():
         return False
-    if module.rpartition(".")[2] == "models":
+    if row_kind(dotted, made.scope) == "row:django":
         return True
-    node = made.scope.module.classes.get(name)
-    return node is not None and any(ast.unparse(base).endswith("Model") for base in node.bases)
+    of_django = any(each.startswith("django") for each in made.scope.module.imports.values())
+    return of_django and module.rpartition(".")[2] == "models"

@@ -36,6 +36,7 @@ _CALLS: Final[tuple[tuple[Recogniser, frozenset[str]], ...]] = (
     (memory.touches, frozenset()),
     (processes.touches, frozenset()),
     (alchemy.touches, frozenset({"sqlalchemy", "sqlmodel", "flask_sqlalchemy"})),
+    (alchemy.changes, frozenset({"sqlalchemy", "sqlmodel", "flask_sqlalchemy", "django", "models"})),
     (django.touches, frozenset({"django", "models"})),
     (http.touches, frozenset({"requests", "httpx", "aiohttp", "urllib", "urllib3", "http"})),
     (stripe.touches, frozenset({"stripe"})),

@@ -91,12 +91,12 @@ MADE_BY: Final[dict[str, str]] = {
             "sqlmodel.Session",
             "sqlalchemy.orm.session.Session",
             "sqlmodel.ext.asyncio.session.AsyncSession",
-            "sqlalchemy.orm.scoped_session.__call__",
+            "sqlalchemy.orm.scoped_session",
+            "sqlalchemy.ext.asyncio.async_scoped_session",
         ],
         "alchemy:session",
     ),
     **dict.fromkeys(["sqlalchemy.orm.sessionmaker", "sqlalchemy.ext.asyncio.async_sessionmaker"], "sessions:"),
-    "sqlalchemy.orm.scoped_session": "sessions:scoped",
     "flask_sqlalchemy.SQLAlchemy": "flask:",
     # HTTP
     **dict.fromkeys(
@@ -291,12 +291,12 @@ METHODS: Final[dict[tuple[str, str], str]] = {
             "execute",
             "executemany",
             "connect",
-            "get_connection",
         )
     },
     ("sql", "[]"): "",
     **{("engine", name): "alchemy:connection" for name in ("connect", "begin", "raw_connection")},
     ("sessions", "()"): "alchemy:session",
+    ("alchemy", "()"): "alchemy:*",  # a scoped session gives itself
     ("sessions", "begin"): "alchemy:session",
     **{("alchemy", name): "alchemy:*" for name in ("begin", "begin_nested", "connection", "execution_options")},
     **{("alchemy", name): "rows:alchemy" for name in ("execute", "scalars", "query", "exec", "stream")},
@@ -326,6 +326,7 @@ METHODS: Final[dict[tuple[str, str], str]] = {
             "using",
             "only",
             "values",
+            "values_list",
             "annotate",
         )
     },

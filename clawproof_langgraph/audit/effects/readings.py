@@ -140,19 +140,19 @@ def is_picked_from(value: Valued, table: str, leaving: frozenset[str] | None = N
     for query in filter(None, (query_of(reading.call) for reading in behind)):
         condition = query.lower().partition(" where ")[2]
         leaves = leaving is None or any(re.search(rf"\b{re.escape(each.lower())}\b", condition) for each in leaving)
-        if leaves and query_names(query, table) and _picks_one(query, takes_one):
+        if leaves and query_names(query, table) and picks_one(query, takes_one):
             return True
     return False
 
 
-def _picks_one(query: str, takes_one: bool) -> bool:
+def picks_one(query: str, takes_one: bool) -> bool:
     """Tell whether a query gives one row by its place among others, and not by its key."""
     words = " ".join(query.lower().split())
     limited = " limit " in words or " fetch first" in words
     if "order by" in words:
         return limited or takes_one
     by_place = bool(re.match(r"select (max|min)\(", words)) and "group by" not in words
-    return by_place or (limited and not _MARKS.search(words))
+    return by_place or ((limited or takes_one) and not _MARKS.search(words))
 
 
 def _name_of(call: Valued) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -18,6 +19,9 @@ _PASSING: Final = frozenset(
     {"contextlib.closing", "contextlib.aclosing", "contextlib.nullcontext", "copy.copy", "next", "anext"}
 )
 """Functions that give what they are given."""
+
+_DJANGO_MODEL: Final = re.compile(r"\bdb\.models\.\w*Model$|\.models\.(Abstract\w*|\w+Model)$")
+"""Full names of the classes that Django and its extensions give to derive a table from."""
 
 
 def kind_of(node: ast.expr, scope: Scope, depth: int = 0) -> str:
@@ -81,7 +85,7 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> str:
     if dotted and (kind := named(dotted)):
         return kind
     if isinstance(node, ast.Attribute):
-        if node.attr in ("objects", "_default_manager") and _is_class_name(node.value):
+        if node.attr in ("objects", "_default_manager") and (_is_class_name(node.value) or _is_looked_up(node, scope)):
             return "rows:django"
         if node.attr == "query" and _is_class_name(node.value):  # Flask-SQLAlchemy
             return "rows:alchemy"
@@ -91,6 +95,14 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> str:
             return f"{family}:{node.attr}"
         return ATTRIBUTES.get((family, node.attr), UNKNOWN) or _attribute_of_object(kind, node.attr, scope, depth)
     return UNKNOWN
+
+
+def _is_looked_up(node: ast.Attribute, scope: Scope) -> bool:
+    """Tell whether what stands before the dot is a model that Django was asked for: `get_user_model()`."""
+    asked = scope.follow(node.value)
+    func = asked.node.func if isinstance(asked.node, ast.Call) else None
+    name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+    return name in ("get_user_model", "get_model")
 
 
 def _is_class_name(node: ast.expr) -> bool:
@@ -137,6 +149,8 @@ def _of_call(node: ast.Call, scope: Scope, depth: int) -> str:
     inner = local_function(node.func, scope)
     if inner is not None:
         return returned(inner, scope, depth, node)
+    if isinstance(node.func, ast.Name) and node.func.id == "cls" and scope.class_node is not None:
+        return _of_object(scope.module, scope.class_node.name)
     kind = kind_of(node.func, scope, depth + 1)
     return METHODS.get((kind.partition(":")[0], "()"), UNKNOWN)
 
@@ -169,14 +183,29 @@ def _of_object(module: Module, name: str) -> str:
     return f"class:{module.name}.{name}"
 
 
-def _as_row(module: Module, name: str) -> str:
-    """Tell the kind of a row, where a class has a table; empty where it has none."""
-    node = module.classes[name]
-    if any(ast.unparse(base).endswith("models.Model") for base in node.bases):
-        return "row:django"
+def row_kind(dotted: str, scope: Scope) -> str:
+    """Tell the kind of the rows of a class, by itself or by what it is derived from; empty where it has no table."""
+    pending, seen = [dotted], set[str]()
+    while pending:
+        dotted = pending.pop(0)
+        if dotted in seen:
+            continue
+        seen.add(dotted)
+        if _DJANGO_MODEL.search(dotted):
+            return "row:django"
+        module, name = resolve_class(dotted, scope)
+        if module is None:
+            continue
+        if _has_table(module.classes[name]):
+            return "row:alchemy"
+        pending += [module.dotted(base) for base in module.classes[name].bases]
+    return UNKNOWN
+
+
+def _has_table(node: ast.ClassDef) -> bool:
     targets = [each for statement in node.body if isinstance(statement, ast.Assign) for each in statement.targets]
-    has_table = any(isinstance(each, ast.Name) and each.id in ("__tablename__", "__table__") for each in targets)
-    return "row:alchemy" if has_table or any(each.arg == "table" for each in node.keywords) else UNKNOWN
+    has_name = any(isinstance(each, ast.Name) and each.id in ("__tablename__", "__table__") for each in targets)
+    return has_name or any(each.arg == "table" for each in node.keywords)
 
 
 def resolve_class(dotted: str, scope: Scope) -> tuple[Module | None, str]:
@@ -282,7 +311,7 @@ def _of_annotation(node: ast.expr, scope: Scope, depth: int = 0) -> str:
                 return ANNOTATED[dotted]
             module, name = resolve_class(dotted, scope)
             if module is not None:
-                return _as_row(module, name) or _of_object(module, name)
+                return row_kind(dotted, scope) or _of_object(module, name)
             alias = scope.module.assigned.get(node.id) if isinstance(node, ast.Name) else None
             return _of_annotation(alias, scope, depth + 1) if alias is not None else UNKNOWN
         case _:

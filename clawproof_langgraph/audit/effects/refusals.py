@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from typing import Final
 
+from clawproof_langgraph.audit.effects.conditions import Condition, conditions, says_there, statements_before
 from clawproof_langgraph.audit.effects.keys import is_unstable
 from clawproof_langgraph.audit.effects.origins import origins
 from clawproof_langgraph.audit.effects.readings import Reading, last_query, query_names, query_of, readings
 from clawproof_langgraph.audit.effects.receivers import resolve_class
 from clawproof_langgraph.audit.effects.scopes import Scope, Valued
 from clawproof_langgraph.audit.effects.sites import Site
+from clawproof_langgraph.audit.effects.states import is_passed
 from clawproof_langgraph.audit.effects.text import text_of
 from clawproof_langgraph.audit.effects.touches import Touch
 
@@ -20,8 +21,8 @@ _DUPLICATES: Final = frozenset(
     {"IntegrityError", "UniqueViolation", "UniqueViolationError", "DuplicateKeyError", "DuplicateKeyException",
      "FileExistsError", "ConditionalCheckFailedException", "AlreadyExists", "ResourceExistsError", "ConflictError"}
 )  # fmt: skip
+_NOT_FOUND: Final = frozenset({"DoesNotExist", "ObjectDoesNotExist", "NoResultFound"})
 _NUMBER_OF_ROWS: Final = re.compile(r"^(n|c|cnt|count|total|exists|found|\d+)$", re.IGNORECASE)
-_LEAVES: Final = (ast.Return, ast.Raise, ast.Continue)
 
 
 def refused_twice(site: Site, touch: Touch) -> str | None:
@@ -30,13 +31,17 @@ def refused_twice(site: Site, touch: Touch) -> str | None:
     while at is not None:  # what is around the call refuses what the helper does
         if _duplicate_is_caught(at):
             return "A repetition is refused by a unique key, and that is taken for done."
+        if _is_not_found(at, touch):
+            return "It is made only when a look-up finds that it is not there."
         if _left_by_duplicate(at):
             return "A repetition is refused by a unique key before it gets here."
-        for test, is_there in _tests(at):
+        for test, is_there in conditions(at):
             if _is_marked(test, at.scope, is_there):
                 return "It is made only by the one that sets its mark."
             if _is_looked_up(test, at.scope, is_there, touch) or (at is site and _is_missing(test, site, is_there)):
                 return "It is made only when a look-up finds that it is not there."
+            if touch.kind in ("sql", "orm") and is_passed(Condition(test, is_there), at):
+                return "It is made only before a state that the call leaves behind."
         at = at.caller
     return None
 
@@ -52,14 +57,30 @@ def _duplicate_is_caught(site: Site) -> bool:
     return False
 
 
+def _is_not_found(site: Site, touch: Touch) -> bool:
+    """Tell whether a site stands where a look-up of the same rows was caught finding none: `except DoesNotExist`."""
+    inner: ast.AST = site.node
+    for around in site.around():
+        if isinstance(around, ast.Try) and isinstance(inner, ast.ExceptHandler) and inner.type is not None:
+            asked = [node for statement in around.body for node in ast.walk(statement) if isinstance(node, ast.Call)]
+            if _names(inner.type, site.scope, _NOT_FOUND) and any(
+                _finds(Reading(Valued(call, site.scope), False, frozenset()), touch) for call in asked
+            ):
+                return True
+        inner = around
+    return False
+
+
 def _names_duplicate(node: ast.expr, scope: Scope) -> bool:
-    """Tell whether an `except` names an error of a unique key, also under another name that it was imported by."""
+    return _names(node, scope, _DUPLICATES)
+
+
+def _names(node: ast.expr, scope: Scope, errors: frozenset[str]) -> bool:
+    """Tell whether an `except` names one of some errors, also under another name that it was imported by."""
     names = node.elts if isinstance(node, ast.Tuple) else [node]
-    if any(scope.dotted(part).rpartition(".")[2] in _DUPLICATES for part in names):
+    if any(scope.dotted(part).rpartition(".")[2] in errors for part in names):
         return True
-    return any(
-        (part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")) in _DUPLICATES for part in names
-    )
+    return any((part.attr if isinstance(part, ast.Attribute) else getattr(part, "id", "")) in errors for part in names)
 
 
 def _raises(handler: ast.ExceptHandler) -> bool:
@@ -70,7 +91,7 @@ def _left_by_duplicate(site: Site) -> bool:
     """Tell whether a `try` before the site leaves when a unique key refuses what it inserts."""
     inner: ast.AST = site.node
     for around in site.around():
-        for statement in _before(inner, getattr(around, "body", None)):
+        for statement in statements_before(inner, getattr(around, "body", None)):
             if isinstance(statement, ast.Try):
                 for handler in statement.handlers:
                     leaves = isinstance(handler.body[-1], ast.Return | ast.Continue)
@@ -80,65 +101,8 @@ def _left_by_duplicate(site: Site) -> bool:
     return False
 
 
-def _tests(site: Site) -> Iterator[tuple[ast.expr, bool]]:
-    """Give the conditions that decide whether a site is reached, each with whether it holds when it is not reached."""
-    inner: ast.AST = site.node
-    for around in site.around():
-        if isinstance(around, ast.If):
-            if any(inner is each for each in around.body):
-                yield around.test, False
-            elif any(inner is each for each in around.orelse):
-                yield around.test, True
-        for block in ("body", "orelse", "finalbody"):
-            for statement in _before(inner, getattr(around, block, None)):
-                if isinstance(statement, ast.If) and isinstance(statement.body[-1], _LEAVES):
-                    yield statement.test, True
-        inner = around
-
-
-def _before(inner: ast.AST, block: object) -> list[ast.stmt]:
-    """Give the statements of a block that precede one in it; none where it is not in it."""
-    if isinstance(block, list):
-        for number, statement in enumerate(block):
-            if statement is inner:
-                return block[:number]
-    return []
-
-
-def _says_there(test: ast.expr) -> tuple[ast.expr, bool] | None:
-    """Tell what a condition asks for, and whether it holds when that is there."""
-    match test:
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            inside = _says_there(operand)
-            return (inside[0], not inside[1]) if inside is not None else None
-        case ast.Compare(left=left, ops=[op], comparators=[ast.Constant(value=value)]):
-            return _compared(left, op, value)
-        case ast.Compare(ops=[ast.In() | ast.NotIn() as op], comparators=[container]):
-            return container, isinstance(op, ast.In)
-        case ast.NamedExpr(value=value):
-            return value, True
-        case ast.Name() | ast.Call() | ast.Await() | ast.Subscript() | ast.Attribute():
-            return test, True
-        case _:
-            return None
-
-
-def _compared(left: ast.expr, op: ast.cmpop, value: object) -> tuple[ast.expr, bool] | None:
-    if isinstance(left, ast.NamedExpr):
-        left = left.value
-    match op, value:
-        case ((ast.Is() | ast.Eq()), (None | 0)):
-            return left, False
-        case ((ast.IsNot() | ast.NotEq()), (None | 0)):
-            return left, True
-        case (ast.Gt(), 0) | (ast.GtE(), 1):
-            return left, True
-        case _:
-            return None
-
-
 def _is_looked_up(test: ast.expr, scope: Scope, holds: bool, touch: Touch) -> bool:
-    asked = _says_there(test)
+    asked = says_there(test)
     if asked is None or asked[1] is not holds:
         return False
     if touch.kind == "memory":
@@ -152,7 +116,7 @@ def _is_missing(test: ast.expr, site: Site, holds: bool) -> bool:
 
     An object that was made in this call is never in it: what is equal to it may be there all the same.
     """
-    asked = _says_there(test)
+    asked = says_there(test)
     if asked is None or asked[1] is not holds or site.name != "append" or site.receiver is None:
         return False
     if isinstance(test, ast.Compare) and _is_new(test.left, site.scope):
@@ -215,7 +179,7 @@ def _is_marked(test: ast.expr, scope: Scope, holds: bool) -> bool:
 
     Such as Redis' `SET key NX`, or the number of rows that an INSERT ... DO NOTHING added.
     """
-    asked = _says_there(test)
+    asked = says_there(test)
     if asked is None:
         return False
     if isinstance(asked[0], ast.Attribute) and asked[0].attr == "rowcount" and asked[1] is not holds:

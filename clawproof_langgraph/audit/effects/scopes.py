@@ -196,15 +196,18 @@ class Scope:
                     each for each in values if not isinstance(each.value, ast.Constant) or each.value.value is not None
                 )
                 given = next(real, values[0] if values else None)  # `self.pool = None` says nothing of what comes later
-                if name.startswith("self.") and given is not None:
+                owner, _, attr = name.partition(".")
+                if owner in ("self", "cls") and attr and given is not None:
                     scope = Scope(self.tree, self.module, method)
-                    found.setdefault(name.removeprefix("self."), Valued(given.value, scope, given.how))
+                    found.setdefault(attr, Valued(given.value, scope, given.how))
         for statement in node.body:
             match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                    found[name] = Valued(value, Scope(self.tree, self.module))
-                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                    found[name] = Valued(value, Scope(self.tree, self.module))
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=value)
+                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                ):
+                    if name not in found or not (isinstance(value, ast.Constant) and value.value is None):
+                        found[name] = Valued(value, Scope(self.tree, self.module))
         return found
 
 

@@ -18,13 +18,15 @@ _METHODS: Final = frozenset(
     {"execute", "executemany", "executescript", "exec_driver_sql", "fetch", "fetchrow", "fetchval", "fetch_all",
      "fetch_one", "fetch_val", "execute_fetchall", "execute_insert", "scalar", "scalars", "exec", "run", "query",
      "raw", "execute_sql", "execute_batch", "execute_values", "read_sql", "run_sql", "stream", "sql", "copy_expert",
-     "execute_many"}
+     "copy", "execute_many"}
 )  # fmt: skip
 _DIALECTS: Final = {
     "sqlite3": "sqlite", "aiosqlite": "sqlite", "psycopg": "postgres", "psycopg2": "postgres", "asyncpg": "postgres",
     "psycopg_pool": "postgres", "pymysql": "mysql", "MySQLdb": "mysql", "aiomysql": "mysql", "mysql": "mysql",
     "oracledb": "oracle", "cx_Oracle": "oracle", "pyodbc": "tsql", "pymssql": "tsql", "duckdb": "duckdb",
 }  # fmt: skip
+_COPIES: Final = {"copy_from": 1, "copy_records_to_table": 0, "copy_to_table": 0}
+"""Methods that copy rows into a table, each with the position of its name."""
 _FAMILIES: Final = ("sql", "alchemy", "engine", "flask")
 
 
@@ -32,6 +34,9 @@ def touches(site: Site) -> Iterator[Touch]:
     """Tell what the SQL that a call is given does."""
     if site.name == "callproc":
         yield from _procedure(site)
+        return
+    if site.name in _COPIES and site.family == "sql":
+        yield _copied(site)
         return
     if site.name not in _METHODS:
         return
@@ -97,6 +102,22 @@ def _procedure(site: Site) -> Iterator[Touch]:
         confidence=Confidence.POSSIBLE,
         why="What a stored procedure does is not in this source.",
         fix="Give the tool a business key, or make the procedure an upsert.",
+    )
+
+
+def _copied(site: Site) -> Touch:
+    """`copy_from(file, "log")` and asyncpg's `copy_records_to_table("log", records=...)`."""
+    named = site.argument(_COPIES[site.name], "table", "table_name")
+    table = text_of(named, site.scope).filled() if named is not None else ""
+    verdict = judge(Statement("load", table), parameters_of(site, 0))
+    return site.touch(
+        "sql",
+        f"COPY INTO {table}".strip(),
+        repeatable=verdict.repeatable,
+        resource=table,
+        short=verdict.short,
+        why=verdict.why,
+        fix=verdict.fix,
     )
 
 

@@ -138,7 +138,7 @@ def _update(statement: Statement, given: Parameters) -> Verdict:
         return Verdict(True, why="It sets values that do not depend on the old ones.")
     if statement.guarded:
         return Verdict(True, why="Its condition asks that a row of its own is not there yet.", sure=False)
-    if _has_passed(statement):
+    if has_passed(statement):
         return Verdict(True, why="Its condition no longer holds once it was made.")
     compared = _compared(statement, computed.column)
     if compared is not None and not any(is_read_from(each, statement.table) for each in given.of(compared.marks)):
@@ -174,7 +174,7 @@ def _is_computed(statement: Statement, each: Assigned, given: Parameters) -> boo
     return any(is_computed_from(value, statement.table, each.column) for value in given.of(each.term.marks))
 
 
-def _has_passed(statement: Statement) -> bool:
+def has_passed(statement: Statement) -> bool:
     """Tell whether what an UPDATE sets makes its own condition false: SET paid = 1 ... WHERE paid = 0."""
     for each in statement.sets:
         if each.change != "absolute":
