@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from typing import Final
 
 from clawproof_langgraph.audit.effects.readings import readings
@@ -16,12 +17,22 @@ _HOPS: Final = 8
 
 def grown_from(value: Valued, path: Valued) -> bool:
     """Tell whether a value is what was read from a path, with something added to it."""
-    if any(reading.computed and _reads(reading.call, path) for reading in readings(value)):
+    return is_grown(value, lambda call: _reads(call, path))
+
+
+def is_grown(value: Valued, reads: Callable[[Valued], bool]) -> bool:
+    """Tell whether a value is what was read before, with something added to it.
+
+    Args:
+        value: what is written.
+        reads: whether a call reads what is there.
+    """
+    if any(reading.computed and reads(reading.call) for reading in readings(value, texts=True)):
         return True
     here = value
     for _ in range(_HOPS):
         name = _name_in(here.node)
-        if name is not None and _changed(name, here.scope) and _is_read(name, here.scope, path):
+        if name is not None and _changed(name, here.scope) and _is_read(name, here.scope, reads):
             return True
         step = here.scope.look_up(name) if name is not None else None
         if step is None or step.node is here.node:
@@ -47,8 +58,8 @@ def _name_in(node: ast.expr) -> ast.Name | None:
             return None
 
 
-def _is_read(name: ast.Name, scope: Scope, path: Valued) -> bool:
-    return any(_reads(reading.call, path) for reading in readings(Valued(name, scope)))
+def _is_read(name: ast.Name, scope: Scope, reads: Callable[[Valued], bool]) -> bool:
+    return any(reads(reading.call) for reading in readings(Valued(name, scope)))
 
 
 def _reads(call: Valued, path: Valued) -> bool:

@@ -169,7 +169,9 @@ MADE_BY: Final[dict[str, str]] = {
     "pika.BlockingConnection": "rabbit:",
     "stripe.StripeClient": "stripe:",
     # files and plain values
-    **dict.fromkeys(["pathlib.Path", "pathlib.PosixPath", "anyio.Path"], "path:"),
+    **dict.fromkeys(
+        ["pathlib.Path", "pathlib.PosixPath", "pathlib.Path.home", "pathlib.Path.cwd", "anyio.Path"], "path:"
+    ),
     **dict.fromkeys(["open", "io.open", "codecs.open", "aiofiles.open", "gzip.open", "builtins.open"], "file:"),
     **dict.fromkeys(
         [
@@ -377,9 +379,22 @@ METHODS: Final[dict[tuple[str, str], str]] = {
     ("rabbit", "channel"): "rabbit:channel",
     **{
         ("path", name): "path:"
-        for name in ("joinpath", "with_suffix", "resolve", "with_name", "expanduser", "absolute")
+        for name in (
+            "joinpath",
+            "with_suffix",
+            "resolve",
+            "with_name",
+            "with_stem",
+            "expanduser",
+            "absolute",
+            "relative_to",
+            "rename",
+            "replace",
+        )
     },
     ("path", "open"): "file:",
+    **{("path", name): "paths:" for name in ("iterdir", "glob", "rglob")},
+    ("paths", "[]"): "path:",
     ("document", "[]"): "sheet:",
     ("document", "create_sheet"): "sheet:",
     ("document", "get_sheet_by_name"): "sheet:",
@@ -392,6 +407,7 @@ ATTRIBUTES: Final[dict[tuple[str, str], str]] = {
     ("flask", "session"): "alchemy:session",
     ("flask", "engine"): "engine:",
     ("path", "parent"): "path:",
+    ("path", "parents"): "paths:",
     ("document", "active"): "sheet:",
     ("awsres", "meta"): "",
 }

@@ -39,9 +39,15 @@ class Reading:
     keys: frozenset[str]
 
 
-def readings(value: Valued) -> Iterator[Reading]:
-    """Give the calls behind a value, with what was done with their results."""
-    yield from _Search().behind(value.node, value.scope, False, frozenset(), 0)
+def readings(value: Valued, *, texts: bool = False) -> Iterator[Reading]:
+    """Give the calls behind a value, with what was done with their results.
+
+    Args:
+        value: the value.
+        texts: whether an f-string around a result counts as computing. It does where what was read is what is
+            written, such as a file; elsewhere it mostly names one thing in another: `f"Hello {user.name}"`.
+    """
+    yield from _Search(texts).behind(value.node, value.scope, False, frozenset(), 0)
 
 
 Step = tuple[ast.expr, Scope, bool, frozenset[str]]
@@ -51,7 +57,8 @@ Step = tuple[ast.expr, Scope, bool, frozenset[str]]
 class _Search:
     """A walk from a value to the calls behind it, each expression once."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: bool) -> None:
+        self._texts = texts
         self._seen: set[tuple[ast.AST, Scope, bool]] = set()
 
     def behind(
@@ -75,6 +82,9 @@ class _Search:
             case ast.BinOp(left=left, op=op, right=right):
                 yield left, scope, isinstance(op, _ARITHMETIC), none
                 yield right, scope, isinstance(op, _ARITHMETIC), none
+            case ast.JoinedStr(values=values):
+                for each in values:
+                    yield each, scope, self._texts and len(values) > 1, none
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 yield operand, scope, True, none
             case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
@@ -111,7 +121,7 @@ class _Search:
 
 def is_computed_from(value: Valued, table: str, column: str) -> bool:
     """Tell whether a value was computed from a column that was read from the same table."""
-    for reading in readings(value):
+    for reading in readings(value, texts=True):
         if not reading.computed:
             continue
         query = query_of(reading.call)
