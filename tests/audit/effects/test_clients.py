@@ -84,3 +84,35 @@ def test_a_method_whose_name_is_not_known_is_not_guessed() -> None:
     """)
 
     assert not touches
+
+
+S3 = 's3.get_object(Bucket="b", Key="{}")["Body"].read()'
+
+
+@pytest.mark.parametrize(
+    ("body", "repeatable"),
+    [
+        ('item = table.get_item(Key=a)["Item"]; item["n"] -= 1; table.put_item(Item=item)', False),
+        ('item = table.get_item(Key=a)["Item"]; item["n"] = a; table.put_item(Item=item)', True),
+        ('item = table.get_item(Key=a)["Item"]; item["log"].append(a); table.put_item(Item=item)', False),
+        (f'old = {S3.format("x")}; s3.put_object(Bucket="b", Key="x", Body=old + a)', False),
+        (f'old = {S3.format("y")}; s3.put_object(Bucket="b", Key="x", Body=old + a)', True),
+        (f'all = json.loads({S3.format("x")}); all.append(a); '
+         's3.put_object(Bucket="b", Key="x", Body=json.dumps(all))', False),
+        (f'all = json.loads({S3.format("x")}); all["a"] = a; '
+         's3.put_object(Bucket="b", Key="x", Body=json.dumps(all))', True),
+        ('one = res.Object("b", "x"); old = one.get()["Body"].read(); one.put(Body=old + a)', False),
+        ('one = res.Object("b", "x"); old = one.get()["Body"].read(); one.put(Body=old.strip())', True),
+    ],
+)  # fmt: skip
+def test_an_object_or_an_item_grows_where_it_is_read_added_to_and_put_again(body: str, repeatable: bool) -> None:
+    [touch] = writes_in(f"""
+import boto3, json
+s3, res = boto3.client("s3"), boto3.resource("s3")
+table = boto3.resource("dynamodb").Table("t")
+
+def tool(a):
+    {body}
+""")
+
+    assert (touch.kind, touch.repeatable) == ("cloud", repeatable)
