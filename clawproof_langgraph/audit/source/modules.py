@@ -166,7 +166,7 @@ def statements_in(node: ast.AST) -> Iterator[ast.stmt]:
 
 
 def _assigned(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
-    """Give the names that an assignment binds, with their values: those of `s3, sqs = client("s3"), client("sqs")` too."""
+    """Give the names that an assignment binds, each with its value: `s3, sqs = client("s3"), client("sqs")`."""
     match target, value:
         case ast.Name(id=name), _:
             yield name, value
