@@ -33,6 +33,11 @@ def is_grown(value: Valued, reads: Callable[[Valued], bool]) -> bool:
     """
     if any(reading.computed and reads(reading.call) for reading in readings(value, texts=True)):
         return True
+    return is_changed_in_place(value, reads)
+
+
+def is_changed_in_place(value: Valued, reads: Callable[[Valued], bool]) -> bool:
+    """Tell whether a value is an object that was read, and then changed relative to what it was: `data["n"] += 1`."""
     here = value
     for _ in range(_HOPS):
         name = _name_in(here.node)

@@ -116,3 +116,56 @@ def tool(a):
 """)
 
     assert (touch.kind, touch.repeatable) == ("cloud", repeatable)
+
+
+@pytest.mark.parametrize(
+    ("change", "repeatable"),
+    [
+        ('data["n"] += a', False),
+        ('data["tags"].append(a)', False),
+        ('data["n"] = a', True),
+        ('if a not in data["tags"]: data["tags"].append(a)', True),
+    ],
+)
+@pytest.mark.parametrize(
+    ("read", "write"),
+    [
+        ('client.get("https://x.example/1").json()', 'client.put("https://x.example/1", json=data)'),
+        ('json.loads(r.get("x"))', 'r.set("x", json.dumps(data))'),
+    ],
+    ids=["http", "redis"],
+)
+def test_what_was_read_and_changed_in_place_is_written_back(
+    read: str, write: str, change: str, repeatable: bool
+) -> None:
+    [touch] = writes_in(f"""
+import httpx, json, redis
+client, r = httpx.Client(), redis.Redis()
+
+def tool(a):
+    data = {read}
+    {change}
+    {write}
+""")
+
+    assert touch.repeatable is repeatable
+
+
+@pytest.mark.parametrize(
+    ("given", "repeatable"), [('key=f"order-{a}"', True), ("key=None", False), ("", False), ("key=new()", False)]
+)
+def test_a_key_that_the_caller_passes_stands_for_the_new_one_that_would_be_made(given: str, repeatable: bool) -> None:
+    [touch] = writes_in(f"""
+import httpx, uuid
+
+def new():
+    return str(uuid.uuid4())
+
+def charge(a, key=None):
+    return httpx.post("https://x.example", json=a, headers={{"Idempotency-Key": key or str(uuid.uuid4())}})
+
+def tool(a):
+    charge(a, {given})
+""")
+
+    assert touch.repeatable is repeatable
