@@ -169,3 +169,34 @@ def tool(a):
 """)
 
     assert touch.repeatable is repeatable
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        ('slack.api_call("chat.postMessage", json={"channel": "c", "text": a})', "message"),
+        ("slack.chat_postMessage(channel='c', text=a)", "message"),
+        ('Client("a", "b").messages.create_async(to=a, body="x")', "message"),
+        ("SendGridAPIClient('k').client.mail.send.post(request_body=a)", "mail"),
+    ],
+)
+def test_what_sends_is_found_by_whatever_name_the_library_has_for_it(call: str, kind: str) -> None:
+    [touch] = writes_in(f"""
+from sendgrid import SendGridAPIClient
+from slack_sdk import WebClient
+from twilio.rest import Client
+slack = WebClient(token="t")
+
+def tool(a):
+    {call}
+""")
+
+    assert (touch.kind, touch.repeatable) == (kind, False)
+
+
+def test_a_method_that_is_named_and_sends_nothing_is_left_alone() -> None:
+    assert not writes_in("""
+        from slack_sdk import WebClient
+        def tool(a):
+            WebClient(token="t").api_call("users.info", params={"user": a})
+    """)
