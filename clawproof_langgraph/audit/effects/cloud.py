@@ -310,16 +310,14 @@ def _refuses_twice(text: str, written: str) -> bool:
 
 
 def _is_google_insert(site: Site) -> bool:
-    """`service.events().insert(...).execute()` of Google's API client."""
+    """`service.events().insert(...).execute()` of Google's API client, also `service.users().messages().send(...)`."""
     match site.receiver:
-        case ast.Call(
-            func=ast.Attribute(
-                value=ast.Call(func=ast.Attribute(value=service)), attr="insert" | "create" | "send" | "append"
-            )
-        ):
-            return kind_of(service, site.scope).startswith("google:")
-        case _:
-            return False
+        case ast.Call(func=ast.Attribute(value=owner, attr="insert" | "create" | "send" | "append")):
+            while isinstance(owner, ast.Call) and isinstance(owner.func, ast.Attribute):
+                owner = owner.func.value
+                if kind_of(owner, site.scope).startswith("google:"):
+                    return True
+    return False
 
 
 def _of_google(site: Site) -> Iterator[Touch]:

@@ -85,6 +85,8 @@ class _Search:
                 yield right, scope, isinstance(op, _ARITHMETIC), none
             case _ if self._texts and leaves_out(node):  # what was there is given anew
                 return
+            case ast.Call(func=ast.Attribute(attr="partition" | "rpartition")) if self._texts:
+                return  # a part of a text, of which the rest is given anew
             case ast.JoinedStr(values=values):
                 for each in values:
                     yield each, scope, self._texts and len(values) > 1, none

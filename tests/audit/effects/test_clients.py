@@ -200,3 +200,24 @@ def test_a_method_that_is_named_and_sends_nothing_is_left_alone() -> None:
         def tool(a):
             WebClient(token="t").api_call("users.info", params={"user": a})
     """)
+
+
+@pytest.mark.parametrize(
+    ("call", "unsafe"),
+    [
+        ('users().messages().send(userId="me", body=a)', True),
+        ('events().insert(calendarId="c", body=a)', True),
+        ('spreadsheets().values().append(spreadsheetId="s", body=a)', True),
+        ('spreadsheets().values().update(spreadsheetId="s", body=a)', False),
+        ('users().messages().list(userId="me", q=a)', False),
+    ],
+)
+def test_what_google_adds_is_found_however_deep_its_resource_lies(call: str, unsafe: bool) -> None:
+    touches = writes_in(f"""
+from googleapiclient.discovery import build
+
+def tool(a):
+    build("x", "v1").{call}.execute()
+""")
+
+    assert any(touch.repeatable is False for touch in touches) is unsafe

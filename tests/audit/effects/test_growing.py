@@ -115,6 +115,20 @@ def tool():
     P.write_text(json.dumps(rows))
     return one
 """,
+    "history": """
+def tool(a, b):
+    data = json.loads(P.read_text())
+    one = data.setdefault(a, {"history": []})
+    one["history"].append(b)
+    P.write_text(json.dumps(data))
+""",
+    "slice keep last": """
+def tool(a):
+    rows = json.loads(P.read_text())
+    rows.append(a)
+    rows = rows[-100:]
+    P.write_text(json.dumps(rows))
+""",
 }
 STAYS = {
     "dict spread": """
@@ -238,6 +252,64 @@ def tool(a):
         w = csv.writer(f)
         w.writerow(["a", "b"])
         w.writerows(rows())
+""",
+    "template rendered": """
+def tool(a):
+    text = Path("t.md").read_text()
+    Path(f"out/{a}.md").write_text(f"{text}\\n{a}")
+""",
+    "front matter replaced": """
+def tool(a):
+    text = P.read_text()
+    head, _, body = text.partition("---")
+    P.write_text(f"{a}---{body}")
+""",
+    "price computed of other field": """
+def tool(sku, n):
+    items = json.loads(P.read_text())
+    for item in items:
+        if item["sku"] == sku:
+            item["total"] = item["price"] * n
+    P.write_text(json.dumps(items))
+""",
+    "replaced in nested list": """
+def tool(a, b):
+    data = json.loads(P.read_text())
+    data["tasks"] = [t for t in data["tasks"] if t["id"] != a]
+    data["tasks"].append({"id": a, "b": b})
+    P.write_text(json.dumps(data))
+""",
+    "a flag that says whether it was there": """
+def tool(a, b):
+    data = json.loads(P.read_text())
+    found = False
+    for row in data["rows"]:
+        if row["id"] == a:
+            row["b"] = b
+            found = True
+    if not found:
+        data["rows"].append({"id": a, "b": b})
+    P.write_text(json.dumps(data))
+""",
+    "existing is none": """
+def tool(a, b):
+    data = json.loads(P.read_text())
+    one = next((row for row in data["rows"] if row["id"] == a), None)
+    if one is None:
+        one = {"id": a}
+        data["rows"].append(one)
+    one["b"] = b
+    P.write_text(json.dumps(data))
+""",
+    "else branch": """
+def tool(a, b):
+    data = json.loads(P.read_text())
+    one = next((row for row in data["rows"] if row["id"] == a), None)
+    if one:
+        one["b"] = b
+    else:
+        data["rows"].append({"id": a, "b": b})
+    P.write_text(json.dumps(data))
 """,
 }
 
