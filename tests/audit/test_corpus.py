@@ -7,7 +7,7 @@ import pytest
 from clawproof_langgraph.audit.source import SourceTree
 from tests.audit.labels import CORPUS, labelled, score
 
-PARTS = [CORPUS / name for name in ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")]
+PARTS = [CORPUS / name for name in ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")]
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)

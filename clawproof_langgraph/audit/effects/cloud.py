@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from clawproof_langgraph.audit.effects.growing import is_grown
 from clawproof_langgraph.audit.effects.keys import is_unstable
 from clawproof_langgraph.audit.effects.mappings import entries
 from clawproof_langgraph.audit.effects.readings import readings
@@ -168,6 +169,17 @@ def _put(site: Site, what: str, service: str) -> Touch:
         name = made.args[-1] if isinstance(made, ast.Call) and made.args else None
     if name is not None and is_unstable(name, site.scope):
         return _new_name(site, what)
+    if _is_written_back(site):
+        return site.touch(
+            "cloud",
+            what,
+            repeatable=False,
+            resource=_resource(site),
+            short="reads, changes what it read relative to that, and writes it back",
+            why="A repetition reads the new contents and changes them again.",
+            fix="Set values that come from the call, or refuse the second one by a condition on what was read.",
+            confidence=Confidence.LIKELY,
+        )
     item = site.argument(None, "Item")
     if item is not None and (bad := _bad_item(item, site.scope)):
         return site.touch(
@@ -183,6 +195,31 @@ def _put(site: Site, what: str, service: str) -> Touch:
     return site.touch(
         "cloud", what, repeatable=True, resource=_resource(site), why="It sets a state that a repetition finds."
     )
+
+
+def _is_written_back(site: Site) -> bool:
+    """Tell whether an object, or an item as a whole, is what was read from the same place, with something added."""
+    body, item = site.argument(None, "Body"), site.argument(None, "Item")
+    if body is not None:
+        return is_grown(Valued(body, site.scope), lambda call: _reads_object(call, site))
+    return isinstance(item, ast.Name) and is_grown(Valued(item, site.scope), _reads_item)
+
+
+def _reads_object(call: Valued, site: Site) -> bool:
+    """Tell whether a call gets the object that a site puts: by the same key, or by the same `s3.Object`."""
+    match call.node:
+        case ast.Call(func=ast.Attribute(value=owner, attr="get"), args=[]) if site.receiver is not None:
+            return ast.unparse(owner) == ast.unparse(site.receiver)
+        case ast.Call(func=ast.Attribute(attr="get_object"), keywords=keywords):
+            read = next((each.value for each in keywords if each.arg == "Key"), None)
+            put = site.argument(None, "Key")
+            if read is None or put is None:
+                return False
+            return ast.unparse(read) == ast.unparse(put) or (
+                (one := text_of(read, call.scope)).is_known and one.filled() == text_of(put, site.scope).filled()
+            )
+        case _:
+            return False
 
 
 def _new_name(site: Site, what: str) -> Touch:

@@ -88,6 +88,8 @@ def _opened(site: Site) -> Iterator[Touch]:
             confidence=Confidence.LIKELY,
             why="A second creation of the same name is refused; of a new one it is not.",
         )
+    elif "+" in mode and any(grown_from(value, Valued(node, site.scope)) for value in _contents(site)):
+        yield _written_back(site, path)
     elif "+" in mode:
         yield site.touch(
             "file",
@@ -126,7 +128,7 @@ def _appended(site: Site, path: str) -> Touch:
 
 
 def _written(site: Site, node: ast.expr, path: str, contents: list[Valued]) -> Touch:
-    if is_unstable(node, site.scope):
+    if is_unstable(node, site.scope) or _is_numbered(node, site.scope):
         return site.touch(
             "file",
             f"writes {path}",
@@ -154,6 +156,26 @@ def _written_back(site: Site, path: str) -> Touch:
     )
 
 
+def _is_numbered(node: ast.expr, scope: Scope) -> bool:
+    """Tell whether a name is made from how many files there are: `len(os.listdir(folder)) + 1`."""
+    for part in origins(node, scope):
+        match part.node:
+            case ast.Call(func=ast.Name(id="len" | "sum" | "max"), args=[counted, *_]):
+                if any(_lists_files(each) for each in origins(counted, part.scope)):
+                    return True
+    return False
+
+
+def _lists_files(part: Valued) -> bool:
+    match part.node:
+        case ast.Call(func=ast.Attribute(value=owner, attr=name) as func):
+            if part.scope.dotted(func) in ("os.listdir", "os.scandir", "glob.glob", "glob.iglob"):
+                return True
+            return name in ("glob", "iterdir", "rglob") and kind_of(owner, part.scope) == "path:"
+        case _:
+            return False
+
+
 def _is_scratch(node: ast.expr, scope: Scope) -> bool:
     """Tell whether a path is one of `tempfile`: nobody else sees it."""
     return any(
@@ -165,12 +187,13 @@ def _is_scratch(node: ast.expr, scope: Scope) -> bool:
 def _contents(site: Site) -> list[Valued]:
     """Give what is written to a file that a call opens: what calls of its name, or with its name, are given."""
     name = _handle(site)
+    names = {name, *_writers_of(name, site.scope)}
     found: list[Valued] = []
     body = site.scope.body
     for node in body.nodes if body is not None and name else ():
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=attr), args=[value, *_]) if (
-                owner == name and attr in _WRITERS
+                owner in names and attr in _WRITERS
             ):
                 found.append(Valued(value, site.scope))
             case ast.Call(func=ast.Attribute(attr=attr), args=[value, ast.Name(id=handle), *_]) if (
@@ -185,6 +208,16 @@ def _contents(site: Site) -> list[Valued]:
     if isinstance(around, ast.Call) and isinstance(around.func, ast.Attribute) and around.func.attr in _WRITERS:
         found += [Valued(value, site.scope) for value in around.args[:1]]  # json.dump(data, open(path, "w"))
     return found
+
+
+def _writers_of(handle: str, scope: Scope) -> Iterator[str]:
+    """Give the names of what writes to an open file: `writer = csv.writer(handle)`."""
+    for name, bindings in scope.body.bindings.items() if scope.body is not None else ():
+        for binding in bindings:
+            match binding.value:
+                case ast.Call(func=func, args=[ast.Name(id=given), *_]) if given == handle:
+                    if scope.dotted(func) in ("csv.writer", "csv.DictWriter"):
+                        yield name
 
 
 def _handle(site: Site) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from clawproof_langgraph.audit.effects.growing import is_changed_in_place
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_unstable
 from clawproof_langgraph.audit.effects.mappings import entries, is_nothing
 from clawproof_langgraph.audit.effects.origins import origins
@@ -124,7 +125,8 @@ def _replacing(site: Site, method: str, what: str, url: ast.expr | None, address
 
 
 def _is_computed(body: Valued) -> bool:
-    return any(reading.computed and _is_get(reading.call) for reading in readings(body))
+    computed = any(reading.computed and _is_get(reading.call) for reading in readings(body))
+    return computed or is_changed_in_place(body, _is_get)
 
 
 def _is_get(call: Valued) -> bool:

@@ -170,6 +170,7 @@ MADE_BY: Final[dict[str, str]] = {
     "stripe.StripeClient": "stripe:",
     # files and plain values
     **dict.fromkeys(["pathlib.Path", "pathlib.PosixPath", "anyio.Path"], "path:"),
+    **dict.fromkeys(["pathlib.Path.home", "pathlib.Path.cwd"], "path:"),
     **dict.fromkeys(["open", "io.open", "codecs.open", "aiofiles.open", "gzip.open", "builtins.open"], "file:"),
     **dict.fromkeys(
         [
@@ -185,8 +186,9 @@ MADE_BY: Final[dict[str, str]] = {
         ["tempfile.TemporaryDirectory", "tempfile.mkdtemp", "tempfile.mkstemp", "tempfile.gettempdir"], "scratch:"
     ),
     **dict.fromkeys(["set", "frozenset"], "plain:set"),
-    **dict.fromkeys(["dict", "collections.OrderedDict"], "plain:dict"),
-    **dict.fromkeys(["collections.defaultdict", "collections.Counter"], "plain:dict"),
+    **dict.fromkeys(
+        ["dict", "collections.OrderedDict", "collections.defaultdict", "collections.Counter"], "plain:dict"
+    ),
     **dict.fromkeys(["list", "collections.deque"], "plain:list"),
     "str": "plain:str",
     **dict.fromkeys(
@@ -366,21 +368,22 @@ METHODS: Final[dict[tuple[str, str], str]] = {
     ("awsres", "Bucket"): "aws:s3.Bucket",
     ("awsres", "Object"): "aws:s3.Object",
     ("aws", "Object"): "aws:s3.Object",
-    ("gcs", "bucket"): "gcs:bucket",
-    ("gcs", "get_bucket"): "gcs:bucket",
+    **{("gcs", name): "gcs:bucket" for name in ("bucket", "get_bucket")},
     ("gcs", "blob"): "gcs:blob",
     **{("firestore", name): "firestore:" for name in ("collection", "document")},
     **{("redis", name): "redis:" for name in ("pipeline",)},
     ("redis", "lock"): "lock:redis",
-    ("mongo", "[]"): "mongo:collection",
+    **{("mongo", name): "mongo:collection" for name in ("[]", "get_collection")},
     ("mongo", "get_database"): "mongo:database",
-    ("mongo", "get_collection"): "mongo:collection",
     ("rabbit", "channel"): "rabbit:channel",
     **{
         ("path", name): "path:"
         for name in ("joinpath", "with_suffix", "resolve", "with_name", "expanduser", "absolute")
     },
+    **{("path", name): "path:" for name in ("with_stem", "relative_to", "rename", "replace")},
     ("path", "open"): "file:",
+    **{("path", name): "paths:" for name in ("iterdir", "glob", "rglob")},
+    ("paths", "[]"): "path:",
     ("document", "[]"): "sheet:",
     ("document", "create_sheet"): "sheet:",
     ("document", "get_sheet_by_name"): "sheet:",
@@ -393,6 +396,7 @@ ATTRIBUTES: Final[dict[tuple[str, str], str]] = {
     ("flask", "session"): "alchemy:session",
     ("flask", "engine"): "engine:",
     ("path", "parent"): "path:",
+    ("path", "parents"): "paths:",
     ("document", "active"): "sheet:",
     ("awsres", "meta"): "",
 }

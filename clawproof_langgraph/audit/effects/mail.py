@@ -7,18 +7,19 @@ from typing import Final
 
 from clawproof_langgraph.audit.effects.keys import is_unstable
 from clawproof_langgraph.audit.effects.sites import Site
+from clawproof_langgraph.audit.effects.text import text_of
 from clawproof_langgraph.audit.effects.touches import Kind, Touch
 from clawproof_langgraph.audit.findings import Confidence
 
 _BY_KIND: Final[dict[str, tuple[Kind, frozenset[str]]]] = {
     "smtp": ("mail", frozenset({"send_message", "sendmail"})),
-    "sendgrid": ("mail", frozenset({"send"})),
+    "sendgrid": ("mail", frozenset({"send", "post"})),
     "djangomail": ("mail", frozenset({"send"})),
     "yagmail": ("mail", frozenset({"send"})),
     "slack": ("message", frozenset({"chat_postMessage", "chat_postEphemeral", "files_upload", "files_upload_v2",
-    "chat_scheduleMessage"})),
+    "chat_scheduleMessage", "chat_meMessage", "reminders_add"})),
     "slackhook": ("message", frozenset({"send", "send_dict"})),
-    "twilio": ("message", frozenset({"create"})),
+    "twilio": ("message", frozenset({"create", "create_async"})),
     "telegram": ("message", frozenset({"send_message", "send_photo", "send_document"})),
     "kafka": ("queue", frozenset({"send", "produce", "send_and_wait"})),
     "rabbit": ("queue", frozenset({"basic_publish"})),
@@ -45,12 +46,18 @@ def touches(site: Site) -> Iterator[Touch]:
         return
     kind, names = _BY_KIND.get(site.family, (None, frozenset[str]()))
     if kind is not None:
-        if site.name in names:
+        if site.name in names or _named_method(site) in names:
             yield _sent(site, kind, Confidence.CERTAIN)
     elif site.name in _DISTINCT and not site.kind and site.receiver is not None:
         yield _sent(site, _DISTINCT[site.name], Confidence.LIKELY)
     elif site.name in ("apply_async", "delay", "send_task", "enqueue") and not site.kind and site.receiver is not None:
         yield from _queued(site)
+
+
+def _named_method(site: Site) -> str:
+    """Give the method of Slack that a call names: `api_call("chat.postMessage")`."""
+    name = site.argument(0, "api_method") if site.name == "api_call" else None
+    return text_of(name, site.scope).filled().replace(".", "_") if name is not None else ""
 
 
 def _sent(site: Site, kind: Kind, confidence: Confidence) -> Touch:

@@ -21,14 +21,18 @@ def origins(node: ast.expr, scope: Scope) -> Iterator[Valued]:
             continue
         seen.add((here.node, here.scope))
         yield here
-        pending += [Valued(child, here.scope) for child in _parts(here.node)]
+        pending += [Valued(child, here.scope) for child in _parts(here.node, here.scope)]
         if isinstance(here.node, ast.Name | ast.Attribute):
             pending += _bound(here)
         elif isinstance(here.node, ast.Call):
             pending += _returned(here.node, here.scope)
 
 
-def _parts(node: ast.AST) -> Iterator[ast.expr]:
+def _parts(node: ast.AST, scope: Scope) -> Iterator[ast.expr]:
+    match node:
+        case ast.BoolOp(op=ast.Or(), values=[ast.Name() as given, *_]) if _is_given(given, scope):
+            yield given  # `key or str(uuid4())`, where a key was passed
+            return
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.expr):
             yield child
@@ -36,6 +40,14 @@ def _parts(node: ast.AST) -> Iterator[ast.expr]:
             yield child.value
         elif isinstance(child, ast.comprehension):
             yield child.iter
+
+
+def _is_given(name: ast.Name, scope: Scope) -> bool:
+    """Tell whether a parameter was passed something by the call, and nothing took its place since."""
+    if name.id not in scope.passed or scope.bindings(name.id):
+        return False
+    value = scope.follow(name).node
+    return isinstance(value, ast.JoinedStr) or (isinstance(value, ast.Constant) and bool(value.value))
 
 
 def _bound(here: Valued) -> list[Valued]:

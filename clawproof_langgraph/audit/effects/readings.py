@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from clawproof_langgraph.audit.effects.holding import leaves_out
 from clawproof_langgraph.audit.effects.origins import results_of
 from clawproof_langgraph.audit.effects.scopes import Scope, Valued, called
 from clawproof_langgraph.audit.effects.sites import callee
@@ -39,9 +40,15 @@ class Reading:
     keys: frozenset[str]
 
 
-def readings(value: Valued) -> Iterator[Reading]:
-    """Give the calls behind a value, with what was done with their results."""
-    yield from _Search().behind(value.node, value.scope, False, frozenset(), 0)
+def readings(value: Valued, *, texts: bool = False) -> Iterator[Reading]:
+    """Give the calls behind a value, with what was done with their results.
+
+    Args:
+        value: the value.
+        texts: whether an f-string around a result counts as computing. It does where what was read is what is
+            written, such as a file; elsewhere it mostly names one thing in another: `f"Hello {user.name}"`.
+    """
+    yield from _Search(texts).behind(value.node, value.scope, False, frozenset(), 0)
 
 
 Step = tuple[ast.expr, Scope, bool, frozenset[str]]
@@ -51,7 +58,8 @@ Step = tuple[ast.expr, Scope, bool, frozenset[str]]
 class _Search:
     """A walk from a value to the calls behind it, each expression once."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: bool) -> None:
+        self._texts = texts
         self._seen: set[tuple[ast.AST, Scope, bool]] = set()
 
     def behind(
@@ -75,6 +83,13 @@ class _Search:
             case ast.BinOp(left=left, op=op, right=right):
                 yield left, scope, isinstance(op, _ARITHMETIC), none
                 yield right, scope, isinstance(op, _ARITHMETIC), none
+            case _ if self._texts and leaves_out(node):  # what was there is given anew
+                return
+            case ast.Call(func=ast.Attribute(attr="partition" | "rpartition")) if self._texts:
+                return  # a part of a text, of which the rest is given anew
+            case ast.JoinedStr(values=values):
+                for each in values:
+                    yield each, scope, self._texts and len(values) > 1, none
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 yield operand, scope, True, none
             case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
@@ -89,15 +104,24 @@ class _Search:
                         else none
                     )
                     yield func.value, scope, False, taken
+                put_in = self._texts and _puts_into_text(node)
                 for each in [*args, *(keyword.value for keyword in keywords)]:
-                    yield each, scope, False, none
+                    yield each, scope, put_in, none
                 function = callee(func, scope)
                 if function is not None:
                     inside = called(function, args, keywords, scope)
                     for value in results_of(inside):
                         yield value, inside, False, none
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                for each in elements:
+                    spread = isinstance(each, ast.Starred) and len(elements) > 1
+                    yield each, scope, self._texts and spread, none
             case _:
-                for child in ast.iter_child_nodes(node):
+                children = list(ast.iter_child_nodes(node))
+                for child in children:  # the whole before what is taken of it: each is walked once
+                    if isinstance(child, ast.comprehension):
+                        yield child.iter, scope, False, none
+                for child in children:
                     if isinstance(child, ast.expr):
                         yield child, scope, False, none
 
@@ -109,9 +133,20 @@ class _Search:
             yield step.node, step.scope, added, none
 
 
+def _puts_into_text(node: ast.Call) -> bool:
+    """Tell whether a call puts what it is given among other text: `"{}, {}".format(old, new)`, `join([old, new])`."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="format")):
+            return text != "{}"
+        case ast.Call(func=ast.Attribute(attr="join"), args=[ast.List(elts=several) | ast.Tuple(elts=several)]):
+            return len(several) > 1
+        case _:
+            return False
+
+
 def is_computed_from(value: Valued, table: str, column: str) -> bool:
     """Tell whether a value was computed from a column that was read from the same table."""
-    for reading in readings(value):
+    for reading in readings(value, texts=True):
         if not reading.computed:
             continue
         query = query_of(reading.call)

@@ -91,7 +91,7 @@ def _of_name(node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> str:
             return "rows:alchemy"
         kind = kind_of(node.value, scope, depth + 1)
         family = kind.partition(":")[0]
-        if family in ("mongo", "stripe", "twilio"):
+        if family in ("mongo", "stripe", "twilio", "sendgrid"):
             return f"{family}:{node.attr}"
         return ATTRIBUTES.get((family, node.attr), UNKNOWN) or _attribute_of_object(kind, node.attr, scope, depth)
     return UNKNOWN

@@ -23,6 +23,11 @@ _DUPLICATES: Final = frozenset(
 )  # fmt: skip
 _NOT_FOUND: Final = frozenset({"DoesNotExist", "ObjectDoesNotExist", "NoResultFound"})
 _NUMBER_OF_ROWS: Final = re.compile(r"^(n|c|cnt|count|total|exists|found|\d+)$", re.IGNORECASE)
+_LISTS: Final = re.compile(
+    r"^(items|results?|data|value|values|records|entries|hits|rows|content|objects|total(_?count)?|num_?found|size)$",
+    re.IGNORECASE,
+)
+"""Names under which a service gives what it found, or how much; empty, or 0, where there is nothing."""
 
 
 def refused_twice(site: Site, touch: Touch) -> str | None:
@@ -133,9 +138,9 @@ def _is_new(node: ast.expr, scope: Scope) -> bool:
 
 
 def _finds(reading: Reading, touch: Touch) -> bool:
-    if reading.computed or any(not _NUMBER_OF_ROWS.match(key) for key in reading.keys):
+    if reading.computed or not touch.resource:
         return False
-    if not touch.resource:
+    if any(not _NUMBER_OF_ROWS.match(key) and not _is_list_of(key, touch) for key in reading.keys):
         return False
     query = query_of(reading.call)
     if query is not None:
@@ -145,11 +150,18 @@ def _finds(reading: Reading, touch: Touch) -> bool:
     return _reads_same(reading.call, touch)
 
 
+def _is_list_of(key: str, touch: Touch) -> bool:
+    """Tell whether a part of an answer is the list of what was found: `items`, or `contacts` of `/contacts`."""
+    return touch.kind == "http" and bool(_LISTS.match(key) or touch.resource.rstrip("/").endswith(f"/{key}"))
+
+
 def _reads_same(call: Valued, touch: Touch) -> bool:
     """Tell whether a call reads the file, or gets the address, that a touch writes."""
     match call.node:
-        case ast.Call(func=ast.Attribute(attr="get"), args=[first, *_]) if touch.kind == "http":
-            return text_of(first, call.scope).filled().split("?")[0].rstrip("/") == touch.resource.rstrip("/")
+        case ast.Call(func=ast.Attribute(attr="get"), args=[url, *_]) if touch.kind == "http":
+            return _is_address(url, call.scope, touch)
+        case ast.Call(func=ast.Attribute(attr="request"), args=[method, url, *_]) if touch.kind == "http":
+            return text_of(method, call.scope).filled("").upper() == "GET" and _is_address(url, call.scope, touch)
         case ast.Call(func=ast.Attribute(value=value, attr="exists" | "is_file" | "read_text"), args=[]) if (
             touch.kind == "file"
         ):
@@ -160,6 +172,10 @@ def _reads_same(call: Valued, touch: Touch) -> bool:
             return text_of(first, call.scope).filled() == touch.resource
         case _:
             return False
+
+
+def _is_address(url: ast.expr, scope: Scope, touch: Touch) -> bool:
+    return text_of(url, scope).filled().split("?")[0].rstrip("/") == touch.resource.rstrip("/")
 
 
 def _adds_once(cursor: ast.expr, scope: Scope) -> bool:

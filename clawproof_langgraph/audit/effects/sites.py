@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
 from clawproof_langgraph.audit.effects.receivers import kind_of, local_function, method_of
-from clawproof_langgraph.audit.effects.scopes import Scope, called, scope_of
+from clawproof_langgraph.audit.effects.scopes import Scope, called, parameters, scope_of
 from clawproof_langgraph.audit.effects.text import text_of
 from clawproof_langgraph.audit.effects.touches import Kind, Touch
 from clawproof_langgraph.audit.findings import Confidence, Place
@@ -42,6 +42,7 @@ class Site:
         via: the calls that lead to it.
         in_once: whether it runs inside `effects.sql.once`.
         caller: the call that led to the function in which it stands.
+        handed: the call that the node makes for another: `post(url)` of `to_thread(post, url)`.
     """
 
     node: ast.AST
@@ -49,10 +50,13 @@ class Site:
     via: tuple[Place, ...] = ()
     in_once: bool = False
     caller: Site | None = None
+    handed: ast.Call | None = None
 
     @property
     def call(self) -> ast.Call:
         """The node, as the call that it is."""
+        if self.handed is not None:
+            return self.handed
         assert isinstance(self.node, ast.Call)
         return self.node
 
@@ -70,7 +74,7 @@ class Site:
         """What is called; the attribute, where a name stands for one: `send = getattr(client, "post")`."""
         if not isinstance(self.node, ast.Call):
             return None
-        func = self.node.func
+        func = self.call.func
         if isinstance(func, ast.Name) and self.scope.bindings(func.id):
             found = self.scope.follow(func)
             if found.scope is self.scope and found.how == "is" and isinstance(found.node, ast.Attribute | ast.Call):
@@ -157,6 +161,8 @@ class _Walk:
                 site = Site(node, scope, via, in_once or _in_once(node, scope), caller)
                 yield site
                 yield from self._followed(site)
+                for handed in _handed(site):
+                    yield replace(site, handed=handed)
             else:
                 yield Site(node, scope, via, in_once, caller)
         self.under_way.pop()
@@ -194,6 +200,37 @@ def callees(site: Site) -> Iterator[tuple[Scope, bool]]:
             yield called(function, rest, [] if in_once else site.call.keywords, site.scope), in_once
 
 
+def _handed(site: Site) -> Iterator[ast.Call]:
+    """Give the call of a library's function that a call makes: `to_thread(requests.post, url)`, or a helper."""
+    helper = callee(site.func or site.call.func, site.scope)
+    names = [] if helper is None else [arg.arg for arg in parameters(helper) if arg.arg not in ("self", "cls")]
+    for number, given in enumerate(site.call.args[:2]):
+        if not isinstance(given, ast.Attribute) or callee(given, site.scope) is not None:
+            continue
+        runs = site.name in _RUNNERS if helper is None else number < len(names) and _runs(helper, names[number], site)
+        if runs:
+            yield _call(given, site.call.args[number + 1 :], site.call.keywords, site)
+    made = site.scope.follow(site.call.func)
+    match made.node:
+        case ast.Call(func=func, args=[ast.Attribute() as given, *first], keywords=keywords) if (
+            made.scope.function is None and made.scope.module is site.scope.module
+        ):
+            if made.scope.dotted(func) == "functools.partial":
+                yield _call(given, [*first, *site.call.args], [*keywords, *site.call.keywords], site)
+
+
+def _call(func: ast.expr, args: list[ast.expr], keywords: list[ast.keyword], site: Site) -> ast.Call:
+    return ast.copy_location(ast.Call(func=func, args=args, keywords=keywords), site.call)
+
+
+def _runs(helper: Function, name: str, site: Site) -> bool:
+    """Tell whether a function of the project calls what it is given under a name."""
+    body = called(helper, [], [], site.scope).body
+    return body is not None and any(
+        isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == name for each in body.active
+    )
+
+
 def as_attribute(node: ast.expr, scope: Scope) -> ast.Attribute | None:
     """Give an expression as an attribute: itself, or what `getattr` gives for a name that is known."""
     match node:
@@ -210,6 +247,9 @@ def callee(node: ast.expr, scope: Scope) -> Function | None:
     """Find the function of the project that an expression names."""
     if (inner := local_function(node, scope)) is not None:
         return inner
+    if isinstance(node, ast.Name) and node.id in scope.passed and not scope.bindings(node.id):
+        given = scope.passed[node.id]
+        return callee(given.node, given.scope) if isinstance(given.node, ast.Name | ast.Attribute) else None
     if isinstance(node, ast.Name | ast.Attribute):
         dotted = scope.dotted(node)
         if dotted and (found := scope.tree.function(dotted)) is not None:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
+from clawproof_langgraph.audit.effects.growing import is_changed_in_place
 from clawproof_langgraph.audit.effects.keys import KEY_NAME, is_key, is_unstable
 from clawproof_langgraph.audit.effects.mappings import entries
 from clawproof_langgraph.audit.effects.readings import readings
@@ -102,9 +103,7 @@ def _set(site: Site, what: str, resource: str, key: ast.expr | None) -> Touch:
             fix="Make the key from the arguments of the call.",
         )
     value = site.argument(2 if site.name in ("hset", "setex", "psetex") else 1, "value")
-    if value is not None and any(
-        reading.computed and _reads(reading.call) for reading in readings(Valued(value, site.scope))
-    ):
+    if value is not None and _is_computed(Valued(value, site.scope)):
         return site.touch(
             "store",
             what,
@@ -116,6 +115,11 @@ def _set(site: Site, what: str, resource: str, key: ast.expr | None) -> Touch:
             why="A repetition reads the new value and computes from that.",
         )
     return site.touch("store", what, repeatable=True, resource=resource, why="It sets a value by its key.")
+
+
+def _is_computed(value: Valued) -> bool:
+    computed = any(reading.computed and _reads(reading.call) for reading in readings(value))
+    return computed or is_changed_in_place(value, _reads)
 
 
 def _reads(call: Valued) -> bool:

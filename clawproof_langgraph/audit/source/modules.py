@@ -129,7 +129,7 @@ class Module:
         for node in _top(self.tree):
             match node:
                 case ast.Assign(targets=targets, value=value):
-                    found.update({target.id: value for target in targets if isinstance(target, ast.Name)})
+                    found.update(pair for target in targets for pair in _assigned(target, value))
                 case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                     found[name] = value
         return found
@@ -163,6 +163,17 @@ def statements_in(node: ast.AST) -> Iterator[ast.stmt]:
                 yield child
             else:
                 yield from child.body
+
+
+def _assigned(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    """Give the names that an assignment binds, each with its value: `s3, sqs = client("s3"), client("sqs")`."""
+    match target, value:
+        case ast.Name(id=name), _:
+            yield name, value
+        case ((ast.Tuple(elts=targets) | ast.List(elts=targets)), (ast.Tuple(elts=values) | ast.List(elts=values))):
+            if len(targets) == len(values):
+                for one, given in zip(targets, values, strict=True):
+                    yield from _assigned(one, given)
 
 
 def _top(tree: ast.Module) -> Iterator[ast.stmt]:

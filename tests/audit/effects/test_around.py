@@ -6,7 +6,7 @@ import pytest
 
 from clawproof_langgraph.audit.effects import locks_in, polling_in, retries_around, unstable_parts
 from clawproof_langgraph.audit.findings import Confidence
-from tests.audit.effects.sources import function_of, tree_of
+from tests.audit.effects.sources import function_of, tree_of, writes_in
 
 LOCKS = {
     "threading": "import threading\nlock = threading.Lock()\ndef tool():\n    with lock:\n        pass\n",
@@ -243,3 +243,49 @@ def test_a_key_may_be_an_expression() -> None:
     [found] = unstable_parts(module.assigned["by_lambda"], module, tree)
 
     assert found.what == "random.random()"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'await asyncio.to_thread(requests.post, "https://x.example", json=a)',
+        'await loop.run_in_executor(None, functools.partial(requests.post, "https://x.example", json=a))',
+        'again(requests.post, "https://x.example", json=a)',
+        'post("https://x.example", json=a)',
+        "each(one, a)",
+    ],
+)
+@pytest.mark.parametrize(("method", "repeatable"), [("post", False), ("put", True)])
+def test_a_call_that_is_made_for_another_is_that_call(call: str, method: str, repeatable: bool) -> None:
+    [touch] = writes_in(
+        f"""
+import asyncio, functools, requests
+post = functools.partial(requests.post, timeout=5)
+
+def again(run, *args, **options):
+    for _ in range(3):
+        return run(*args, **options)
+
+def each(run, items):
+    for item in items:
+        run(item)
+
+def one(item):
+    requests.post("https://x.example", json=item)
+
+async def tool(a, loop):
+    {call}
+""".replace("requests.post", f"requests.{method}")
+    )
+
+    assert touch.repeatable is repeatable
+
+
+def test_a_function_that_is_only_kept_is_not_called() -> None:
+    assert not writes_in("""
+        import requests
+        def keep(run):
+            return run
+        def tool(a):
+            keep(requests.post)
+    """)

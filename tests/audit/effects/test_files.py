@@ -66,3 +66,39 @@ def test_a_document_grows_where_it_is_loaded_added_to_and_saved_again(body: str,
     [touch] = writes_in(f"import docx, openpyxl, uuid\ndef tool(path, a):\n    {body}\n")
 
     assert (touch.kind, touch.repeatable) == ("file", repeatable)
+
+
+@pytest.mark.parametrize("root", ["Path.home()", "Path.cwd() / 'a'", "Path(__file__).resolve().parents[2]"])
+def test_a_path_is_known_by_whatever_it_starts_from(root: str) -> None:
+    [touch] = writes_in(f"""
+from pathlib import Path
+ROOT = {root} / "work"
+
+def tool(line):
+    target = ROOT / "lines.txt"
+    with target.open("a") as out:
+        out.write(line)
+""")
+
+    assert (touch.kind, touch.repeatable) == ("file", False)
+
+
+@pytest.mark.parametrize(
+    ("new", "repeatable"),
+    [('f"{old}{line}"', False), ('f"# Notes\\n{line}"', True), ('f"{old}"', True)],
+)
+def test_a_text_around_what_a_file_holds_makes_it_grow(new: str, repeatable: bool) -> None:
+    [touch] = writes_in(f"{HEAD}\ndef tool(line):\n    old = PATH.read_text()\n    PATH.write_text({new})\n")
+
+    assert touch.repeatable is repeatable
+
+
+def test_a_text_that_names_what_was_read_elsewhere_is_not_computed_from_it() -> None:
+    [touch] = writes_in("""
+        import httpx
+        def tool(user):
+            name = httpx.get(f"https://x.example/users/{user}").json()["name"]
+            httpx.put(f"https://x.example/cards/{user}", json={"text": f"Dear {name}"})
+    """)
+
+    assert touch.repeatable is True

@@ -263,3 +263,48 @@ def tool(a):
 """)
 
     assert touch.repeatable is True
+
+
+API = """
+import httpx, os
+class Api:
+    def __init__(self):
+        self.root = os.environ["ROOT"]
+        self.client = httpx.Client()
+
+    def send(self, verb, path, **options):
+        return self.client.request(verb, f"{self.root}/{path}", **options).json()
+
+    def find(self, name):
+        return self.send("GET", "people", params={"name": name})KEY
+
+    def other(self, name):
+        return self.send("GET", "places", params={"name": name})KEY
+
+    def add(self, name):
+        return self.send("POST", "people", json={"name": name})
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "look_up", "repeatable"),
+    [
+        ('["items"]', "find", True),
+        ('["people"]', "find", True),
+        ("", "find", True),
+        ('.get("total", 0)', "find", True),
+        ('["active"]', "find", False),
+        ('["items"]', "other", False),
+        ('["items"]', "send", False),
+    ],
+)
+def test_a_helper_that_asks_the_same_address_is_a_look_up(key: str, look_up: str, repeatable: bool) -> None:
+    [touch] = writes_in(f"""{API.replace("KEY", key)}
+def tool(name):
+    api = Api()
+    if api.{look_up}(name):
+        return "already there"
+    return api.add(name)
+""")
+
+    assert touch.repeatable is repeatable
