@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,17 @@ def test_a_store_of_the_file_is_compared_with_that_of_the_code(tmp_path: Path) -
 
     assert "CP002" not in {**failed(same), **failed(unsaid)}
     assert any("2 stores" in each for each in failed(other)["CP002"])
+
+
+def test_a_list_that_grows_in_many_branches_is_looked_at_in_time(tmp_path: Path) -> None:
+    branches = "".join(f"if FLAG[{number}]:\n    tools = tools + [get_stock]\n" for number in range(18))
+    code = f'tools = [set_stock]\n{branches}third = create_agent("m", tools, name="third")'
+
+    began = time.process_time()
+    report = audited(tmp_path, more(code))
+
+    assert time.process_time() - began < 5
+    assert statuses(report, "CP002")["CP002"] is not Status.PASSED
 
 
 def test_a_policy_names_what_its_tool_has(tmp_path: Path) -> None:

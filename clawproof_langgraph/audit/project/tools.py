@@ -21,6 +21,8 @@ _OWN: Final = frozenset({"create_handoff_tool", "create_forward_message_tool", "
 _MCP: Final = frozenset({"get_tools", "load_mcp_tools"})
 _PASSED_ON: Final = frozenset({"list", "tuple", "sorted", "set", "reversed", "cast", "values"})
 _DEEP: Final = 12
+_BRANCHED: Final = 4
+"""How deep lists are followed that are made of each other in branches: the ways to make them double with each."""
 _RUN: Final = ("_run", "_arun")
 
 
@@ -123,6 +125,7 @@ class Tools:
         if not depth:
             return [_unknown(self.names.follow(expr), "a list that could not be followed")]
         ways = self.names.alternatives(expr)
+        depth = min(depth, _BRANCHED) if len(ways) > 1 else depth
         uses = [use for way in ways for use in self._list(self.names.follow(way), depth)]
         for each in self.names.extensions(expr):
             uses += self.listed(each, depth - 1)
