@@ -48,6 +48,8 @@ class Agents:
     found: list[Agent] = field(default_factory=list)
     led: dict[ast.AST, str] = field(default_factory=dict)
     """The name that an orchestrator gives to an agent, by where the agent is made."""
+    played: list[Agent] = field(default_factory=list)
+    """Agents that are made for stress runs only."""
     orchestrators: list[Place] = field(default_factory=list)
     leaders: list[Place] = field(default_factory=list)
     _inside: set[ast.AST] = field(default_factory=set)
@@ -73,7 +75,8 @@ class Agents:
         for module, call, around in calls:
             if called(call) == "bind_tools":
                 self.names.look_at(self._bound, module, call, around)
-        self.found = [agent for agent in self.found if not self._plays(agent)]
+        self.played = [agent for agent in self.found if self._plays(agent)]
+        self.found = [agent for agent in self.found if agent not in self.played]
         busy = {agent.name for agent in self.found if agent.uses}
         self.found = [agent for agent in self.found if agent.uses or agent.name not in busy]
 

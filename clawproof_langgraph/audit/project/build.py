@@ -61,6 +61,7 @@ def project_of(target: Target, config: str | os.PathLike[str] | None = None) -> 
         tools=tuple(tools.seen.values()),
         agents=tuple(agent for agent in agents.found if _acts(agent, tree)),
         wrapped=frozenset(tools.behind_guards),
+        played=frozenset(use.tool.place for agent in agents.played for use in agent.uses),
         guards=tuple(guards.seen.values()) or file.as_guards(),
         stores=stores,
         prompts=tuple(prompts.found.values()),

@@ -284,6 +284,7 @@ class Project:
         tools: all tools of the project's code, those that no agent has as well.
         agents: the agents.
         wrapped: the places of tools that are put behind a guard by themselves, whoever has them.
+        played: the places of tools that agents of a stress run have.
         guards: the guards, and what the configuration file says of tools.
         stores: the coordinators.
         prompts: texts for models.
@@ -311,6 +312,7 @@ class Project:
     tools: tuple[Tool, ...] = ()
     agents: tuple[Agent, ...] = ()
     wrapped: frozenset[Place] = frozenset()
+    played: frozenset[Place] = frozenset()
     guards: tuple[GuardSeen, ...] = ()
     stores: tuple[Store, ...] = ()
     prompts: tuple[Prompt, ...] = ()

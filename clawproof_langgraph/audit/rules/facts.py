@@ -155,6 +155,7 @@ def _arguments(tool: Tool) -> set[str] | None:
 
 def ownerless(project: Project) -> Iterator[str]:
     """Name the tools that write, and of which it was not seen who calls them: it may be around every guard."""
+    known = project.wrapped | project.played
     for tool in orphans(project):
-        if tool.place not in project.wrapped and not locks_itself(tool, project) and write_of(tool, project):
+        if tool.place not in known and not locks_itself(tool, project) and write_of(tool, project):
             yield f'who calls "{tool.name}", which writes, was not seen'
