@@ -36,6 +36,11 @@ def checked(settings: Settings, target: str, options: Mapping[str, Any]) -> None
         click.exceptions.Exit: something failed.
     """
     here = Path.cwd()
+    if options["assess"] and settings.format not in (None, "text", "markdown"):
+        raise click.UsageError(
+            f"An assessment is a page of HTML, or Markdown, and no {settings.format}. Leave out --assess or --format.",
+            click.get_current_context(),
+        )
     try:
         terms = terms_of(here, target, settings.config)
         file = options["baseline"] or (Path(terms.baseline) if terms.baseline else None)
@@ -83,7 +88,7 @@ def _put(report: Report, project: Project, settings: Settings, options: Mapping[
     if options["assess"]:
         from clawproof_langgraph.audit.reports import html, paper
 
-        output = output or Path("clawproof-assessment.html")
+        output = output or Path(f"clawproof-assessment.{'md' if settings.format == 'markdown' else 'html'}")
         page = paper if output.suffix == ".md" else html
         written = page.render(report, project.tree, made=datetime.now().astimezone())
     elif settings.format in (None, "text"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from clawproof_langgraph.backends.forks import start_anew_in_children
 from clawproof_langgraph.backends.urls import project_url
 from clawproof_langgraph.config.configuration import Configuration
 from clawproof_langgraph.config.document import NAME, PROJECT, located
@@ -28,7 +29,21 @@ _OVERRIDES: Final = ("url", "namespace", "tools", "resources", "agents", "unmapp
 
 _open: WeakValueDictionary[tuple[str, str], Coordinator] = WeakValueDictionary()
 _alerting: WeakKeyDictionary[Coordinator, set[str]] = WeakKeyDictionary()
-_lock = threading.Lock()
+
+
+class _OneAtATime:
+    """The lock under which stores are opened."""
+
+    def __init__(self) -> None:
+        self.start_anew()
+        start_anew_in_children(self)
+
+    def start_anew(self) -> None:
+        """Own nothing, in a forked child, that a thread of its parent may have held."""
+        self.lock = threading.Lock()
+
+
+_opening: Final = _OneAtATime()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,7 @@ class Filed:
 
     def coordinator(self) -> Coordinator:
         """Open the store. Guards of one process share it: a call inside a call nests only in one coordinator."""
-        with _lock:
+        with _opening.lock:
             which = (self.url, self.namespace)
             found = _open.get(which)
             if found is None or found.closed:
@@ -77,7 +92,7 @@ class Filed:
 
     def alert(self, coordinator: Coordinator) -> None:
         """Have the sinks told of what happens, once for each coordinator."""
-        with _lock:
+        with _opening.lock:
             known = _alerting.setdefault(coordinator, set())
             fresh = [sink for sink in self.sinks if sink.name not in known]
             known.update(sink.name for sink in fresh)

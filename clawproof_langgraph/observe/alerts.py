@@ -49,7 +49,8 @@ class Alerts:
     def __init__(self, coordinator: Coordinator, types: Sequence[str], sinks: Sequence[Sink], namespace: str) -> None:
         self._coordinator, self._types, self.sinks, self._namespace = coordinator, tuple(types), tuple(sinks), namespace
         self._stopped, self._pid = threading.Event(), os.getpid()
-        self._delivering = {sink.name: threading.Lock() for sink in sinks}
+        self._busy = {sink.name: threading.Lock() for sink in sinks}
+        """Held while a sink's name is taken up, and while it is told of an event: closing waits for both."""
 
     def start(self) -> None:
         """Begin, with what happens from now on, or where it was left off."""
@@ -65,7 +66,7 @@ class Alerts:
         if self._pid != os.getpid():  # a forked child has none of the threads
             return
         last = time.monotonic() + _LAST_DELIVERY
-        for lock in self._delivering.values():
+        for lock in self._busy.values():
             if lock.acquire(timeout=max(0.0, last - time.monotonic())):
                 lock.release()
 
@@ -100,7 +101,9 @@ class Alerts:
         pause = _FIRST_PAUSE
         while not self._stopped.is_set():
             try:
-                with self._subscribe(sink) as events:
+                if (subscription := self._take_up(sink)) is None:
+                    return
+                with subscription as events:
                     while not self._stopped.is_set():
                         if (event := events.poll(_POLL)) is not None:
                             self._deliver(sink, event, events)
@@ -115,8 +118,13 @@ class Alerts:
                 self._stopped.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
+    def _take_up(self, sink: Sink) -> Subscription | None:
+        """Take up the name of a sink, unless it is over: after the store was closed, nobody could give it back."""
+        with self._busy[sink.name]:
+            return None if self._stopped.is_set() else self._subscribe(sink)
+
     def _deliver(self, sink: Sink, event: Event, events: Subscription) -> None:
-        with self._delivering[sink.name]:
+        with self._busy[sink.name]:
             if self._stopped.is_set():
                 return
             try:

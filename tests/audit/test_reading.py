@@ -333,3 +333,13 @@ def test_a_missing_folder_of_a_file_is_nothing_to_stumble_over(tmp_path: Path) -
 
     assert failed(report) == {}
     assert report.files == 1
+
+
+@pytest.mark.parametrize("attribute", ["app", "no_such_graph"])
+def test_a_graph_that_its_module_does_not_have_is_told(tmp_path: Path, attribute: str) -> None:
+    write(tmp_path, {**GOOD, "shop.py": dedent(GOOD["shop.py"]) + "\napp, other = 1, 2\n"})
+
+    report = audit(tmp_path, f"shop:{attribute}")
+
+    told = [each.why for each in report.unseen]
+    assert told == ([] if attribute == "app" else ["shop.py has no 'no_such_graph'"])

@@ -95,3 +95,9 @@ def test_paths_are_those_of_the_folder_in_which_the_command_runs(
     monkeypatch.chdir(project.parent)
     said = run("--check", "10", project.name, "--format", "github").stdout
     assert "file=shop-project/shop/tools/customers.py," in said
+
+
+def test_an_assessment_goes_by_the_format_that_is_asked_for(project: Path) -> None:
+    run("--assess", "--format", "markdown")
+    assert (project / "clawproof-assessment.md").read_text("utf-8").startswith("# Coordination assessment")
+    assert "no sarif" in run("--assess", "--format", "sarif").output

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Final
 
 from clawproof_langgraph.audit.effects import touches_of
@@ -53,7 +54,7 @@ def project_of(target: Target, config: str | os.PathLike[str] | None = None) -> 
     _note_wrapped(names, tools)
     run, measured, unread = _last_run(target, tree)
     stores = tuple(_stores(names, guards))
-    lost = (*names.tangled, *_missing(target))
+    lost = (*names.tangled, *_missing(target), *_lost_graphs(target, tree))
     return Project(
         root=target.root,
         tree=tree,
@@ -189,3 +190,13 @@ def _is_of(run: StressRun, target: Target, tree: SourceTree) -> bool:
 def _missing(target: Target) -> Iterable[Unseen]:
     for what in target.missing:
         yield Unseen("langgraph.json", what, Place("langgraph.json"))
+
+
+def _lost_graphs(target: Target, tree: SourceTree) -> Iterable[Unseen]:
+    """Tell of graphs that are named, and that their module does not have."""
+    modules = {module.file: module for module in tree.modules.values()}
+    for name, where in target.graphs:
+        file, _, attribute = where.rpartition(":")
+        module = modules.get(Path(file).as_posix())
+        if module is not None and not module.may_have(attribute.partition(".")[0]):
+            yield Unseen(name, f"{module.file} has no {attribute!r}", Place(module.file))

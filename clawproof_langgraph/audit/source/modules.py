@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -133,6 +134,11 @@ class Module:
                 case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                     found[name] = value
         return found
+
+    def may_have(self, name: str) -> bool:
+        """Tell whether a name may be an attribute of the module: not if its text neither has it nor takes in others."""
+        words = set(re.findall(r"\w+", self.text))
+        return bool(words & {name, "__getattr__", "globals", "setattr"}) or "*" in self.imports
 
     def dotted(self, node: ast.expr) -> str:
         """Give the full dotted name that an expression stands for, imports followed; empty where it is no name.
