@@ -250,6 +250,15 @@ def test_writes_without_a_guard_break_all_that_a_guard_gives(tmp_path: Path) -> 
     assert outcome(report, "CP010").line.startswith("2 agents cannot be killed by themselves")
 
 
+def test_a_write_that_a_guard_lets_through_is_beyond_the_kill_switch(tmp_path: Path) -> None:
+    url = 'Coordinator.from_url("sqlite:///coordination.db"),'
+    let_through = changed((url, f'{url} unmapped="allow",'), ('"set_stock": ToolPolicy(', '"put_stock": ToolPolicy('))
+
+    found = failed(audited(tmp_path, let_through))
+
+    assert any('"orders" cannot be killed: it writes with "set_stock"' in each for each in found["CP010"]), found
+
+
 def test_a_project_without_any_guard_breaks_all_but_what_it_cannot_have(tmp_path: Path) -> None:
     shop = """
         import sqlite3

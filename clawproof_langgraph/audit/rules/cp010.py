@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from clawproof_langgraph.audit.findings import Confidence, Finding, Outcome, Severity
-from clawproof_langgraph.audit.project.model import Agent, Kind, Project
+from clawproof_langgraph.audit.project.model import Agent, Kind, Project, Use, policy_for
 from clawproof_langgraph.audit.rules.facts import coordinated, locks_itself, obscure, ownerless, write_of
 from clawproof_langgraph.audit.rules.verdicts import finding, hidden, not_checked, verdict
 from clawproof_langgraph.audit.words import counted, quoted
@@ -30,11 +30,13 @@ def check(project: Project) -> Outcome:
 
 
 def _out_of_reach(project: Project) -> Iterator[Finding]:
-    """Find agents that write with no guard at all, so that no kill reaches them."""
+    """Find agents that write with no guard at all, or past the one that they have, so that no kill reaches that."""
     for agent in project.agents:
-        if any(use.guard is not None for use in agent.uses):
+        past = [use for use in agent.uses if _is_let_through(use)]
+        if not past and any(use.guard is not None for use in agent.uses):
             continue
-        writing = [use for use in agent.uses if use.tool.kind is not Kind.OWN and write_of(use.tool, project)]
+        outside = past or agent.uses
+        writing = [use for use in outside if use.tool.kind is not Kind.OWN and write_of(use.tool, project)]
         writing = [use for use in writing if not locks_itself(use.tool, project)]
         if writing:
             yield finding(
@@ -43,6 +45,12 @@ def _out_of_reach(project: Project) -> Iterator[Finding]:
                 agent.place,
                 agent=agent.name,
             )
+
+
+def _is_let_through(use: Use) -> bool:
+    """Tell whether the guard of a tool has no policy for it and lets it through: it asks nobody."""
+    guard = use.guard
+    return guard is not None and guard.unmapped == "allow" and guard.complete and not policy_for(use.tool.name, guard)
 
 
 def _nameless(project: Project) -> Iterator[Finding]:
